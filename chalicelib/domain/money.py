@@ -1,0 +1,56 @@
+"""Money: Decimal in the merchant's currency, rounded in this one place."""
+
+from collections.abc import Iterable
+from decimal import ROUND_HALF_UP, Decimal
+
+# ISO 4217 exponents that are not 2, for the currencies a shop may pick.
+EXPONENTS = {"JPY": 0, "KRW": 0, "CLP": 0, "VND": 0, "ISK": 0, "BHD": 3, "KWD": 3, "JOD": 3, "TND": 3}
+SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "CAD": "CA$", "AUD": "A$"}
+ZERO = Decimal(0)
+# The largest amount a field takes: far above any order, far below what a gateway's integers hold.
+LARGEST = Decimal("9999999.99")
+
+
+class Currency(Decimal):
+    """An amount that the wire shows as ``{value, localized, localized_formatted}``; stored as its value."""
+
+
+def quantise(amount: Decimal, currency_code: str) -> Decimal:
+    """Round half up to the currency's smallest coin."""
+    return amount.quantize(Decimal(1).scaleb(-EXPONENTS.get(currency_code, 2)), ROUND_HALF_UP)
+
+
+def minor_units(amount: Decimal, currency_code: str) -> int:
+    """The amount in the smallest coin, as gateways want it: 17.95 USD is 1795."""
+    return int(quantise(amount, currency_code).scaleb(EXPONENTS.get(currency_code, 2)))
+
+
+def total_of(amounts: Iterable[Decimal]) -> Decimal:
+    return sum(amounts, ZERO)
+
+
+def formatted(amount: Decimal, currency_code: str) -> str:
+    """``$1,234.50``: what ``localized_formatted`` shows."""
+    rounded = quantise(amount, currency_code)
+    sign = "-" if rounded < 0 else ""
+    return f"{sign}{SYMBOLS.get(currency_code, currency_code + ' ')}{abs(rounded):,}"
+
+
+def split(amount: Decimal, weights: list[Decimal], currency_code: str) -> list[Decimal]:
+    """Share ``amount`` over ``weights`` so that the parts add up exactly; the last coin goes to the heaviest parts.
+
+    With no weight at all everything goes to the first part.
+    """
+    whole = total_of(weights)
+    if not weights:
+        return []
+    if whole == 0:
+        return [amount] + [ZERO] * (len(weights) - 1)
+    parts = [quantise(amount * weight / whole, currency_code) for weight in weights]
+    coin = Decimal(1).scaleb(-EXPONENTS.get(currency_code, 2))
+    missing = amount - total_of(parts)
+    order = sorted(range(len(parts)), key=lambda i: weights[i], reverse=True)
+    step = coin if missing > 0 else -coin
+    for i in range(int(abs(missing) / coin)):
+        parts[order[i % len(order)]] += step
+    return parts

@@ -1,0 +1,391 @@
+"""How nouns come in and go out: request text to noun, noun to stored text, noun to the answer a client reads.
+
+A noun is a ``msgspec.Struct``; a field that is absent is never sent as null (one null breaks the official SDK).
+"""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import lru_cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from chalicelib.domain.dates import Instant, instant, parse_instant, shown
+from chalicelib.domain.errors import Invalid, Problem
+from chalicelib.domain.money import Currency, formatted, quantise
+
+# A request may nest this deep; an order needs 6. Deeper is an attack on the parser's stack.
+MAXIMUM_DEPTH = 32
+# Problems listed in one answer: enough to mend a form in one go, bounded so that an answer stays small.
+MAXIMUM_PROBLEMS = 100
+# Numbers longer than this are no amount of anything, and their arithmetic would be slow.
+MAXIMUM_DIGITS = 20
+
+
+class Noun(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What all nouns share. ``expansions``: the ``_expand`` names that differ from their field;
+    ``deep``: dotted fields that need an expansion of their own; ``own``: fields that are kept but never shown or taken;
+    ``read_only``: fields that the server sets: a request may send them back but not change them."""
+
+    expansions: ClassVar[dict[str, str]] = {}
+    deep: ClassVar[frozenset[str]] = frozenset()
+    own: ClassVar[frozenset[str]] = frozenset()
+    read_only: ClassVar[frozenset[str]] = frozenset()
+
+
+T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class Form(msgspec.Struct, kw_only=True, frozen=True):
+    """The merchant's way of writing: the zone of instants and the currency of amounts."""
+
+    zone_name: str
+    currency_code: str
+
+
+# --- in -------------------------------------------------------------------------------------------------------------
+
+
+def parse(body: bytes) -> Any:
+    """Read a request's JSON: no duplicate keys, no NaN, bounded depth; amounts stay exact.
+
+    Raises Invalid that says where and what.
+    """
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Invalid.one("", "malformed_json", "the body must be UTF-8") from None
+    if _depth(text) > MAXIMUM_DEPTH:
+        raise Invalid.one("", "too_deep", f"the body may nest {MAXIMUM_DEPTH} levels at most")
+    try:
+        return json.loads(
+            text, parse_float=_number, parse_int=_integer, parse_constant=_constant, object_pairs_hook=_no_twice
+        )
+    except json.JSONDecodeError as error:
+        raise Invalid.one(
+            "", "malformed_json", f"the body is not JSON: {error.msg} at line {error.lineno} column {error.colno}"
+        ) from None
+
+
+def noun(raw: Any, type_: type[T]) -> T:
+    """The noun that the raw object describes. Raises Invalid with all problems, each with its pointer."""
+    try:
+        return cast(T, msgspec.convert(raw, type_, dec_hook=_into))
+    except msgspec.ValidationError as error:
+        problems = list(_problems(raw, type_, ""))[:MAXIMUM_PROBLEMS]
+        raise Invalid(problems or [Problem(pointer="", code="invalid", message=str(error))]) from None
+
+
+def overlay(stored: S, raw: Any) -> S:
+    """A partial update: the keys present replace (objects key by key, arrays whole); the rest stays as stored.
+
+    An explicit null counts as absent. Server-owned fields may be sent back but not changed.
+    """
+    type_ = type(stored)
+    if not isinstance(raw, dict):
+        raise Invalid.one("", "wrong_type", "the body must be an object")
+    noun(raw, type_)
+    merged = noun(_merged(plain(stored), raw), type_)
+    problems = [
+        Problem(pointer=f"/{name}", code="read_only", message="is set by the server and cannot be changed")
+        for name in _read_only(type_)
+        if raw.get(name) is not None and getattr(noun({name: raw[name]}, type_), name) != getattr(stored, name)
+    ]
+    if problems:
+        raise Invalid(problems)
+    return merged
+
+
+def refuse_owned(raw: Any, type_: type[msgspec.Struct]) -> None:
+    """For an insert: a field that only the server sets may not be sent with a value."""
+    named = [name for name in sorted(_read_only(type_)) if isinstance(raw, dict) and raw.get(name) is not None]
+    if named:
+        raise Invalid(
+            [Problem(pointer=f"/{n}", code="read_only", message="is set by the server; leave it out") for n in named]
+        )
+
+
+# --- kept -----------------------------------------------------------------------------------------------------------
+
+
+def kept(value: Any) -> str:
+    """The noun as the text that a record's ``document`` holds."""
+    return _ENCODER.encode(value).decode()
+
+
+def load(text: str | bytes, type_: type[T]) -> T:
+    """The noun back from its stored text."""
+    return cast(T, _decoder(type_).decode(text))
+
+
+def plain(value: Any) -> Any:
+    """The noun as dicts, lists and Decimals: what a comparison or an overlay works on."""
+    return msgspec.to_builtins(value, enc_hook=_kept_value, builtin_types=(Decimal,))
+
+
+# --- out ------------------------------------------------------------------------------------------------------------
+
+
+def render(value: Any, form: Form, expand: Iterable[str] = ()) -> Any:
+    """The noun as clients read it: instants with the merchant's offset, amounts as Currency objects.
+
+    Blocks (objects and arrays) at the top are left out unless ``expand`` names them; unknown names are ignored, as
+    the contract has it.
+    """
+    return _rendered(value, form, frozenset(expand), top=True)
+
+
+def whole(value: Any, form: Form) -> Any:
+    """The noun with all its blocks: for answers that know no expansions."""
+    return _rendered(value, form, frozenset(), top=False)
+
+
+def to_json(answer: Any) -> bytes:
+    """The text of a rendered answer; Decimals as numbers."""
+    return _ENCODER.encode(answer)
+
+
+def digest_text(answer: Any) -> bytes:
+    """JSON with sorted keys: the same bytes for the same content."""
+    return msgspec.json.Encoder(decimal_format="number", enc_hook=_kept_value, order="sorted").encode(answer)
+
+
+# --- inside ---------------------------------------------------------------------------------------------------------
+
+
+def _number(text: str) -> Decimal:
+    if len(text) > MAXIMUM_DIGITS + 8:
+        raise Invalid.one("", "number_too_long", f"numbers may have {MAXIMUM_DIGITS} digits at most: {text[:24]}…")
+    return Decimal(text)
+
+
+def _integer(text: str) -> int:
+    if len(text) > MAXIMUM_DIGITS:
+        raise Invalid.one("", "number_too_long", f"numbers may have {MAXIMUM_DIGITS} digits at most: {text[:24]}…")
+    return int(text)
+
+
+def _constant(name: str) -> None:
+    raise Invalid.one("", "malformed_json", f"{name} is not a JSON number")
+
+
+def _no_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise Invalid.one("", "duplicate_key", f"these keys stand twice in one object: {', '.join(twice)}")
+    return found
+
+
+def _depth(text: str) -> int:
+    """How deep brackets nest outside of strings, without parsing (the parser itself recurses)."""
+    deepest = depth = 0
+    inside = escaped = False
+    for character in text:
+        if inside:
+            if escaped:
+                escaped = False
+            elif character == "\\":
+                escaped = True
+            elif character == '"':
+                inside = False
+        elif character == '"':
+            inside = True
+        elif character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "]}":
+            depth -= 1
+    return deepest
+
+
+def _into(type_: type, raw: Any) -> Any:
+    if type_ is Currency:
+        value = raw.get("value") if isinstance(raw, dict) else raw
+        if isinstance(value, bool) or not isinstance(value, int | Decimal):
+            raise ValueError("must be an amount: a number, or an object with a number in `value`")
+        amount = Currency(value)
+        if not amount.is_finite() or abs(amount) > Decimal("9999999999"):
+            raise ValueError("is not an amount that money comes in")
+        return amount
+    if type_ is Instant:
+        if not isinstance(raw, str):
+            raise ValueError("must be ISO 8601 with an offset, as in 2027-01-31T00:00:00-05:00")
+        return parse_instant(raw)
+    raise NotImplementedError(type_)
+
+
+def _kept_value(value: Any) -> Any:
+    if isinstance(value, Currency):
+        return Decimal(value)
+    if isinstance(value, datetime):
+        return str(instant(value))
+    raise NotImplementedError(type(value))
+
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number", enc_hook=_kept_value)
+
+
+@lru_cache(maxsize=256)
+def _decoder(type_: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(type_, dec_hook=_into, float_hook=Decimal)
+
+
+@lru_cache(maxsize=256)
+def _fields(type_: type[msgspec.Struct]) -> tuple[tuple[str, str, Any], ...]:
+    """(attribute, wire name, type) of each field."""
+    hints = get_type_hints(type_, include_extras=True)
+    return tuple((f.name, f.encode_name, hints[f.name]) for f in msgspec.structs.fields(type_))
+
+
+def _read_only(type_: type[msgspec.Struct]) -> frozenset[str]:
+    return getattr(type_, "read_only", frozenset())
+
+
+def _own(type_: type[msgspec.Struct]) -> frozenset[str]:
+    return getattr(type_, "own", frozenset())
+
+
+def _merged(stored: dict[str, Any], raw: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(stored)
+    for name, value in raw.items():
+        if value is None:
+            continue
+        both = isinstance(value, dict) and isinstance(merged.get(name), dict)
+        merged[name] = _merged(merged[name], value) if both else value
+    return merged
+
+
+def _bare(type_: Any) -> Any:
+    """The type without ``| None`` and ``Annotated``."""
+    while True:
+        if get_origin(type_) is Annotated:
+            type_ = get_args(type_)[0]
+        elif get_origin(type_) in (Union, UnionType):
+            rest = [part for part in get_args(type_) if part is not NoneType]
+            if len(rest) != 1:
+                return type_
+            type_ = rest[0]
+        else:
+            return type_
+
+
+def _problems(raw: Any, type_: Any, pointer: str) -> Iterable[Problem]:
+    """Every rule that ``raw`` breaks, field by field (msgspec itself stops at the first)."""
+    bare = _bare(type_)
+    if isinstance(bare, type) and issubclass(bare, msgspec.Struct) and isinstance(raw, dict):
+        yield from _struct_problems(raw, bare, pointer)
+        return
+    if get_origin(bare) is list and isinstance(raw, list):
+        found = False
+        for position, entry in enumerate(raw):
+            for problem in _problems(entry, get_args(bare)[0], f"{pointer}/{position}"):
+                found = True
+                yield problem
+        if found:
+            return
+    try:
+        msgspec.convert(raw, type_, dec_hook=_into)
+    except msgspec.ValidationError as error:
+        yield _told(str(error), bare, pointer)
+
+
+def _struct_problems(raw: dict[str, Any], type_: type[msgspec.Struct], pointer: str) -> Iterable[Problem]:
+    fields = {wire: hint for name, wire, hint in _fields(type_) if name not in _own(type_)}
+    required = {f.encode_name for f in msgspec.structs.fields(type_) if f.required}
+    for name in sorted(required - set(raw)):
+        yield Problem(pointer=f"{pointer}/{name}", code="required", message="is required")
+    for name, value in raw.items():
+        if name not in fields:
+            yield Problem(
+                pointer=f"{pointer}/{_escaped(name)}",
+                code="unknown_field",
+                message=f"is not a field here; these are: {', '.join(sorted(fields))}",
+            )
+        else:
+            yield from _problems(value, fields[name], f"{pointer}/{name}")
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")[:80]
+
+
+def _told(text: str, bare: Any, pointer: str) -> Problem:
+    message = text.split(" - at `$")[0].replace("`", "'")
+    if get_origin(bare) is Literal:
+        allowed = ", ".join(f"'{value}'" for value in get_args(bare))
+        return Problem(pointer=pointer, code="not_allowed_value", message=f"{message}; allowed are {allowed}")
+    code = "out_of_range" if any(mark in message for mark in ("length", ">=", "<=", "matching")) else "wrong_type"
+    if bare in (Currency, Instant):
+        code = "invalid"
+    return Problem(pointer=pointer, code=code, message=message)
+
+
+def _rendered(value: Any, form: Form, expand: frozenset[str], *, top: bool) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return _rendered_struct(value, form, expand, top=top)
+    if isinstance(value, Currency):
+        shown_value = quantise(value, form.currency_code)
+        return {
+            "value": shown_value,
+            "localized": shown_value,
+            "localized_formatted": formatted(value, form.currency_code),
+        }
+    if isinstance(value, datetime):
+        return shown(value.replace(tzinfo=value.tzinfo or UTC), form.zone_name)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, list | tuple):
+        return [_rendered(entry, form, expand, top=top) for entry in value]
+    if isinstance(value, dict):
+        return {key: _rendered(entry, form, expand, top=top) for key, entry in value.items()}
+    return value
+
+
+def _rendered_struct(value: msgspec.Struct, form: Form, expand: frozenset[str], *, top: bool) -> dict[str, Any]:
+    type_ = type(value)
+    aliases: dict[str, str] = getattr(type_, "expansions", {})
+    deep: frozenset[str] = getattr(type_, "deep", frozenset())
+    answer: dict[str, Any] = {}
+    for name, wire, _ in _fields(type_):
+        entry = getattr(value, name)
+        if entry is None or name in _own(type_):
+            continue
+        expansion = aliases.get(name, wire)
+        if _block(entry):
+            if top and expansion not in expand:
+                continue
+            inner = frozenset(e[len(expansion) + 1 :] for e in expand if e.startswith(expansion + "."))
+            if _nested_noun(entry):
+                answer[wire] = _rendered(entry, form, inner, top=True)
+                continue
+            shown_entry = _rendered(entry, form, inner, top=False)
+            answer[wire] = _without(shown_entry, expansion, deep, inner) if top else shown_entry
+        else:
+            answer[wire] = _rendered(entry, form, frozenset(), top=False)
+    return answer
+
+
+def _without(shown_entry: Any, expansion: str, deep: frozenset[str], inner: frozenset[str]) -> Any:
+    """Leave the dotted blocks out that were not asked for."""
+    hidden = {path[len(expansion) + 1 :] for path in deep if path.startswith(expansion + ".")} - inner
+    if not hidden:
+        return shown_entry
+    if isinstance(shown_entry, list):
+        return [{k: v for k, v in entry.items() if k not in hidden} for entry in shown_entry]
+    return {k: v for k, v in shown_entry.items() if k not in hidden}
+
+
+def _block(entry: Any) -> bool:
+    return isinstance(entry, msgspec.Struct | list | dict)
+
+
+def _nested_noun(entry: Any) -> bool:
+    """A whole noun inside another (``original_order``, ``rebill_orders``) has expansions of its own."""
+    first = entry[0] if isinstance(entry, list) and entry else entry
+    return bool(getattr(type(first), "expansions", None))

@@ -1,0 +1,1 @@
+"""Other doors out: clock, payments, mail, queues, http, files; each with its AWS and its embedded form."""

@@ -1,0 +1,50 @@
+"""What DynamoDB bills, by its published rules: how large a record is and how many units a call takes."""
+
+from math import ceil
+
+from chalicelib.stores.port import Record, Value
+from chalicelib.stores.tables import PK, SK, Index, Table
+
+WRITE_UNIT_BYTES = 1024
+READ_UNIT_BYTES = 4096
+# A transaction prepares and commits: each of its changes to a table is billed twice (index entries are not).
+TRANSACTION_FACTOR = 2
+
+
+def value_bytes(value: Value) -> int:
+    """A text is its UTF-8 bytes; a number is one byte for each two significant digits, and one."""
+    if isinstance(value, str):
+        return len(value.encode())
+    digits = str(abs(value)).rstrip("0") or "0"
+    return (len(digits) + 1) // 2 + 1 + (1 if value < 0 else 0)
+
+
+def record_bytes(record: Record) -> int:
+    return sum(len(name.encode()) + value_bytes(value) for name, value in record.items())
+
+
+def write_units(size: int) -> int:
+    return max(1, ceil(size / WRITE_UNIT_BYTES))
+
+
+def read_units(size: int, *, consistent: bool) -> float:
+    whole = max(1, ceil(size / READ_UNIT_BYTES))
+    return float(whole) if consistent else whole / 2
+
+
+def index_entry(record: Record | None, index: Index) -> Record | None:
+    """The keys-only entry of the record in the index, or None where the record does not stand in it."""
+    if record is None or index.hash not in record or index.range not in record:
+        return None
+    return {name: record[name] for name in (PK, SK, index.hash, index.range)}
+
+
+def change_units(table: Table, before: Record | None, after: Record | None, *, in_transaction: bool) -> float:
+    """One change: the larger of the record before and after; each index entry that goes or comes, on top."""
+    size = max(record_bytes(before) if before else 0, record_bytes(after) if after else 0)
+    units = float(write_units(size) * (TRANSACTION_FACTOR if in_transaction else 1))
+    for index in table.indexes:
+        old, new = index_entry(before, index), index_entry(after, index)
+        if old != new:
+            units += sum(write_units(record_bytes(entry)) for entry in (old, new) if entry)
+    return units
