@@ -27,11 +27,11 @@ MAXIMUM_DIGITS = 20
 
 class Noun(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What all nouns share. ``expansions``: the ``_expand`` names that differ from their field;
-    ``deep``: dotted fields that need an expansion of their own; ``own``: fields that are kept but never shown or taken;
+    ``deep``: dotted expansions (``payment.transaction``) and the field that needs them; ``own``: fields that are kept but never shown or taken;
     ``read_only``: fields that the server sets: a request may send them back but not change them."""
 
     expansions: ClassVar[dict[str, str]] = {}
-    deep: ClassVar[frozenset[str]] = frozenset()
+    deep: ClassVar[dict[str, str]] = {}
     own: ClassVar[frozenset[str]] = frozenset()
     read_only: ClassVar[frozenset[str]] = frozenset()
 
@@ -73,11 +73,17 @@ def parse(body: bytes) -> Any:
 
 def noun(raw: Any, type_: type[T]) -> T:
     """The noun that the raw object describes. Raises Invalid with all problems, each with its pointer."""
+    first = ""
     try:
-        return cast(T, msgspec.convert(raw, type_, dec_hook=_into))
+        found = msgspec.convert(raw, type_, dec_hook=_into)
+        if not _has_own(type_):
+            return cast(T, found)
     except msgspec.ValidationError as error:
-        problems = list(_problems(raw, type_, ""))[:MAXIMUM_PROBLEMS]
-        raise Invalid(problems or [Problem(pointer="", code="invalid", message=str(error))]) from None
+        first = str(error)
+    problems = list(_problems(raw, type_, ""))[:MAXIMUM_PROBLEMS]
+    if not problems and not first:
+        return cast(T, found)
+    raise Invalid(problems or [Problem(pointer="", code="invalid", message=first)])
 
 
 def overlay(stored: S, raw: Any) -> S:
@@ -89,7 +95,7 @@ def overlay(stored: S, raw: Any) -> S:
     if not isinstance(raw, dict):
         raise Invalid.one("", "wrong_type", "the body must be an object")
     noun(raw, type_)
-    merged = noun(_merged(plain(stored), raw), type_)
+    merged = cast(S, msgspec.convert(_merged(plain(stored), raw), type_, dec_hook=_into))
     problems = [
         Problem(pointer=f"/{name}", code="read_only", message="is set by the server and cannot be changed")
         for name in _read_only(type_)
@@ -251,6 +257,17 @@ def _own(type_: type[msgspec.Struct]) -> frozenset[str]:
     return getattr(type_, "own", frozenset())
 
 
+@lru_cache(maxsize=256)
+def _has_own(type_: Any) -> bool:
+    """Whether the noun, or a noun in it, has fields that no request may name (msgspec alone would take them)."""
+    bare = _bare(type_)
+    if get_origin(bare) is list:
+        return _has_own(get_args(bare)[0])
+    if not (isinstance(bare, type) and issubclass(bare, msgspec.Struct)):
+        return False
+    return bool(_own(bare)) or any(_has_own(hint) for _, _, hint in _fields(bare))
+
+
 def _merged(stored: dict[str, Any], raw: dict[str, Any]) -> dict[str, Any]:
     merged = dict(stored)
     for name, value in raw.items():
@@ -350,7 +367,7 @@ def _rendered(value: Any, form: Form, expand: frozenset[str], *, top: bool) -> A
 def _rendered_struct(value: msgspec.Struct, form: Form, expand: frozenset[str], *, top: bool) -> dict[str, Any]:
     type_ = type(value)
     aliases: dict[str, str] = getattr(type_, "expansions", {})
-    deep: frozenset[str] = getattr(type_, "deep", frozenset())
+    deep: dict[str, str] = getattr(type_, "deep", {})
     answer: dict[str, Any] = {}
     for name, wire, _ in _fields(type_):
         entry = getattr(value, name)
@@ -371,9 +388,10 @@ def _rendered_struct(value: msgspec.Struct, form: Form, expand: frozenset[str], 
     return answer
 
 
-def _without(shown_entry: Any, expansion: str, deep: frozenset[str], inner: frozenset[str]) -> Any:
+def _without(shown_entry: Any, expansion: str, deep: dict[str, str], inner: frozenset[str]) -> Any:
     """Leave the dotted blocks out that were not asked for."""
-    hidden = {path[len(expansion) + 1 :] for path in deep if path.startswith(expansion + ".")} - inner
+    names = {path[len(expansion) + 1 :]: name for path, name in deep.items() if path.startswith(expansion + ".")}
+    hidden = {name for path, name in names.items() if path not in inner}
     if not hidden:
         return shown_entry
     if isinstance(shown_entry, list):

@@ -1,0 +1,39 @@
+"""Field types that many nouns share: bounded texts, amounts, counts. The bounds are the contract's; where it names
+none, they keep a document small."""
+
+from decimal import Decimal
+from typing import Annotated
+
+from msgspec import Meta
+
+# Oids are positive 32-bit numbers: the Java and C# clients read int32.
+LARGEST_OID = 2**31 - 1
+
+Oid = Annotated[int, Meta(ge=1, le=LARGEST_OID)]
+Count = Annotated[int, Meta(ge=0, le=1_000_000)]
+Days = Annotated[int, Meta(ge=0, le=3650)]
+Quantity = Annotated[Decimal, Meta(gt=0, le=100_000)]
+Amount = Annotated[Decimal, Meta(ge=0, le=9_999_999)]
+Percentage = Annotated[Decimal, Meta(ge=0, le=100)]
+Month = Annotated[int, Meta(ge=1, le=12)]
+Year = Annotated[int, Meta(ge=2000, le=2200)]
+Text2 = Annotated[str, Meta(max_length=2)]
+Text3 = Annotated[str, Meta(max_length=3)]
+Text10 = Annotated[str, Meta(max_length=10)]
+Text20 = Annotated[str, Meta(max_length=20)]
+Text25 = Annotated[str, Meta(max_length=25)]
+Text30 = Annotated[str, Meta(max_length=30)]
+Text32 = Annotated[str, Meta(max_length=32)]
+Text50 = Annotated[str, Meta(max_length=50)]
+Text75 = Annotated[str, Meta(max_length=75)]
+Text100 = Annotated[str, Meta(max_length=100)]
+Text200 = Annotated[str, Meta(max_length=200)]
+Text512 = Annotated[str, Meta(max_length=512)]
+Text1024 = Annotated[str, Meta(max_length=1024)]
+Text2000 = Annotated[str, Meta(max_length=2000)]
+Text3800 = Annotated[str, Meta(max_length=3800)]
+Text10000 = Annotated[str, Meta(max_length=10000)]
+# The two-letter code of a country, upper case.
+CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}$")]
+ItemId = Annotated[str, Meta(min_length=1, max_length=20, pattern=r"^[A-Za-z0-9._/-]+$")]
+OrderId = Annotated[str, Meta(min_length=1, max_length=30, pattern=r"^[A-Za-z0-9._-]+$")]
