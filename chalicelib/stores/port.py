@@ -17,7 +17,13 @@ Cursor = dict[str, Value]
 MAXIMUM_CHANGES = 100
 MAXIMUM_GET_MANY = 100
 MAXIMUM_PAGE = 1000
+MAXIMUM_PAGE_BYTES = 1024 * 1024
 MAXIMUM_RECORD_BYTES = 400 * 1024
+MAXIMUM_TRANSACTION_BYTES = 4 * 1024 * 1024
+MAXIMUM_HASH_BYTES = 2048
+MAXIMUM_RANGE_BYTES = 1024
+MAXIMUM_DIGITS = 38
+MAXIMUM_ONE_OF = 100
 
 
 # --- conditions: a closed set ----------------------------------------------------------------------------------------

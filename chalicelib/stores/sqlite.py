@@ -9,16 +9,14 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from chalicelib.domain.errors import Contended, Refused
 from chalicelib.stores.port import (
-    MAXIMUM_CHANGES,
-    MAXIMUM_GET_MANY,
-    MAXIMUM_PAGE,
-    MAXIMUM_RECORD_BYTES,
+    MAXIMUM_DIGITS,
+    MAXIMUM_PAGE_BYTES,
     Absent,
     AtLeast,
     Call,
@@ -37,8 +35,22 @@ from chalicelib.stores.port import (
     Record,
     Update,
 )
-from chalicelib.stores.tables import BY_NAME, PK, SK, Index, Table
-from chalicelib.stores.units import change_units, index_entry, read_units, record_bytes
+from chalicelib.stores.rules import (
+    check_changes,
+    check_get,
+    check_get_many,
+    check_query,
+    check_record_bytes,
+    check_transaction_bytes,
+    cursor_names,
+    is_empty,
+    key_of,
+    known_index,
+    known_table,
+    verb_of,
+)
+from chalicelib.stores.tables import PK, SK, Index, Table
+from chalicelib.stores.units import change_units, index_entry, read_units, record_bytes, refused_units
 
 SCHEMA = """
 create table if not exists record (
@@ -75,6 +87,9 @@ class SqliteTables:
         self._db.execute("pragma journal_mode=wal")
         self._db.execute("pragma synchronous=full" if str(path) != ":memory:" else "pragma synchronous=off")
         self._db.executescript(SCHEMA)
+        with self._lock, self._transaction():
+            # What an earlier run left waiting: its clock says nothing now, and by now every entry has come.
+            self._apply_lag(everything=True)
 
     def close(self) -> None:
         with self._lock:
@@ -83,18 +98,14 @@ class SqliteTables:
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def get(self, table: str, pk: str, sk: str, *, consistent: bool = False) -> Record | None:
-        _known(table)
+        check_get(table, pk, sk)
         with self._lock:
             record = self._read(table, pk, sk)
         self._bill("get", table, reads=read_units(record_bytes(record) if record else 0, consistent=consistent))
         return record
 
     def get_many(self, table: str, keys: Sequence[tuple[str, str]], *, consistent: bool = False) -> list[Record]:
-        _known(table)
-        if len(keys) > MAXIMUM_GET_MANY:
-            raise ValueError(f"get_many takes {MAXIMUM_GET_MANY} keys at most, got {len(keys)}")
-        if len(set(keys)) != len(keys):
-            raise ValueError("get_many takes no key twice")
+        check_get_many(table, keys)
         if not keys:
             return []
         with self._lock:
@@ -118,23 +129,35 @@ class SqliteTables:
         descending: bool = False,
         consistent: bool = False,
     ) -> Page:
-        described = _known(table)
-        if not 1 <= limit <= MAXIMUM_PAGE:
-            raise ValueError(f"a page holds 1 to {MAXIMUM_PAGE} records, not {limit}")
-        if prefix and (at_least or less_than):
-            raise ValueError("ask for a prefix or for a range, not both")
-        if index and consistent:
-            raise ValueError("an index cannot be read consistently")
-        wanted = _index(described, index) if index else None
+        described, wanted = check_query(
+            table,
+            hash_value,
+            index=index,
+            prefix=prefix,
+            at_least=at_least,
+            less_than=less_than,
+            limit=limit,
+            cursor=cursor,
+            consistent=consistent,
+        )
+        if is_empty(at_least, less_than):
+            return Page([], None)
+        records: list[Record] = []
+        size, more = 0, False
         with self._lock:
             self._apply_lag()
-            rows = self._select(described, wanted, hash_value, prefix, at_least, less_than, cursor, descending, limit + 1)
-        more, rows = len(rows) > limit, rows[:limit]
-        size = sum(record_bytes(row) for row in rows)
+            rows = self._select(described, wanted, hash_value, prefix, at_least, less_than, cursor, descending, limit)
+            with closing(rows):
+                for record in rows:
+                    if records and size + record_bytes(record) > MAXIMUM_PAGE_BYTES:
+                        more = True
+                        break
+                    records.append(record)
+                    size += record_bytes(record)
         self._bill("query", table, reads=read_units(size, consistent=consistent))
-        last = rows[-1] if rows and more else None
-        names = (PK, SK, wanted.hash, wanted.range) if wanted else (PK, SK)
-        return Page(rows, {name: last[name] for name in names} if last else None)
+        # As DynamoDB does, a page that is full has a cursor, whether or not anything comes after it.
+        last = records[-1] if more or len(records) == limit else None
+        return Page(records, {name: last[name] for name in cursor_names(wanted)} if last else None)
 
     def _select(
         self,
@@ -147,13 +170,13 @@ class SqliteTables:
         cursor: Cursor | None,
         descending: bool,
         limit: int,
-    ) -> list[Record]:
+    ) -> Generator[Record]:
         source = "entry where name = ? and index_name = ? and hash = ?" if index else "record where name = ? and pk = ?"
         column = "range" if index else "sk"
         given: list[object] = [table.name, index.name, hash_value] if index else [table.name, hash_value]
         sql = [f"select * from {source}"]
         if prefix:
-            at_least, less_than = prefix, prefix + "\U0010ffff"
+            at_least, less_than = prefix, _after(prefix)
         if at_least:
             sql.append(f"and {column} >= ?")
             given.append(at_least)
@@ -172,40 +195,49 @@ class SqliteTables:
         keys = ("range", "pk", "sk") if index else ("sk",)
         sql.append("order by " + ", ".join(f"{key} {order}" for key in keys) + " limit ?")
         given.append(limit)
-        rows = self._db.execute(" ".join(sql), given).fetchall()
-        if index is None:
-            return [json.loads(row[3]) for row in rows]
-        return [{PK: row[4], SK: row[5], index.hash: row[2], index.range: row[3]} for row in rows]
+        for row in self._db.execute(" ".join(sql), given):
+            if index is None:
+                yield json.loads(row[3])
+            else:
+                yield {PK: row[4], SK: row[5], index.hash: row[2], index.range: row[3]}
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def write(self, *changes: Change) -> None:
-        _checked(changes)
-        with self._lock, self._transaction():
-            self._apply_lag()
-            pairs: list[tuple[Change, Record | None, Record | None]] = []
-            for position, change in enumerate(changes):
-                pk, sk = key_of(change)
-                before = self._read(change.table, pk, sk)
-                if not all(holds(condition, before) for condition in change.when):
-                    raise Refused(position, before)
-                pairs.append((change, before, applied(change, before)))
-            units = 0.0
-            for change, before, after in pairs:
-                units += self._apply(change, before, after, in_transaction=len(changes) > 1)
-        verb = "transaction" if len(changes) > 1 else type(changes[0]).__name__.lower()
-        self.meter.count(Call(verb, tuple(change.table for change in changes), writes=units))
+        check_changes(changes)
+        verb, tables = verb_of(changes), [change.table for change in changes]
+        in_transaction = verb == "transaction"
+        try:
+            with self._lock, self._transaction():
+                units = self._write(changes, in_transaction=in_transaction)
+        except Refused as refused:
+            self._bill(verb, *tables, writes=refused_units(refused.found, in_transaction=in_transaction))
+            raise
+        self._bill(verb, *tables, writes=units)
 
-    def _apply(self, change: Change, before: Record | None, after: Record | None, *, in_transaction: bool) -> float:
-        table = _known(change.table)
+    def _write(self, changes: Sequence[Change], *, in_transaction: bool) -> float:
+        self._apply_lag()
+        pairs: list[tuple[Change, Record | None, Record | None]] = []
+        for position, change in enumerate(changes):
+            before = self._read(change.table, *key_of(change))
+            if not all(holds(condition, before) for condition in change.when):
+                raise Refused(position, before)
+            pairs.append((change, before, applied(change, before)))
+        sizes = [record_bytes(after or before or {}) for _, before, after in pairs]
+        for size in sizes:
+            check_record_bytes(size)
+        if in_transaction:
+            check_transaction_bytes(sum(sizes))
+        return sum(self._apply(change, before, after, in_transaction) for change, before, after in pairs)
+
+    def _apply(self, change: Change, before: Record | None, after: Record | None, in_transaction: bool) -> float:
+        table = known_table(change.table)
         pk, sk = key_of(change)
         if isinstance(change, Check):
             return change_units(table, before, before, in_transaction=True)
         if after is None:
             self._db.execute("delete from record where name = ? and pk = ? and sk = ?", (table.name, pk, sk))
         else:
-            if record_bytes(after) > MAXIMUM_RECORD_BYTES:
-                raise ValueError(f"a record holds {MAXIMUM_RECORD_BYTES} bytes at most")
             body = json.dumps(after, ensure_ascii=False, separators=(",", ":"))
             self._db.execute("insert or replace into record values (?, ?, ?, ?)", (table.name, pk, sk, body))
         for index in table.indexes:
@@ -231,16 +263,16 @@ class SqliteTables:
             ),
         )
 
-    def _apply_lag(self) -> None:
+    def _apply_lag(self, *, everything: bool = False) -> None:
         """Index entries show in the order in which they were written, each when its lag is over."""
-        if self._lag is None:
+        if self._lag is None and not everything:
             return
         rows = self._db.execute("select number, due, name, index_name, gone, come from lag order by number").fetchall()
         for number, due, name, index_name, gone, come in rows:
-            if due > self._now():
+            if due > self._now() and not everything:
                 return
-            table = _known(name)
-            index = _index(table, index_name)
+            table = known_table(name)
+            index = known_index(table, index_name)
             self._move(table, index, json.loads(gone) if gone else None, json.loads(come) if come else None)
             self._db.execute("delete from lag where number = ?", (number,))
 
@@ -262,30 +294,28 @@ class SqliteTables:
         ).fetchone()
         return json.loads(row[0]) if row else None
 
-    def _bill(self, verb: str, table: str, *, reads: float) -> None:
-        self.meter.count(Call(verb, (table,), reads=reads))
+    def _bill(self, verb: str, *tables: str, reads: float = 0.0, writes: float = 0.0) -> None:
+        self.meter.count(Call(verb, tables, writes=writes, reads=reads))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         try:
             self._db.execute("begin immediate")
         except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
             raise Contended(str(error)) from error
         try:
             yield
+            self._db.execute("commit")
         except BaseException:
-            self._db.execute("rollback")
+            # A full disk may have ended the transaction already.
+            if self._db.in_transaction:
+                self._db.execute("rollback")
             raise
-        self._db.execute("commit")
 
 
-# --- the rules that a change obeys; pure ----------------------------------------------------------------------------
-
-
-def key_of(change: Change) -> tuple[str, str]:
-    if isinstance(change, Put):
-        return str(change.record[PK]), str(change.record[SK])
-    return change.pk, change.sk
+# --- conditions and changes; pure ------------------------------------------------------------------------------------
 
 
 def holds(condition: Condition, record: Record | None) -> bool:
@@ -305,21 +335,22 @@ def holds(condition: Condition, record: Record | None) -> bool:
         case OneOf(values=wanted_values):
             return value is not None and any(_same(value, wanted) for wanted in wanted_values)
         case LessThan(value=bound):
-            return _ordered(value, bound) and _key(value) < _key(bound)
+            return _less(value, bound) is True
         case AtLeast(value=bound):
-            return _ordered(value, bound) and _key(value) >= _key(bound)
+            return _less(value, bound) is False
 
 
 def _same(one: object, other: object) -> bool:
     return type(one) is type(other) and one == other
 
 
-def _ordered(value: object, bound: object) -> bool:
-    return value is not None and type(value) is type(bound)
-
-
-def _key(value: object) -> bytes | int:
-    return value.encode() if isinstance(value, str) else int(str(value))
+def _less(value: object, bound: object) -> bool | None:
+    """None where the two cannot be compared: a missing value, or a text and a number."""
+    if isinstance(value, str) and isinstance(bound, str):
+        return value.encode() < bound.encode()
+    if isinstance(value, int) and isinstance(bound, int):
+        return value < bound
+    return None
 
 
 def applied(change: Change, before: Record | None) -> Record | None:
@@ -340,52 +371,19 @@ def applied(change: Change, before: Record | None) -> Record | None:
                 old = after.get(name, 0)
                 if not isinstance(old, int):
                     raise ValueError(f"{name} is not a number and cannot be added to")
-                after[name] = old + amount
+                after[name] = total = old + amount
+                if abs(total) >= 10**MAXIMUM_DIGITS:
+                    raise ValueError(f"{name} would have more than {MAXIMUM_DIGITS} digits")
             return after
 
 
-def _checked(changes: tuple[Change, ...]) -> None:
-    if not changes:
-        raise ValueError("nothing to write")
-    if len(changes) > MAXIMUM_CHANGES:
-        raise ValueError(f"a transaction holds {MAXIMUM_CHANGES} changes at most, got {len(changes)}")
-    keys = [(change.table, *key_of(change)) for change in changes]
-    if len(set(keys)) != len(keys):
-        raise ValueError("a transaction may change a record once only")
-    for change in changes:
-        table = _known(change.table)
-        named: list[tuple[str, object]] = []
-        if isinstance(change, Put):
-            named = list(change.record.items())
-        elif isinstance(change, Update):
-            named = list(change.set.items())
-            touched = [*change.set, *change.remove, *change.add]
-            if len(set(touched)) != len(touched):
-                raise ValueError("an update may name an attribute once only")
-            if PK in touched or SK in touched:
-                raise ValueError("a key cannot be changed")
-        for name, value in named:
-            if isinstance(value, bool) or not isinstance(value, str | int):
-                raise ValueError(f"{name} must be a text or a whole number, not {type(value).__name__}")
-        if not all(key_of(change)):
-            raise ValueError("a key must not be empty")
-        for index in table.indexes:
-            for name, value in named:
-                if name in (index.hash, index.range) and (not isinstance(value, str) or not value):
-                    raise ValueError(f"{name} is a key of the index {index.name}: it must be a text, not empty")
-
-
-def _known(table: str) -> Table:
-    if table not in BY_NAME:
-        raise ValueError(f"there is no table {table}")
-    return BY_NAME[table]
-
-
-def _index(table: Table, name: str) -> Index:
-    for index in table.indexes:
-        if index.name == name:
-            return index
-    raise ValueError(f"table {table.name} has no index {name}")
+def _after(prefix: str) -> str:
+    """The first text that follows every text with this prefix; empty where nothing does."""
+    kept = prefix.rstrip("\U0010ffff")
+    if not kept:
+        return ""
+    # Between U+D7FF and U+E000 lie the surrogates, which no text holds.
+    return kept[:-1] + ("\ue000" if kept[-1] == "\ud7ff" else chr(ord(kept[-1]) + 1))
 
 
 def seeded_lag(seed: int, longest_seconds: float) -> Callable[[], float]:

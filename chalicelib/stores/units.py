@@ -48,3 +48,9 @@ def change_units(table: Table, before: Record | None, after: Record | None, *, i
         if old != new:
             units += sum(write_units(record_bytes(entry)) for entry in (old, new) if entry)
     return units
+
+
+def refused_units(found: Record | None, *, in_transaction: bool) -> float:
+    """A refused single write is billed by the record that stood there. What a cancelled transaction consumes is not
+    published, nor reported by the call: it counts nothing."""
+    return 0.0 if in_transaction else float(write_units(record_bytes(found) if found else 0))

@@ -1,0 +1,88 @@
+"""What happened, as it is written in the same transaction as the change: one row, told to everybody later."""
+
+from decimal import Decimal
+from hashlib import sha256
+from typing import Literal
+
+import msgspec
+
+from chalicelib.domain.dates import Instant
+
+NounKind = Literal["auto_order", "order", "item", "customer"]
+Template = Literal["receipt", "preshipment_notice", "update_billing", "held", "disabled"]
+
+
+class Happening(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One event of the catalogue and the noun that it is about."""
+
+    name: str
+    kind: NounKind
+    id: str
+
+
+class Notice(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A mail to be sent because of the event. ``facts`` are short texts for its template."""
+
+    template: Template
+    kind: NounKind
+    id: str
+    facts: dict[str, str] = {}
+
+
+class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """``touched`` are nouns whose list rows change; ``revenue`` and ``orders`` add to the day's totals.
+    ``seq`` rises with every change of the subject, so that a receiver can drop what is older than it knows."""
+
+    event_id: str
+    dts: Instant
+    happenings: list[Happening]
+    seq: int = 0
+    notices: list[Notice] = []
+    touched: list[tuple[NounKind, str]] = []
+    revenue: Decimal = Decimal(0)
+    orders: int = 0
+    rebills: int = 0
+    declines: int = 0
+
+    def nouns(self) -> list[tuple[NounKind, str]]:
+        """Every noun that the event is about, each once."""
+        return list(dict.fromkeys([*((h.kind, h.id) for h in self.happenings), *self.touched]))
+
+
+def event_id(merchant_id: str, subject: str, transition: str) -> str:
+    """The same for the same transition, however often it is written: receivers drop what they have seen."""
+    digest = sha256(f"{merchant_id}\x1f{subject}\x1f{transition}".encode()).hexdigest()
+    return f"evt_{digest[:26]}"
+
+
+# UltraCart's catalogue, by category.
+CATALOGUE: dict[str, tuple[str, ...]] = {
+    "auto_order": (
+        "auto_order_cancel",
+        "auto_order_create",
+        "auto_order_decline",
+        "auto_order_disable",
+        "auto_order_preshipment",
+        "auto_order_rebill",
+        "auto_order_update",
+    ),
+    "customer": ("customer_create", "customer_delete", "customer_update"),
+    "item": ("item_create", "item_delete", "item_update"),
+    "order": (
+        "order_create",
+        "order_delete",
+        "order_payment_failed",
+        "order_payment_process",
+        "order_stage_change",
+        "order_update",
+    ),
+}
+# What a merchant may ask to be sent again for all that exists.
+REFLOWABLE = frozenset({"item_update", "order_create"})
+
+
+def category_of(event_name: str) -> str | None:
+    for category, names in CATALOGUE.items():
+        if event_name in names:
+            return category
+    return None

@@ -1,0 +1,590 @@
+"""The rebill, thought through: ``plan`` says what is to be done at an instant and why; ``settle`` what an outcome makes
+of it. Both are pure; the worker, explain and rehearsal call the very same functions.
+
+A run is one billing of the auto order: it takes every item that is due on its local date into one order, and settling
+advances exactly those items. While a run is open no other opens; each round plans anew.
+"""
+
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, Literal
+
+import msgspec
+from msgspec.structs import replace
+
+from chalicelib.domain.auto_orders import (
+    AutoOrder,
+    AutoOrderItem,
+    Occurrence,
+    next_occurrence,
+    occurrences,
+    unit_cost,
+)
+from chalicelib.domain.coupons import Coupon
+from chalicelib.domain.dates import Instant, at, later, local_date, local_time, midnight
+from chalicelib.domain.heads import Head, ItemProgress, State
+from chalicelib.domain.items import Item
+from chalicelib.domain.merchants import Merchant
+from chalicelib.domain.orders import Order
+from chalicelib.domain.payments import (
+    NOT_SENT_AGAIN_SECONDS,
+    ActionNeeded,
+    Approved,
+    Attempt,
+    Declined,
+    FrozenPlan,
+    NotSent,
+    StoredCard,
+)
+from chalicelib.domain.pricing import Line, Tables, Unpriceable, price
+from chalicelib.domain.settings import AutoOrderProcessing
+from chalicelib.domain.shipping import ShippingSettings
+from chalicelib.domain.taxes import TaxSettings
+
+# A hold (no shipping method, say) is looked at again after this long; the merchant was told when it began.
+HELD_AGAIN_HOURS = 24
+# A due item is looked up at most this many occurrences ahead when it catches up: ten years of weeks.
+CATCH_UP = 520
+
+
+class Facts(msgspec.Struct, kw_only=True):
+    """All that a plan reads. ``items`` are catalogue items by id, ``coupons`` those that the original order names."""
+
+    merchant: Merchant
+    settings: AutoOrderProcessing
+    shipping: ShippingSettings
+    taxes: TaxSettings
+    auto_order: AutoOrder
+    head: Head
+    original: Order
+    items: Mapping[str, Item]
+    coupons: list[Coupon]
+
+    def zone_name(self) -> str:
+        return self.merchant.zone_name()
+
+
+class Reason(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One rule that had a say: a code, its parameters, and the setting that decided (where one did)."""
+
+    code: str
+    params: dict[str, Any] = {}
+    setting: str | None = None
+
+
+class Look(msgspec.Struct, kw_only=True, tag="look"):
+    """Nothing to do now; look again ``at`` (None: not at all, take it out of the due index)."""
+
+    at: Instant | None
+
+
+class Resolve(msgspec.Struct, kw_only=True, tag="resolve"):
+    """An attempt is open: its outcome comes first."""
+
+
+class Remind(msgspec.Struct, kw_only=True, tag="remind"):
+    """The preshipment notice of these occurrences is due."""
+
+    noticed: dict[str, int]
+    day: date
+
+
+class Hold(msgspec.Struct, kw_only=True, tag="hold"):
+    """Due, but it cannot be billed until somebody mends something; not the card's fault, so no attempt is counted."""
+
+    code: str
+    message: str
+    at: Instant
+
+
+class Fail(msgspec.Struct, kw_only=True, tag="fail"):
+    """A payment rule forbids the charge: counts as a decline, nothing is sent."""
+
+    code: str
+    message: str
+    hard: bool = False
+
+
+class CloseRun(msgspec.Struct, kw_only=True, tag="close_run"):
+    """The run lost all its items while it was open: it ends without a charge."""
+
+
+class Go(msgspec.Struct, kw_only=True, tag="go"):
+    """Charge this plan to this card (no card: it costs nothing)."""
+
+    plan: FrozenPlan
+    card: StoredCard | None
+
+
+Decision = Look | Resolve | Remind | Hold | Fail | CloseRun | Go
+
+
+class Planned(msgspec.Struct, kw_only=True):
+    decision: Decision
+    reasons: list[Reason]
+
+
+class Due(msgspec.Struct, kw_only=True, frozen=True):
+    """One item that is due: what of it is billed and how many missed occurrences are passed over."""
+
+    entry: AutoOrderItem
+    progress: ItemProgress
+    occurrence: Occurrence
+    skipped: int
+
+
+# --- the processing window -------------------------------------------------------------------------------------------
+
+
+def window_opening(moment: Instant, settings: AutoOrderProcessing, zone_name: str) -> Instant:
+    """The moment itself where the window is open, else its next opening."""
+    start, end = settings.window()
+    clock = local_time(moment, zone_name)
+    if start == end or _within(clock, start, end):
+        return moment
+    day = local_date(moment, zone_name)
+    return at(day if clock < start else day + timedelta(days=1), start, zone_name)
+
+
+def _within(clock: time, start: time, end: time) -> bool:
+    return start <= clock < end if start < end else clock >= start or clock < end
+
+
+# --- think, before anything is sent ----------------------------------------------------------------------------------
+
+
+def plan(facts: Facts, now: Instant, *, by_hand: bool = False) -> Planned:
+    """What is to be done with the auto order at this instant, and why.
+
+    ``by_hand``: the merchant asked for the attempt now, so the window and the retry date do not hold it.
+    """
+    head, settings, zone_name = facts.head, facts.settings, facts.zone_name()
+    reasons: list[Reason] = []
+    if head.attempt is not None:
+        reasons.append(Reason(code="attempt_open", params={"key": head.attempt.key, "since": head.attempt.claimed_dts}))
+        return Planned(decision=Resolve(), reasons=reasons)
+    if head.status != "active" and not (by_hand and _failed(head)):
+        reasons.append(Reason(code="not_active", params={"status": head.status}))
+        return Planned(decision=Look(at=None), reasons=reasons)
+    if head.leased(now) and head.lease_until is not None:
+        reasons.append(Reason(code="leased", params={"until": head.lease_until}))
+        return Planned(decision=Look(at=head.lease_until), reasons=reasons)
+    waiting = head.state.next_attempt
+    if waiting is not None and now < waiting and not by_hand:
+        reasons.append(
+            Reason(
+                code="retry_later",
+                params={"next_attempt": waiting, "credit_card_attempt": head.round},
+                setting="delay_between_retries_days",
+            )
+        )
+        return Planned(decision=Look(at=window_opening(waiting, settings, zone_name)), reasons=reasons)
+    due = due_items(facts, now, reasons)
+    if not due:
+        return _nothing_due(facts, now, reasons)
+    opening = window_opening(now, settings, zone_name)
+    if opening != now and not by_hand:
+        reasons.append(Reason(code="window_closed", params={"opens": opening}, setting="window_start"))
+        return Planned(decision=Look(at=opening), reasons=reasons)
+    today = local_date(now, zone_name)
+    catching_up = any(_more_due(facts, one, today) for one in due)
+    if _billed_today(facts, today) and not by_hand:
+        tomorrow = window_opening(midnight(today + timedelta(days=1), zone_name), settings, zone_name)
+        reasons.append(
+            Reason(code="one_order_a_day", params={"again": tomorrow}, setting="do_not_bill_prior_missed_shipments")
+        )
+        return Planned(decision=Look(at=tomorrow), reasons=reasons)
+    if catching_up:
+        reasons.append(Reason(code="catching_up", setting="do_not_bill_prior_missed_shipments"))
+    return _priced(facts, due, now, reasons)
+
+
+def due_items(facts: Facts, now: Instant, reasons: list[Reason]) -> list[Due]:
+    """Every item that is due on the local date, one occurrence each.
+
+    Where several of one item are due, all but the latest are missed: passed over if the merchant does not bill
+    missed shipments, else the oldest is billed and the rest wait for the days to come.
+    """
+    zone_name = facts.zone_name()
+    today = local_date(now, zone_name)
+    skips = bool(facts.settings.do_not_bill_prior_missed_shipments)
+    found: list[Due] = []
+    for entry in facts.auto_order.items or []:
+        progress = facts.head.state.items.get(str(entry.auto_order_item_oid))
+        if progress is None:
+            continue
+        oid = entry.auto_order_item_oid
+        if entry.paused:
+            reasons.append(Reason(code="item_paused", params={"auto_order_item_oid": oid}))
+            continue
+        open_ones = _open(entry, progress, facts, today)
+        if not open_ones:
+            coming = next_occurrence(entry, progress, facts.items.get(entry.original_item_id or ""), zone_name)
+            reasons.append(
+                Reason(code="item_not_due", params={"auto_order_item_oid": oid, "next": coming.day})
+                if coming
+                else Reason(code="item_ended", params={"auto_order_item_oid": oid})
+            )
+            continue
+        chosen = open_ones[-1] if skips else open_ones[0]
+        skipped = len(open_ones) - 1 if skips else 0
+        if skipped:
+            reasons.append(
+                Reason(
+                    code="missed_passed_over",
+                    params={"auto_order_item_oid": oid, "missed": skipped},
+                    setting="do_not_bill_prior_missed_shipments",
+                )
+            )
+        reasons.append(
+            Reason(
+                code="item_due",
+                params={"auto_order_item_oid": oid, "day": chosen.day, "item_id": chosen.item_id},
+            )
+        )
+        found.append(Due(entry=entry, progress=progress, occurrence=chosen, skipped=skipped))
+    return found
+
+
+def _open(entry: AutoOrderItem, progress: ItemProgress, facts: Facts, today: date) -> list[Occurrence]:
+    """The occurrences of one item that are due by today, oldest first."""
+    found: list[Occurrence] = []
+    ends = entry.no_order_after_dts
+    for occurrence in occurrences(entry, progress, facts.items.get(entry.original_item_id or "")):
+        past_end = ends is not None and midnight(occurrence.day, facts.zone_name()) > ends
+        if occurrence.day > today or past_end or len(found) == CATCH_UP:
+            break
+        found.append(occurrence)
+    return found
+
+
+def _more_due(facts: Facts, one: Due, today: date) -> bool:
+    return not facts.settings.do_not_bill_prior_missed_shipments and len(
+        _open(one.entry, one.progress, facts, today)
+    ) > 1
+
+
+def _billed_today(facts: Facts, today: date) -> bool:
+    """Whether this local day has had its order: while missed shipments are caught up, one a day is the most."""
+    return not facts.settings.do_not_bill_prior_missed_shipments and facts.head.state.last_run_date == today
+
+
+def _failed(head: Head) -> bool:
+    """Disabled by declines, not by somebody: an attempt by hand may still be made."""
+    return head.status == "disabled" and head.state.failure_reason is not None
+
+
+def _nothing_due(facts: Facts, now: Instant, reasons: list[Reason]) -> Planned:
+    head = facts.head
+    if head.round:
+        reasons.append(Reason(code="run_lost_its_items", params={"run": head.run}))
+        return Planned(decision=CloseRun(), reasons=reasons)
+    if reminder := _reminder(facts, now):
+        reasons.append(Reason(code="preshipment_notice_due", params={"day": reminder.day}))
+        return Planned(decision=reminder, reasons=reasons)
+    return Planned(decision=Look(at=next_look(facts, head, now)), reasons=reasons)
+
+
+def _reminder(facts: Facts, now: Instant) -> Remind | None:
+    today = local_date(now, facts.zone_name())
+    noticed: dict[str, int] = {}
+    days: list[date] = []
+    for key, progress, coming in _coming(facts, facts.head):
+        ahead = _notice_days(coming)
+        if ahead is None or progress.noticed >= coming.number:
+            continue
+        if coming.day - timedelta(days=ahead) <= today:
+            noticed[key] = coming.number
+            days.append(coming.day)
+    return Remind(noticed=noticed, day=min(days)) if noticed else None
+
+
+def _notice_days(coming: Occurrence) -> int | None:
+    return coming.step.preshipment_notice_days if coming.step else None
+
+
+def _coming(facts: Facts, head: Head) -> list[tuple[str, ItemProgress, Occurrence]]:
+    """What comes next of each item that is neither paused nor ended."""
+    found = []
+    for entry in facts.auto_order.items or []:
+        key = str(entry.auto_order_item_oid)
+        progress = head.state.items.get(key)
+        if progress is None or entry.paused:
+            continue
+        coming = next_occurrence(
+            entry, progress, facts.items.get(entry.original_item_id or ""), facts.zone_name()
+        )
+        if coming:
+            found.append((key, progress, coming))
+    return found
+
+
+def next_look(facts: Facts, head: Head, now: Instant) -> Instant | None:
+    """The next instant at which anything is to be done while no attempt is open; None: nothing will be."""
+    if head.status != "active":
+        return None
+    settings, zone_name = facts.settings, facts.zone_name()
+    if head.state.next_attempt is not None:
+        return window_opening(max(head.state.next_attempt, now), settings, zone_name)
+    today = local_date(now, zone_name)
+    looks: list[Instant] = []
+    for _, progress, coming in _coming(facts, head):
+        day = coming.day
+        if head.state.last_run_date == today and day <= today and not settings.do_not_bill_prior_missed_shipments:
+            day = today + timedelta(days=1)
+        looks.append(window_opening(max(midnight(day, zone_name), now), settings, zone_name))
+        ahead = _notice_days(coming)
+        if ahead is not None and progress.noticed < coming.number:
+            looks.append(max(midnight(coming.day - timedelta(days=ahead), zone_name), now))
+    return min(looks) if looks else None
+
+
+def _priced(facts: Facts, due: list[Due], now: Instant, reasons: list[Reason]) -> Planned:
+    lines: list[Line] = []
+    again = later(now, hours=HELD_AGAIN_HOURS)
+    for one in due:
+        item = facts.items.get(one.occurrence.item_id)
+        if item is None or item.inactive:
+            message = f"The item {one.occurrence.item_id} is not sold any more."
+            reasons.append(Reason(code="item_unavailable", params={"item_id": one.occurrence.item_id}))
+            return Planned(decision=Hold(code="item_unavailable", message=message, at=again), reasons=reasons)
+        cost = unit_cost(one.entry, one.progress, one.occurrence, item, now)
+        tab = item.auto_order
+        lines.append(
+            Line(
+                item=item,
+                quantity=one.entry.arbitrary_quantity or one.entry.original_quantity or Decimal(1),
+                unit_cost=cost,
+                oid=one.entry.auto_order_item_oid or 0,
+                occurrence=one.occurrence.number,
+                skipped=one.skipped,
+                percentage_discount=one.entry.arbitrary_percentage_discount or Decimal(0),
+                free_shipping=bool(tab and tab.free_shipping_auto_order),
+            )
+        )
+    skip_coupons = bool(facts.settings.skip_coupons_from_original_order)
+    if skip_coupons and facts.coupons:
+        reasons.append(Reason(code="coupons_skipped", setting="skip_coupons_from_original_order"))
+    original = facts.original
+    shipping = original.shipping
+    priced = price(
+        lines,
+        original.shipping or original.billing,
+        shipping.shipping_method if shipping else None,
+        lowest_cost=bool(facts.settings.ship_via_lowest_cost_method),
+        tables=Tables(
+            shipping=facts.shipping,
+            taxes=facts.taxes,
+            currency_code=facts.merchant.currency(),
+            coupons=[] if skip_coupons else facts.coupons,
+        ),
+        now=now,
+        on_rebill=True,
+        ignore_coupon_expiration=bool(facts.settings.ignore_coupon_expiration),
+    )
+    if isinstance(priced, Unpriceable):
+        reasons.append(Reason(code=priced.code, params=dict(priced.params)))
+        return Planned(decision=Hold(code=priced.code, message=priced.message, at=again), reasons=reasons)
+    reasons += [Reason(code=note.code, params=dict(note.params), setting=note.setting) for note in priced.notes]
+    reasons.append(Reason(code="total", params={"total": priced.plan.total, "currency": priced.plan.currency}))
+    return _payable(facts, priced.plan, now, reasons)
+
+
+def _payable(facts: Facts, frozen: FrozenPlan, now: Instant, reasons: list[Reason]) -> Planned:
+    """The payment rules: all that can fail before anything is sent."""
+    if frozen.total == 0:
+        reasons.append(Reason(code="nothing_to_charge"))
+        return Planned(decision=Go(plan=frozen, card=None), reasons=reasons)
+    payment = facts.original.payment
+    card = payment.credit_card if payment else None
+    if card is None or card.stored_card is None:
+        return _failing(reasons, "no_card", "There is no card to charge.")
+    if facts.head.state.refused_card == card.stored_card.fingerprint:
+        return _failing(reasons, "card_refused", "The bank refused this card for good; another is needed.", hard=True)
+    restricted = facts.settings.restricts(card.card_type) if card.card_type else None
+    if restricted:
+        message = f"{card.card_type} is not accepted for auto orders."
+        return _failing(reasons, "card_type_restricted", message, setting=restricted)
+    months = _months_to_expire(facts, frozen)
+    if card.card_expiration_year and card.card_expiration_month:
+        local = local_date(now, facts.zone_name())
+        left = (card.card_expiration_year - local.year) * 12 + card.card_expiration_month - local.month
+        if left < months:
+            message = "The card has expired." if left < 0 else f"The card expires in {left} months."
+            setting = "prohibit_credit_cards_that_expire_in_months" if months else None
+            return _failing(reasons, "card_expires", message, setting=setting)
+    return Planned(decision=Go(plan=frozen, card=card.stored_card), reasons=reasons)
+
+
+def _months_to_expire(facts: Facts, frozen: FrozenPlan) -> int:
+    """The months that a card must still be good for: the section's figure, or an item's where that is higher; an
+    item's zero switches the rule off for it."""
+    section = facts.settings.prohibit_credit_cards_that_expire_in_months or 0
+    wanted = []
+    for line in frozen.lines:
+        item = facts.items.get(line.item_id)
+        own = item.auto_order.auto_order_prohibit_expiring_cards if item and item.auto_order else None
+        wanted.append(section if own is None else (0 if own == 0 else max(own, section)))
+    return max(wanted, default=section)
+
+
+def _failing(
+    reasons: list[Reason], code: str, message: str, *, hard: bool = False, setting: str | None = None
+) -> Planned:
+    reasons.append(Reason(code=code, setting=setting))
+    return Planned(decision=Fail(code=code, message=message, hard=hard), reasons=reasons)
+
+
+# --- think, after an outcome -----------------------------------------------------------------------------------------
+
+
+class Settled(msgspec.Struct, kw_only=True):
+    """What an outcome makes of the head. ``outcome``: ``paid`` makes an order, the others an attempt row.
+    ``late``: captured though the auto order is no longer active."""
+
+    head: Head
+    outcome: Literal["paid", "declined", "not_sent", "not_charged"]
+    disabled: bool = False
+    ended: bool = False
+    late: bool = False
+
+
+def settle(
+    facts: Facts, attempt: Attempt, outcome: Approved | Declined | ActionNeeded | NotSent | None, now: Instant
+) -> Settled:
+    """Close the attempt with its outcome. None: it is known that nothing was charged (``not_charged``)."""
+    if isinstance(outcome, Approved):
+        return _paid(facts, attempt, now)
+    if outcome is None or isinstance(outcome, NotSent):
+        head = _closed(facts.head)
+        wait = NOT_SENT_AGAIN_SECONDS if isinstance(outcome, NotSent) else 0
+        head.due_dts = later(now, seconds=wait) if head.status == "active" else None
+        return Settled(head=head, outcome="not_sent" if outcome else "not_charged")
+    hard = isinstance(outcome, Declined) and outcome.hard
+    fingerprint = attempt.card.fingerprint if attempt.card else None
+    return declined(facts, outcome.reason, now, refused_card=fingerprint if hard else None)
+
+
+def _closed(head: Head) -> Head:
+    state = replace(head.state, items={key: replace(p) for key, p in head.state.items.items()}, held=None)
+    return replace(head, attempt=None, lease_until=None, state=state)
+
+
+def declined(facts: Facts, reason: str, now: Instant, *, refused_card: str | None = None) -> Settled:
+    """One more round is used up: a date for the next, or the end where there is none left or the bank refused for
+    good."""
+    head = _closed(facts.head)
+    head.round += 1
+    head.state.failure_reason = reason
+    if refused_card:
+        head.state.refused_card = refused_card
+    if head.status != "active":
+        head.due_dts = None
+        return Settled(head=head, outcome="declined")
+    if refused_card or head.round >= facts.settings.retries():
+        head.status = "disabled"
+        head.state.disabled_dts = now
+        head.state.next_attempt = None
+        head.due_dts = None
+        return Settled(head=head, outcome="declined", disabled=True)
+    day = local_date(now, facts.zone_name()) + timedelta(days=facts.settings.retry_delay_days())
+    head.state.next_attempt = midnight(day, facts.zone_name())
+    head.due_dts = next_look(facts, head, now)
+    return Settled(head=head, outcome="declined")
+
+
+def _paid(facts: Facts, attempt: Attempt, now: Instant) -> Settled:
+    head = _closed(facts.head)
+    claimed_day = local_date(attempt.first_sent_dts, facts.zone_name())
+    for line in attempt.plan.lines:
+        progress = head.state.items.get(str(line.oid))
+        if progress is not None:
+            _advance(facts, progress, line.oid, line.occurrence, claimed_day)
+            progress.number_of_rebills += 1
+            progress.rebill_value += line.unit_cost * line.quantity - line.discount
+            progress.last_order_dts = now
+            progress.first_order_dts = progress.first_order_dts or now
+            if progress.unit_cost_remaining:
+                progress.unit_cost_remaining -= 1
+    late = head.status != "active" and not _failed(facts.head)
+    if head.status == "disabled" and _failed(facts.head):
+        head.status, head.state.disabled_dts = "active", None
+    head.run, head.round, head.tries = attempt.run + 1, 0, 0
+    head.state.next_attempt = head.state.failure_reason = None
+    head.state.last_run_date = local_date(now, facts.zone_name())
+    head.state.last_order_dts = now
+    ended = _end_if_done(facts, head, now)
+    head.due_dts = next_look(facts, head, now)
+    return Settled(head=head, outcome="paid", ended=ended, late=late)
+
+
+def _advance(facts: Facts, progress: ItemProgress, oid: int, occurrence: int, claimed_day: date) -> None:
+    """The occurrence is done with. Where the item was re-dated while the charge was under way, the new date stays the
+    customer's: it becomes the one after."""
+    entry = next((e for e in facts.auto_order.items or [] if e.auto_order_item_oid == oid), None)
+    if occurrence <= progress.billed:
+        return
+    if progress.at >= occurrence and progress.anchor > claimed_day:
+        progress.at = occurrence + 1
+        progress.billed, progress.billed_day = occurrence, claimed_day
+        return
+    if entry is not None:
+        item = facts.items.get(entry.original_item_id or "")
+        before = replace(progress, billed=occurrence - 1)
+        done = next(occurrences(entry, before, item), None)
+        progress.billed_day = done.day if done and done.number == occurrence else claimed_day
+    progress.billed = occurrence
+
+
+def _end_if_done(facts: Facts, head: Head, now: Instant) -> bool:
+    """After a paid run: count down 'cancel after x orders'; end what has no rebills left."""
+    state: State = head.state
+    if state.cancel_after_next_x_orders and head.status == "active":
+        state.cancel_after_next_x_orders -= 1
+        if state.cancel_after_next_x_orders == 0:
+            head.status = "canceled"
+            state.cancel_after_next_x_orders = None
+            return True
+    paused = any(entry.paused for entry in facts.auto_order.items or [])
+    if head.status == "active" and not paused and not _coming(facts, head):
+        head.status = "disabled"
+        state.completed = True
+        state.disabled_dts = now
+    return False
+
+
+def closed_run(facts: Facts, now: Instant) -> Head:
+    """The head of a run that lost its items: closed without a charge, the next one may open."""
+    head = _closed(facts.head)
+    head.run, head.round, head.tries = head.run + 1, 0, 0
+    head.state.next_attempt = head.state.failure_reason = None
+    head.due_dts = next_look(facts, head, now)
+    return head
+
+
+def reminded(facts: Facts, reminder: Remind, now: Instant) -> Head:
+    """The head after the notice went into the outbox. A claim that was thought out meanwhile is refused (fence)."""
+    head = _closed(facts.head)
+    head.fence += 1
+    for key, number in reminder.noticed.items():
+        head.state.items[key].noticed = number
+    head.due_dts = next_look(facts, head, now)
+    return head
+
+
+def held(facts: Facts, hold: Hold) -> Head:
+    head = _closed(facts.head)
+    head.fence += 1
+    head.state.held = hold.code
+    head.due_dts = hold.at
+    return head
+
+
+def rebill_order_id(original_order_id: str, run: int) -> str:
+    return f"{original_order_id}-{run:03d}"
+
+
+def shown_reason(value: Any) -> Any:
+    """A parameter of a reason as it is shown."""
+    return str(value) if isinstance(value, datetime | date) else value

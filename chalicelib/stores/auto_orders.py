@@ -1,0 +1,106 @@
+"""Auto orders as they are kept: head and document side by side, attempts that made no order, edits' logs."""
+
+from chalicelib.domain.auto_orders import AutoOrder, AutoOrderLog
+from chalicelib.domain.errors import NotFound
+from chalicelib.domain.heads import Head
+from chalicelib.domain.payments import ClosedAttempt
+from chalicelib.stores import heads
+from chalicelib.stores.port import Change, Put, TablePort
+from chalicelib.stores.records import DOCUMENT, Versioned, claimed, inserted, noun_of, pk, replaced, text_of, versioned
+from chalicelib.stores.tables import PK, SK
+
+TABLE = "auto_orders"
+# Attempts and logs of one auto order that a page shows at most.
+MAXIMUM_ROWS = 200
+
+
+class AutoOrders:
+    """One merchant's auto orders."""
+
+    def __init__(self, port: TablePort, merchant_id: str) -> None:
+        self._port = port
+        self._merchant_id = merchant_id
+
+    def read(self, oid: int) -> tuple[Versioned[AutoOrder], Head]:
+        """Document and head as they stand, in one round trip. Raises NotFound."""
+        key = pk(self._merchant_id, oid)
+        records = self._port.get_many(TABLE, [(key, heads.HEAD), (key, DOCUMENT)], consistent=True)
+        if len(records) != 2:
+            raise NotFound("auto order", oid)
+        document = versioned(records[1], AutoOrder)
+        if document is None:
+            raise NotFound("auto order", oid)
+        return document, heads.head_of(records[0])
+
+    def read_many(self, oids: list[int]) -> list[tuple[Versioned[AutoOrder], Head]]:
+        """Those that exist, in order; 50 at a time (two records each)."""
+        found: list[tuple[Versioned[AutoOrder], Head]] = []
+        for start in range(0, len(oids), 50):
+            keys = [
+                (pk(self._merchant_id, oid), sk) for oid in oids[start : start + 50] for sk in (heads.HEAD, DOCUMENT)
+            ]
+            by_key = {(str(r[PK]), str(r[SK])): r for r in self._port.get_many(TABLE, keys, consistent=True)}
+            for oid in oids[start : start + 50]:
+                key = pk(self._merchant_id, oid)
+                head, document = by_key.get((key, heads.HEAD)), by_key.get((key, DOCUMENT))
+                if head and document:
+                    found.append((Versioned(noun_of(document, AutoOrder), int(document["version"])), heads.head_of(head)))
+        return found
+
+    def head(self, oid: int) -> Head | None:
+        record = self._port.get(TABLE, pk(self._merchant_id, oid), heads.HEAD, consistent=True)
+        return heads.head_of(record) if record else None
+
+    def oid_by_code(self, code: str) -> int | None:
+        return self._oid("code", code)
+
+    def oid_by_original_order(self, order_id: str) -> int | None:
+        return self._oid("original_order", order_id)
+
+    def _oid(self, by: str, value: str) -> int | None:
+        record = self._port.get(TABLE, pk(self._merchant_id, by, value), by, consistent=True)
+        return int(record["oid"]) if record else None
+
+    def begun(self, document: AutoOrder, head: Head) -> list[Change]:
+        """A new auto order: document, head, and the rows that find it by code and by original order."""
+        oid = document.auto_order_oid or 0
+        return [
+            inserted(TABLE, pk(self._merchant_id, oid), DOCUMENT, document),
+            heads.begun(TABLE, self._merchant_id, str(oid), head),
+            claimed(TABLE, pk(self._merchant_id, "code", document.auto_order_code), "code", oid=oid),
+            claimed(
+                TABLE, pk(self._merchant_id, "original_order", document.original_order_id), "original_order", oid=oid
+            ),
+        ]
+
+    def moved(self, oid: int, before: Head, after: Head) -> Change:
+        return heads.moved(TABLE, self._merchant_id, str(oid), before, after)
+
+    def edited(self, document: AutoOrder, version: int) -> Change:
+        return replaced(TABLE, pk(self._merchant_id, document.auto_order_oid), DOCUMENT, document, version)
+
+    def closed(self, oid: int, row: ClosedAttempt) -> Change:
+        """An attempt that made no order, kept for ever beside its auto order. The same attempt writes the same row."""
+        attempt = row.attempt
+        return Put(
+            TABLE,
+            {
+                PK: pk(self._merchant_id, oid),
+                SK: f"attempt#{attempt.run:06d}#{attempt.tries:06d}",
+                DOCUMENT: text_of(row),
+            },
+        )
+
+    def logged(self, oid: int, log: AutoOrderLog, event_id: str) -> Change:
+        sk = f"log#{log.log_dts}#{event_id}"
+        return Put(TABLE, {PK: pk(self._merchant_id, oid), SK: sk, DOCUMENT: text_of(log)})
+
+    def attempts(self, oid: int) -> list[ClosedAttempt]:
+        """Attempts that made no order, oldest first."""
+        page = self._port.query(TABLE, pk(self._merchant_id, oid), prefix="attempt#", limit=MAXIMUM_ROWS)
+        return [noun_of(record, ClosedAttempt) for record in page.records]
+
+    def logs(self, oid: int) -> list[AutoOrderLog]:
+        """The latest edits, oldest first."""
+        page = self._port.query(TABLE, pk(self._merchant_id, oid), prefix="log#", limit=MAXIMUM_ROWS, descending=True)
+        return [noun_of(record, AutoOrderLog) for record in reversed(page.records)]

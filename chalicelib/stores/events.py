@@ -1,0 +1,37 @@
+"""The outbox: event rows written with the change, due until everybody has been told."""
+
+from chalicelib.domain.events import Event
+from chalicelib.stores.port import Change, Present, Put, Record, TablePort, Update
+from chalicelib.stores.records import DOCUMENT, due_attributes, noun_of, pk, text_of
+from chalicelib.stores.tables import PK, SK
+
+TABLE = "events"
+ROW = "event"
+
+
+class Events:
+    """One merchant's outbox."""
+
+    def __init__(self, port: TablePort, merchant_id: str) -> None:
+        self._port = port
+        self._merchant_id = merchant_id
+
+    def happened(self, event: Event) -> Change:
+        """The event row: due at once. The same transition writes the same row again, which changes nothing."""
+        record: Record = {PK: pk(self._merchant_id, event.event_id), SK: ROW, DOCUMENT: text_of(event)}
+        return Put(TABLE, record | due_attributes(event.dts, self._merchant_id, event.event_id))
+
+    def find(self, event_id: str) -> tuple[Event, bool] | None:
+        """The event, and whether it still waits to be told."""
+        record = self._port.get(TABLE, pk(self._merchant_id, event_id), ROW, consistent=True)
+        return (noun_of(record, Event), "due_key" in record) if record else None
+
+    def told(self, event_id: str) -> Change:
+        """Everybody knows: refused where it was told before."""
+        return Update(
+            TABLE,
+            pk(self._merchant_id, event_id),
+            ROW,
+            remove=("due_shard", "due_key"),
+            when=(Present("due_key"),),
+        )

@@ -1,0 +1,70 @@
+"""Orders as they are kept: the document, and beside it a head while the order is not paid."""
+
+from chalicelib.domain.errors import NotFound
+from chalicelib.domain.heads import Head
+from chalicelib.domain.orders import Order
+from chalicelib.domain.payments import ClosedAttempt
+from chalicelib.stores import heads
+from chalicelib.stores.port import MAXIMUM_GET_MANY, Change, Put, TablePort
+from chalicelib.stores.records import DOCUMENT, Versioned, inserted, noun_of, pk, replaced, text_of, versioned
+from chalicelib.stores.tables import PK, SK
+
+TABLE = "orders"
+MAXIMUM_ROWS = 200
+
+
+class Orders:
+    """One merchant's orders."""
+
+    def __init__(self, port: TablePort, merchant_id: str) -> None:
+        self._port = port
+        self._merchant_id = merchant_id
+
+    def find(self, order_id: str) -> Versioned[Order] | None:
+        return versioned(self._port.get(TABLE, pk(self._merchant_id, order_id), DOCUMENT, consistent=True), Order)
+
+    def get(self, order_id: str) -> Versioned[Order]:
+        """Raises NotFound."""
+        found = self.find(order_id)
+        if found is None:
+            raise NotFound("order", order_id)
+        return found
+
+    def get_many(self, order_ids: list[str]) -> list[Order]:
+        """Those that exist, in order."""
+        found: list[Order] = []
+        for start in range(0, len(order_ids), MAXIMUM_GET_MANY):
+            keys = [(pk(self._merchant_id, oid), DOCUMENT) for oid in order_ids[start : start + MAXIMUM_GET_MANY]]
+            found += [noun_of(record, Order) for record in self._port.get_many(TABLE, keys)]
+        return found
+
+    def read(self, order_id: str) -> tuple[Versioned[Order], Head | None]:
+        """The order and its head, consistently. Raises NotFound."""
+        key = pk(self._merchant_id, order_id)
+        records = self._port.get_many(TABLE, [(key, DOCUMENT), (key, heads.HEAD)], consistent=True)
+        by_sk = {str(record[SK]): record for record in records}
+        order = versioned(by_sk.get(DOCUMENT), Order)
+        if order is None:
+            raise NotFound("order", order_id)
+        return order, heads.head_of(by_sk[heads.HEAD]) if heads.HEAD in by_sk else None
+
+    def placed(self, order: Order) -> Change:
+        """A new order; refused where the id is taken."""
+        return inserted(TABLE, pk(self._merchant_id, order.order_id), DOCUMENT, order)
+
+    def unpaid(self, order_id: str, head: Head) -> Change:
+        return heads.begun(TABLE, self._merchant_id, order_id, head)
+
+    def moved(self, order_id: str, before: Head, after: Head) -> Change:
+        return heads.moved(TABLE, self._merchant_id, order_id, before, after)
+
+    def edited(self, order: Order, version: int) -> Change:
+        return replaced(TABLE, pk(self._merchant_id, order.order_id), DOCUMENT, order, version)
+
+    def closed(self, order_id: str, row: ClosedAttempt) -> Change:
+        sk = f"attempt#{row.attempt.run:06d}#{row.attempt.tries:06d}"
+        return Put(TABLE, {PK: pk(self._merchant_id, order_id), SK: sk, DOCUMENT: text_of(row)})
+
+    def attempts(self, order_id: str) -> list[ClosedAttempt]:
+        page = self._port.query(TABLE, pk(self._merchant_id, order_id), prefix="attempt#", limit=MAXIMUM_ROWS)
+        return [noun_of(record, ClosedAttempt) for record in page.records]

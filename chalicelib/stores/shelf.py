@@ -1,0 +1,64 @@
+"""A shelf of nouns of one kind: insert, read, replace, remove, each under its version."""
+
+from typing import Generic, TypeVar
+
+from chalicelib.domain.errors import NotFound
+from chalicelib.stores.port import MAXIMUM_GET_MANY, Change, Delete, TablePort
+from chalicelib.stores.records import DOCUMENT, Versioned, claimed, inserted, noun_of, pk, removed, replaced, versioned
+
+T = TypeVar("T")
+
+
+class Shelf(Generic[T]):
+    """One merchant's nouns of one kind, each under its own name (an id or an oid)."""
+
+    def __init__(self, port: TablePort, merchant_id: str, table: str, kind: str, type_: type[T]) -> None:
+        self._port = port
+        self._merchant_id = merchant_id
+        self._table = table
+        self._kind = kind
+        self._type = type_
+
+    def find(self, name: object, *, consistent: bool = True) -> Versioned[T] | None:
+        return versioned(self._port.get(self._table, self._key(name), DOCUMENT, consistent=consistent), self._type)
+
+    def get(self, name: object) -> Versioned[T]:
+        """Raises NotFound."""
+        found = self.find(name)
+        if found is None:
+            raise NotFound(self._kind.replace("_", " "), name)
+        return found
+
+    def get_many(self, names: list[str]) -> list[T]:
+        """Those that exist, in order, not necessarily the newest."""
+        found: list[T] = []
+        for start in range(0, len(names), MAXIMUM_GET_MANY):
+            keys = [(self._key(name), DOCUMENT) for name in names[start : start + MAXIMUM_GET_MANY]]
+            found += [noun_of(record, self._type) for record in self._port.get_many(self._table, keys)]
+        return found
+
+    def inserted(self, name: object, noun: T) -> Change:
+        return inserted(self._table, self._key(name), DOCUMENT, noun)
+
+    def replaced(self, name: object, noun: T, version: int) -> Change:
+        return replaced(self._table, self._key(name), DOCUMENT, noun, version)
+
+    def removed(self, name: object, version: int) -> Change:
+        return removed(self._table, self._key(name), DOCUMENT, version)
+
+    def named(self, by: str, value: object, name: str) -> Change:
+        """A second, unique name (an oid, an e-mail address) for the noun called ``name``."""
+        return claimed(self._table, self._key_by(by, value), by, name=name)
+
+    def unnamed(self, by: str, value: object) -> Change:
+        return Delete(self._table, self._key_by(by, value), by)
+
+    def name_by(self, by: str, value: object) -> str | None:
+        record = self._port.get(self._table, self._key_by(by, value), by, consistent=True)
+        return str(record["name"]) if record else None
+
+    def _key(self, name: object) -> str:
+        return pk(self._merchant_id, self._kind, name)
+
+    def _key_by(self, by: str, value: object) -> str:
+        return pk(self._merchant_id, self._kind, by, value)
