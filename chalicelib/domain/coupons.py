@@ -299,7 +299,9 @@ def _validate_kind(
         elif amount != quantise(amount, currency_code):
             refuse(f"{at}/discount_amount", "invalid", f"is finer than the smallest coin of {currency_code}")
         if rule.currency_code not in (None, currency_code):
-            refuse(f"{at}/currency_code", "not_allowed_value", f"must be the shop's currency; allowed is {currency_code}")
+            refuse(
+                f"{at}/currency_code", "not_allowed_value", f"must be the shop's currency; allowed is {currency_code}"
+            )
     if isinstance(rule, CouponAmountOffItems) and not rule.items and not rule.item_tags:
         refuse(f"{at}/items", "required", "name the items that it is off, here or by item_tags")
 

@@ -16,8 +16,8 @@ class Currency(Decimal):
 
 
 def quantise(amount: Decimal, currency_code: str) -> Decimal:
-    """Round half up to the currency's smallest coin."""
-    return amount.quantize(Decimal(1).scaleb(-EXPONENTS.get(currency_code, 2)), ROUND_HALF_UP)
+    """Round half up to the currency's smallest coin. What rounds to nothing loses its sign: JSON would show -0.00."""
+    return amount.quantize(Decimal(1).scaleb(-EXPONENTS.get(currency_code, 2)), ROUND_HALF_UP) + 0
 
 
 def minor_units(amount: Decimal, currency_code: str) -> int:
@@ -37,10 +37,12 @@ def formatted(amount: Decimal, currency_code: str) -> str:
 
 
 def split(amount: Decimal, weights: list[Decimal], currency_code: str) -> list[Decimal]:
-    """Share ``amount`` over ``weights`` so that the parts add up exactly; the last coin goes to the heaviest parts.
+    """Share ``amount``, rounded, over ``weights`` in whole coins that add up; the odd ones go to the heaviest parts.
 
-    With no weight at all everything goes to the first part.
+    No part is more than its weight where the amount is not more than the weights. With no weight at all everything
+    goes to the first part.
     """
+    amount = quantise(amount, currency_code)
     whole = total_of(weights)
     if not weights:
         return []

@@ -149,6 +149,7 @@ class FrozenPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
     shipping_discount: Decimal = Decimal(0)
     tax: Decimal = Decimal(0)
     tax_rate: Decimal = Decimal(0)
+    tax_shipping: bool = False
     taxable: Decimal = Decimal(0)
 
 

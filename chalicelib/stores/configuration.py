@@ -1,0 +1,92 @@
+"""The merchant's sections, the keys that open the shop, and the catalogue's shelves: all in one table."""
+
+from typing import TypeVar
+
+from chalicelib.domain.access import AccessKey
+from chalicelib.domain.coupons import Coupon
+from chalicelib.domain.items import Item
+from chalicelib.domain.merchants import Merchant
+from chalicelib.domain.settings import AutoOrderProcessing
+from chalicelib.domain.shipping import ShippingSettings
+from chalicelib.domain.taxes import TaxSettings
+from chalicelib.stores.port import Change, Put, TablePort
+from chalicelib.stores.records import DOCUMENT, Versioned, inserted, noun_of, pk, replaced, text_of, versioned
+from chalicelib.stores.tables import PK, SK
+
+TABLE = "configuration"
+S = TypeVar("S", Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings)
+SECTION = "section"
+ITEM = "item"
+COUPON = "coupon"
+
+
+class Configuration:
+    """One merchant's sections."""
+
+    def __init__(self, port: TablePort, merchant_id: str) -> None:
+        self._port = port
+        self._merchant_id = merchant_id
+
+    def section(self, type_: type[S]) -> Versioned[S]:
+        """The section as it stands; version 0 and all defaults where it was never saved."""
+        found = versioned(self._port.get(TABLE, self._key(type_), DOCUMENT, consistent=True), type_)
+        return found or Versioned(type_(), 0)
+
+    def save(self, noun: S, version: int) -> Change:
+        key = self._key(type(noun))
+        if version == 0:
+            return inserted(TABLE, key, DOCUMENT, noun)
+        return replaced(TABLE, key, DOCUMENT, noun, version)
+
+    def price_list(
+        self, item_ids: list[str], coupon_codes: list[str]
+    ) -> tuple[Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings, dict[str, Item], list[Coupon]]:
+        """All that a price and a plan read of the configuration, in one round trip."""
+        sections = (Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings)
+        wanted = [self._key(type_) for type_ in sections]
+        wanted += [pk(self._merchant_id, ITEM, item_id) for item_id in dict.fromkeys(item_ids)]
+        wanted += [pk(self._merchant_id, COUPON, code) for code in dict.fromkeys(coupon_codes)]
+        records = {}
+        for start in range(0, len(wanted), 100):
+            keys = [(key, DOCUMENT) for key in wanted[start : start + 100]]
+            records.update({str(record[PK]): record for record in self._port.get_many(TABLE, keys)})
+
+        def read(type_: type[S]) -> S:
+            record = records.get(self._key(type_))
+            return noun_of(record, type_) if record else type_()
+
+        items = {
+            item_id: noun_of(records[key], Item)
+            for item_id in item_ids
+            if (key := pk(self._merchant_id, ITEM, item_id)) in records
+        }
+        coupons = [
+            noun_of(records[key], Coupon)
+            for code in dict.fromkeys(coupon_codes)
+            if (key := pk(self._merchant_id, COUPON, code)) in records
+        ]
+        return (
+            read(Merchant),
+            read(AutoOrderProcessing),
+            read(ShippingSettings),
+            read(TaxSettings),
+            items,
+            coupons,
+        )
+
+    def _key(self, type_: type[Merchant] | type[AutoOrderProcessing] | type[ShippingSettings] | type[TaxSettings]) -> str:
+        return pk(self._merchant_id, SECTION, type_.section)
+
+
+class Keys:
+    """Access keys of all merchants, found by their hash only: whose a key is, is the answer."""
+
+    def __init__(self, port: TablePort) -> None:
+        self._port = port
+
+    def find(self, key_hash: str) -> AccessKey | None:
+        record = self._port.get(TABLE, f"key#{key_hash}", "key", consistent=True)
+        return noun_of(record, AccessKey) if record else None
+
+    def issued(self, key: AccessKey) -> Change:
+        return Put(TABLE, {PK: f"key#{key.key_hash}", SK: "key", DOCUMENT: text_of(key)})
