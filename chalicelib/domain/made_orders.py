@@ -1,0 +1,195 @@
+"""Orders that the system makes: the rebill's order from its frozen plan, and what a payment leaves on an order."""
+
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from chalicelib.domain.dates import Instant
+from chalicelib.domain.items import Weight
+from chalicelib.domain.money import Currency
+from chalicelib.domain.orders import (
+    Order,
+    OrderAutoOrder,
+    OrderCheckout,
+    OrderCoupon,
+    OrderCurrentStageHistory,
+    OrderItem,
+    OrderItemOption,
+    OrderPayment,
+    OrderPaymentTransaction,
+    OrderPaymentTransactionDetail,
+    OrderShipping,
+    OrderSummary,
+    OrderTaxes,
+    Stage,
+)
+from chalicelib.domain.payments import Approved, Attempt, FrozenPlan, PlanLine
+from chalicelib.domain.rebills import Facts, rebill_order_id
+
+UNPAID_STAGE: Stage = "Accounts Receivable"
+PAID_STAGE: Stage = "Shipping Department"
+# Transactions that stay on an order; older declines are in its attempt rows.
+MAXIMUM_TRANSACTIONS = 50
+
+
+def rebill_order(facts: Facts, attempt: Attempt, approved: Approved | None, now: Instant, *, late: bool) -> Order:
+    """The order of a paid run: money from the frozen plan, addresses from the original order, words from the
+    catalogue. ``approved`` is None where it cost nothing."""
+    original, plan, auto_order = facts.original, attempt.plan, facts.auto_order
+    return Order(
+        merchant_id=original.merchant_id,
+        order_id=rebill_order_id(auto_order.original_order_id or "", attempt.run),
+        creation_dts=now,
+        current_stage=PAID_STAGE,
+        current_stage_histories=[OrderCurrentStageHistory(after_stage=PAID_STAGE, transition_dts=now)],
+        currency_code=original.currency_code,
+        language_iso_code=original.language_iso_code,
+        billing=original.billing,
+        shipping=_ship_to(original.shipping, plan),
+        checkout=_checkout(facts),
+        items=[order_item(facts, line, index + 1) for index, line in enumerate(plan.lines)],
+        coupons=[OrderCoupon(coupon_code=code, base_coupon_code=code) for code in plan.coupons] or None,
+        payment=paid(replace(original.payment or OrderPayment(), transactions=None), attempt, approved, now),
+        summary=summary(plan),
+        taxes=OrderTaxes(tax_rate=plan.tax_rate) if plan.tax_rate else None,
+        auto_order=OrderAutoOrder(
+            auto_order_oid=auto_order.auto_order_oid,
+            auto_order_code=auto_order.auto_order_code,
+            original_order_id=auto_order.original_order_id,
+        ),
+        auto_order_oid=auto_order.auto_order_oid,
+        customer_profile_oid=original.customer_profile_oid,
+        charge_key=attempt.key,
+        run=attempt.run,
+        late=late or None,
+    )
+
+
+def order_item(facts: Facts, line: PlanLine, index: int) -> OrderItem:
+    item = facts.items.get(line.item_id)
+    entry = next((e for e in facts.auto_order.items or [] if e.auto_order_item_oid == line.oid), None)
+    gross = line.unit_cost * line.quantity
+    weight = item.physical.weight if item and item.physical else None
+    return OrderItem(
+        item_index=index,
+        item_reference_oid=line.oid or None,
+        merchant_item_id=line.item_id,
+        description=item.description if item else None,
+        quantity=line.quantity,
+        cost=Currency(line.unit_cost),
+        discount=Currency(line.discount) if line.discount else None,
+        total_cost_with_discount=Currency(gross - line.discount),
+        unit_cost_with_discount=Currency((gross - line.discount) / line.quantity),
+        weight=Weight(uom=weight.uom, value=weight.value) if weight else None,
+        options=[OrderItemOption(label=o.label, value=o.value) for o in (entry.options or [] if entry else [])] or None,
+    )
+
+
+def summary(plan: FrozenPlan) -> OrderSummary:
+    return OrderSummary(
+        subtotal=Currency(plan.subtotal),
+        subtotal_discount=Currency(plan.discount),
+        shipping_handling_total=Currency(plan.shipping),
+        shipping_handling_total_discount=Currency(plan.shipping_discount),
+        taxable_subtotal=Currency(plan.taxable),
+        tax=Currency(plan.tax),
+        total=Currency(plan.total),
+    )
+
+
+def paid(payment: OrderPayment | None, attempt: Attempt, approved: Approved | None, now: Instant) -> OrderPayment:
+    """The payment block after an approval, with its transaction on top."""
+    return replace(
+        payment or OrderPayment(),
+        payment_status="Processed",
+        payment_dts=now,
+        transactions=_with(payment, transaction(attempt, approved, now)) if approved else None,
+    )
+
+
+def refused(payment: OrderPayment | None, attempt: Attempt, reason: str, code: str, now: Instant) -> OrderPayment:
+    """The payment block after a decline."""
+    return replace(
+        payment or OrderPayment(),
+        payment_status="Declined",
+        transactions=_with(payment, declined_transaction(attempt, reason, code, now)),
+    )
+
+
+def _with(payment: OrderPayment | None, one: OrderPaymentTransaction) -> list[OrderPaymentTransaction]:
+    before = (payment.transactions or []) if payment else []
+    return [one, *before][:MAXIMUM_TRANSACTIONS]
+
+
+def transaction(attempt: Attempt, approved: Approved, now: Instant) -> OrderPaymentTransaction:
+    return OrderPaymentTransaction(
+        transaction_id=_number(attempt.key),
+        transaction_gateway=attempt.gateway,
+        transaction_timestamp=now,
+        successful=True,
+        details=_details(
+            ("Transaction Id", approved.transaction_id),
+            ("Amount", str(approved.amount)),
+            ("Reference", attempt.key),
+        ),
+    )
+
+
+def declined_transaction(attempt: Attempt, reason: str, code: str, now: Instant) -> OrderPaymentTransaction:
+    return OrderPaymentTransaction(
+        transaction_id=_number(attempt.key),
+        transaction_gateway=attempt.gateway,
+        transaction_timestamp=now,
+        details=_details(("Reason", reason), ("Code", code), ("Reference", attempt.key)),
+    )
+
+
+def _details(*pairs: tuple[str, str]) -> list[OrderPaymentTransactionDetail]:
+    return [OrderPaymentTransactionDetail(name=name, value=value[:1024]) for name, value in pairs if value]
+
+
+def _number(key: str) -> int:
+    """A whole number for the contract's ``transaction_id``, the same for the same attempt."""
+    return int(key[-7:], 16) + 1
+
+
+def _ship_to(shipping: OrderShipping | None, plan: FrozenPlan) -> OrderShipping | None:
+    if shipping is None:
+        return None
+    return replace(
+        shipping, shipping_method=plan.shipping_method or shipping.shipping_method, tracking_numbers=None, shipping_date=None
+    )
+
+
+def _checkout(facts: Facts) -> OrderCheckout | None:
+    """Custom fields travel to the rebills where the merchant has them travel."""
+    checkout = facts.original.checkout
+    if checkout is None or not facts.settings.propagate_custom_fields:
+        return None
+    names = [f"custom_field{number}" for number in range(1, 11)]
+    return OrderCheckout(**{name: getattr(checkout, name) for name in names})
+
+
+def plan_of(order: Order) -> FrozenPlan:
+    """The frozen plan of an order that stands: what it was priced at when it was placed."""
+    totals = order.summary or OrderSummary()
+    lines = [
+        PlanLine(
+            item_id=line.merchant_item_id or "",
+            quantity=line.quantity or Decimal(1),
+            unit_cost=Decimal(line.cost or 0),
+            discount=Decimal(line.discount or 0),
+        )
+        for line in order.items or []
+    ]
+    return FrozenPlan(
+        lines=lines,
+        subtotal=Decimal(totals.subtotal or 0),
+        discount=Decimal(totals.subtotal_discount or 0),
+        shipping=Decimal(totals.shipping_handling_total or 0),
+        shipping_discount=Decimal(totals.shipping_handling_total_discount or 0),
+        tax=Decimal(totals.tax or 0),
+        total=Decimal(totals.total or 0),
+        currency=order.currency_code or "USD",
+        coupons=[coupon.coupon_code or "" for coupon in order.coupons or []],
+    )

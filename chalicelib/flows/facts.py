@@ -1,0 +1,51 @@
+"""Reading what a plan needs: head, document, original order and the configuration, in three round trips."""
+
+from chalicelib.domain.auto_orders import AutoOrder
+from chalicelib.domain.heads import Head
+from chalicelib.domain.items import Item
+from chalicelib.domain.orders import Order
+from chalicelib.domain.rebills import Facts
+from chalicelib.flows.ports import Kept, Shop
+
+
+def read_facts(shop: Shop, oid: int) -> tuple[Facts, Kept[AutoOrder], Kept[Order]]:
+    """Everything about one auto order, consistently where it decides about money. Raises NotFound."""
+    document, head = shop.auto_orders.read(oid)
+    original = shop.orders.get(document.noun.original_order_id or "")
+    return facts_of(shop, document.noun, head, original.noun), document, original
+
+
+def facts_of(shop: Shop, auto_order: AutoOrder, head: Head, original: Order) -> Facts:
+    wanted = [
+        item_id
+        for entry in auto_order.items or []
+        for item_id in (entry.original_item_id, entry.arbitrary_item_id)
+        if item_id
+    ]
+    codes = [coupon.coupon_code or "" for coupon in original.coupons or []]
+    merchant, settings, shipping, taxes, items, coupons = shop.configuration.price_list(wanted, codes)
+    return Facts(
+        merchant=merchant,
+        settings=settings,
+        shipping=shipping,
+        taxes=taxes,
+        auto_order=auto_order,
+        head=head,
+        original=original,
+        items=with_step_items(shop, items),
+        coupons=coupons,
+    )
+
+
+def with_step_items(shop: Shop, items: dict[str, Item]) -> dict[str, Item]:
+    """The items and those that their automatic steps rebill."""
+    named = {
+        step.recurring_merchant_item_id
+        for item in items.values()
+        for step in item.steps()
+        if step.recurring_merchant_item_id
+    }
+    missing = sorted(named - set(items))
+    if not missing:
+        return items
+    return items | {item.merchant_item_id or "": item for item in shop.items.get_many(missing)}

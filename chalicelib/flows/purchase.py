@@ -1,0 +1,208 @@
+"""Paying for an order: the same charge protocol; the first payment begins the auto order."""
+
+from msgspec.structs import replace
+
+from chalicelib.domain import made_orders
+from chalicelib.domain.auto_orders import AUTO_ORDER_CODE_LETTERS, begun
+from chalicelib.domain.dates import Instant
+from chalicelib.domain.errors import Invalid
+from chalicelib.domain.events import Event, Happening, Notice, event_id
+from chalicelib.domain.heads import Head
+from chalicelib.domain.orders import Order, OrderCurrentStageHistory
+from chalicelib.domain.payments import (
+    Approved,
+    Attempt,
+    ClosedAttempt,
+    Kind,
+    NotSent,
+    Outcome,
+    StoredCard,
+)
+from chalicelib.domain.rebills import Facts, next_look
+from chalicelib.flows import charge
+from chalicelib.flows.facts import with_step_items
+from chalicelib.flows.ports import Change, Kept, Shop
+from chalicelib.flows.rebill import closed_row
+
+CODE_LENGTH = 10
+
+
+def pay(shop: Shop, order_id: str) -> Outcome | None:
+    """Charge an unpaid order. None: it is paid for already, or somebody is at it at this moment; read it to see.
+
+    Raises NotFound; Invalid where it cannot be charged at all.
+    """
+    work = PaymentOf(shop, order_id)
+    if work.head_or_none is None or work.head.status == "paid":
+        return None
+    if work.head.attempt is not None:
+        charge.resolve(shop, work)
+        return None
+    plan, card = made_orders.plan_of(work.order.noun), work.card()
+    if plan.total > 0 and card is None:
+        raise Invalid.one("/payment/credit_card", "required", "the order has no card to charge")
+    return charge.charge(shop, work, plan, card if plan.total > 0 else None, first=True)
+
+
+def look_at(shop: Shop, order_id: str) -> None:
+    """A due order: find out what became of its open attempt. It is never charged by itself."""
+    work = PaymentOf(shop, order_id)
+    if work.head_or_none is None:
+        return
+    if work.head.attempt is not None:
+        charge.resolve(shop, work)
+    elif work.head.due_dts is not None:
+        shop.write(work.moved(work.head, replace(work.head, due_dts=None)))
+
+
+class PaymentOf:
+    """The work of paying one order."""
+
+    kind: Kind = "purchase"
+
+    def __init__(self, shop: Shop, order_id: str) -> None:
+        self._shop = shop
+        self._order_id = order_id
+        self.refresh()
+
+    def refresh(self) -> None:
+        self.order: Kept[Order]
+        self.order, self.head_or_none = self._shop.orders.read(self._order_id)
+
+    @property
+    def head(self) -> Head:
+        assert self.head_or_none is not None
+        return self.head_or_none
+
+    @head.setter
+    def head(self, head: Head) -> None:
+        self.head_or_none = head
+
+    def subject(self) -> str:
+        return f"order#{self._order_id}"
+
+    def order_id(self, run: int) -> str:
+        return self._order_id
+
+    def card(self) -> StoredCard | None:
+        payment = self.order.noun.payment
+        return payment.credit_card.stored_card if payment and payment.credit_card else None
+
+    def fits(self) -> bool:
+        return self.head.status == "unpaid"
+
+    def moved(self, before: Head, after: Head) -> Change:
+        return self._shop.orders.moved(self._order_id, before, after)
+
+    def settled(self, attempt: Attempt, outcome: charge.Known | None, now: Instant) -> list[Change]:
+        if isinstance(outcome, Approved):
+            return self._paid(attempt, outcome, now, late=not self.fits())
+        after = replace(self.head, attempt=None, lease_until=None, due_dts=None)
+        row = closed_row(attempt, outcome, now)
+        if outcome is None or isinstance(outcome, NotSent):
+            return [self.moved(self.head, after), self._shop.orders.closed(self._order_id, row)]
+        after = replace(after, round=after.round + 1)
+        payment = made_orders.refused(self.order.noun.payment, attempt, row.reason, row.code, now)
+        event = self._event(f"declined#{attempt.tries}", now, ["order_payment_failed"])
+        event.declines = 1
+        return [
+            self.moved(self.head, after),
+            self._shop.orders.edited(replace(self.order.noun, payment=payment), self.order.version),
+            self._shop.orders.closed(self._order_id, row),
+            self._shop.events.happened(event),
+        ]
+
+    def _paid(self, attempt: Attempt, approved: Approved, now: Instant, *, late: bool) -> list[Change]:
+        order = self._paid_order(attempt, approved, now, late=late)
+        after = replace(self.head, status="paid", attempt=None, lease_until=None, due_dts=None, run=attempt.run + 1)
+        names = ["order_payment_process", "order_stage_change"]
+        event = self._event("paid", now, names, notices=[Notice(template="receipt", kind="order", id=self._order_id)])
+        event.revenue, event.orders = attempt.plan.total, 1
+        changes: list[Change] = [self.moved(self.head, after)]
+        if not late:
+            changes += self._auto_order(order, now, event)
+        changes.append(self._shop.orders.edited(order, self.order.version))
+        changes.append(self._shop.events.happened(event))
+        return changes
+
+    def _paid_order(self, attempt: Attempt, approved: Approved, now: Instant, *, late: bool) -> Order:
+        before = self.order.noun
+        card = before.payment.credit_card if before.payment else None
+        payment = made_orders.paid(before.payment, attempt, approved if attempt.card else None, now)
+        if card is not None and card.stored_card is not None and approved.network_transaction_id:
+            stored = replace(card.stored_card, network_transaction_id=approved.network_transaction_id)
+            payment.credit_card = replace(card, stored_card=stored)
+        history = OrderCurrentStageHistory(
+            before_stage=before.current_stage, after_stage=made_orders.PAID_STAGE, transition_dts=now
+        )
+        return replace(
+            before,
+            payment=payment,
+            current_stage=made_orders.PAID_STAGE,
+            current_stage_histories=[*(before.current_stage_histories or []), history],
+            items=[replace(line) for line in before.items or []],
+            charge_key=attempt.key,
+            late=late or None,
+        )
+
+    def _auto_order(self, order: Order, now: Instant, event: Event) -> list[Change]:
+        """The auto order that the paid order begins; its oid and its items' stand on the order's lines."""
+        ids = [line.merchant_item_id for line in order.items or [] if line.merchant_item_id]
+        merchant, settings, shipping, taxes, items, coupons = self._shop.configuration.price_list(ids, [])
+        started = begun(order, items, now, self._shop.oids, merchant.zone_name())
+        if started is None:
+            return []
+        document, head = started
+        document.auto_order_code = auto_order_code(self._shop)
+        order.auto_order_oid = document.auto_order_oid
+        facts = Facts(
+            merchant=merchant,
+            settings=settings,
+            shipping=shipping,
+            taxes=taxes,
+            auto_order=document,
+            head=head,
+            original=order,
+            items=with_step_items(self._shop, items),
+            coupons=coupons,
+        )
+        head.due_dts = next_look(facts, head, now)
+        oid = str(document.auto_order_oid)
+        event.happenings.append(Happening(name="auto_order_create", kind="auto_order", id=oid))
+        return self._shop.auto_orders.begun(document, head)
+
+    def late(self, attempt: Attempt, approved: Approved, now: Instant) -> list[Change] | None:
+        if self.head.attempt is not None or self.head.status == "paid":
+            return None
+        return self._paid(attempt, approved, now, late=True)
+
+    def refunded(self, attempt: Attempt, reason: str, now: Instant) -> list[Change]:
+        row = ClosedAttempt(attempt=attempt, closed_dts=now, outcome="late_refunded", reason=reason)
+        event = self._event(f"second_capture#{attempt.key}", now, ["order_update"])
+        return [self._shop.orders.closed(self._order_id, row), self._shop.events.happened(event)]
+
+    def reviewed(self, before: Head, after: Head, now: Instant) -> list[Change]:
+        notice = Notice(
+            template="held",
+            kind="order",
+            id=self._order_id,
+            facts={"code": "payment_review", "message": "A payment's outcome cannot be found out; please decide."},
+        )
+        event = self._event(f"review#{before.tries}", now, ["order_update"], notices=[notice])
+        return [self.moved(before, after), self._shop.events.happened(event)]
+
+    def _event(self, transition: str, now: Instant, names: list[str], notices: list[Notice] | None = None) -> Event:
+        return Event(
+            event_id=event_id(self._shop.merchant_id, self.subject(), transition),
+            dts=now,
+            happenings=[Happening(name=name, kind="order", id=self._order_id) for name in names],
+            seq=self.head.fence + self.head.revision + self.head.run,
+            notices=notices or [],
+        )
+
+
+def auto_order_code(shop: Shop) -> str:
+    """Ten letters and digits that nobody mixes up."""
+    letters = AUTO_ORDER_CODE_LETTERS
+    return "".join(letters[next(shop.oids) % len(letters)] for _ in range(CODE_LENGTH))
+

@@ -1,0 +1,300 @@
+"""The rebill worker: read, think, claim, act, think, write. One auto order, one run, at most one order."""
+
+from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
+
+from chalicelib.domain import rebills
+from chalicelib.domain.dates import Instant, shown
+from chalicelib.domain.errors import NotFound, Refused
+from chalicelib.domain.events import Event, Happening, Notice, event_id
+from chalicelib.domain.heads import Head
+from chalicelib.domain.made_orders import rebill_order
+from chalicelib.domain.payments import (
+    ActionNeeded,
+    Approved,
+    Attempt,
+    ClosedAttempt,
+    Declined,
+    Kind,
+    NotSent,
+    Outcome,
+    Pending,
+    Unknown,
+)
+from chalicelib.domain.rebills import CloseRun, Fail, Go, Hold, Look, Remind, Resolve, Settled, rebill_order_id
+from chalicelib.flows import charge
+from chalicelib.flows.facts import read_facts
+from chalicelib.flows.ports import Change, Shop
+
+# What a client reads while nobody knows what became of a charge (the contract's words for it).
+NOT_KNOWN_YET = "outcome not known yet"
+
+
+class Rebilled(msgspec.Struct, kw_only=True):
+    """What one visit came to."""
+
+    attempted: bool = False
+    success: bool = False
+    order_id: str | None = None
+    failure_reason: str | None = None
+
+
+def rebill(shop: Shop, oid: int, *, by_hand: bool = False) -> Rebilled:
+    """Visit an auto order: do what is to be done with it at this instant. A stale message finds nothing to do."""
+    try:
+        work = RunOf(shop, oid)
+    except NotFound:
+        return Rebilled(failure_reason="there is no such auto order")
+    planned = rebills.plan(work.facts, shop.clock.now(), by_hand=by_hand)
+    match planned.decision:
+        case Resolve():
+            charge.resolve(shop, work)
+            return _as_it_stands(work)
+        case Look(at=moment):
+            _look(shop, work, moment)
+            return Rebilled(failure_reason=_why(planned.reasons))
+        case Remind() as reminder:
+            _write(shop, work.reminded(reminder, shop.clock.now()))
+            return Rebilled()
+        case Hold() as hold:
+            _write(shop, work.held(hold, shop.clock.now()))
+            return Rebilled(failure_reason=hold.message)
+        case CloseRun():
+            _write(shop, [work.moved(work.head, rebills.closed_run(work.facts, shop.clock.now()))])
+            return Rebilled(failure_reason="nothing is due any more")
+        case Fail() as fail:
+            _write(shop, work.failed(fail, shop.clock.now()))
+            return Rebilled(attempted=True, failure_reason=fail.message)
+        case Go(plan=plan, card=card):
+            run = work.head.run
+            return _told(work, run, charge.charge(shop, work, plan, card, first=False))
+
+
+def _told(work: "RunOf", run: int, outcome: Outcome | None) -> Rebilled:
+    match outcome:
+        case Approved():
+            return Rebilled(attempted=True, success=True, order_id=work.order_id(run))
+        case Declined(reason=reason) | ActionNeeded(reason=reason):
+            return Rebilled(attempted=True, failure_reason=reason)
+        case Unknown() | Pending():
+            return Rebilled(attempted=True, failure_reason=NOT_KNOWN_YET)
+        case NotSent(reason=reason):
+            return Rebilled(failure_reason=reason)
+        case None:
+            return Rebilled(failure_reason="it is being billed at this moment")
+
+
+def _as_it_stands(work: "RunOf") -> Rebilled:
+    return Rebilled(attempted=True, failure_reason=NOT_KNOWN_YET if work.head.attempt else work.head.state.failure_reason)
+
+
+def _why(reasons: list[rebills.Reason]) -> str:
+    return ", ".join(dict.fromkeys(reason.code.replace("_", " ") for reason in reasons)) or "nothing is due"
+
+
+def _look(shop: Shop, work: "RunOf", moment: Instant | None) -> None:
+    """Nothing to do: move the due time to when there may be, or take the auto order out of the index."""
+    if work.head.due_dts != moment:
+        _write(shop, [work.moved(work.head, replace(work.head, due_dts=moment))])
+
+
+def _write(shop: Shop, changes: list[Change]) -> None:
+    """Where somebody was faster, the due time brings the auto order back and everything is thought again."""
+    try:
+        shop.write(*changes)
+    except Refused:
+        return
+
+
+class RunOf:
+    """The work of an auto order's open run."""
+
+    kind: Kind = "rebill"
+
+    def __init__(self, shop: Shop, oid: int) -> None:
+        self._shop = shop
+        self.oid = oid
+        self.refresh()
+
+    def refresh(self) -> None:
+        self.facts, _, _ = read_facts(self._shop, self.oid)
+
+    @property
+    def head(self) -> Head:
+        return self.facts.head
+
+    @head.setter
+    def head(self, head: Head) -> None:
+        self.facts = replace(self.facts, head=head)
+
+    def subject(self) -> str:
+        return f"auto_order#{self.oid}"
+
+    def order_id(self, run: int) -> str:
+        return rebill_order_id(self.facts.auto_order.original_order_id or "", run)
+
+    def fits(self) -> bool:
+        """A disabled one may be billed too, where declines disabled it and the merchant asked by hand."""
+        failed = self.head.status == "disabled" and self.head.state.failure_reason is not None
+        return self.head.status == "active" or failed
+
+    def moved(self, before: Head, after: Head) -> Change:
+        return self._shop.auto_orders.moved(self.oid, before, after)
+
+    def settled(self, attempt: Attempt, outcome: charge.Known | None, now: Instant) -> list[Change]:
+        settled = rebills.settle(self.facts, attempt, outcome, now)
+        if isinstance(outcome, Approved):
+            return self._paid(attempt, outcome, settled, now)
+        row = closed_row(attempt, outcome, now)
+        changes = [self.moved(self.head, settled.head), self._shop.auto_orders.closed(self.oid, row)]
+        if settled.outcome == "declined":
+            changes.append(self._shop.events.happened(self._declined(settled, attempt.tries, row.reason, now)))
+        return changes
+
+    def _paid(self, attempt: Attempt, approved: Approved, settled: Settled, now: Instant) -> list[Change]:
+        order = rebill_order(
+            self.facts, attempt, approved if attempt.card else None, now, late=settled.late
+        )
+        order_id = order.order_id or ""
+        happenings = [self._happening("auto_order_rebill"), Happening(name="order_create", kind="order", id=order_id)]
+        if attempt.card:
+            happenings.append(Happening(name="order_payment_process", kind="order", id=order_id))
+        if settled.ended:
+            happenings.append(self._happening("auto_order_cancel"))
+        event = self._event(
+            f"paid#{attempt.run}",
+            now,
+            happenings,
+            notices=[Notice(template="receipt", kind="order", id=order_id)],
+        )
+        event.revenue, event.orders, event.rebills = attempt.plan.total, 1, 1
+        return [
+            self.moved(self.head, settled.head),
+            self._shop.orders.placed(order),
+            self._shop.events.happened(event),
+        ]
+
+    def _declined(self, settled: Settled, tries: int, reason: str, now: Instant) -> Event:
+        happenings = [self._happening("auto_order_decline")]
+        facts = {"reason": reason, "attempt": str(settled.head.round)}
+        if settled.head.state.next_attempt:
+            facts["next_attempt"] = shown(settled.head.state.next_attempt, self.facts.zone_name())
+        if settled.disabled:
+            happenings.append(self._happening("auto_order_disable"))
+        template: Literal["disabled", "update_billing"] = "disabled" if settled.disabled else "update_billing"
+        notice = Notice(template=template, kind="auto_order", id=str(self.oid), facts=facts)
+        event = self._event(f"declined#{self.head.run}#{tries}", now, happenings, notices=[notice])
+        event.declines = 1
+        return event
+
+    def failed(self, fail: Fail, now: Instant) -> list[Change]:
+        """A payment rule forbade the charge: a round is used up, nothing was sent."""
+        head = replace(self.head, tries=self.head.tries + 1)
+        settled = rebills.declined(replace(self.facts, head=head), fail.message, now)
+        if fail.hard:
+            settled.head.status, settled.head.due_dts = "disabled", None
+            settled.head.state.disabled_dts, settled.head.state.next_attempt = now, None
+            settled.disabled = True
+        event = self._declined(settled, settled.head.tries, fail.message, now)
+        return [self.moved(self.head, settled.head), self._shop.events.happened(event)]
+
+    def held(self, hold: Hold, now: Instant) -> list[Change]:
+        """Announced once; looked at again daily."""
+        after = rebills.held(self.facts, hold)
+        changes = [self.moved(self.head, after)]
+        if self.head.state.held != hold.code:
+            notice = Notice(
+                template="held",
+                kind="auto_order",
+                id=str(self.oid),
+                facts={"code": hold.code, "message": hold.message},
+            )
+            event = self._event(
+                f"held#{self.head.run}#{self.head.fence}", now, [self._happening("auto_order_update")], notices=[notice]
+            )
+            changes.append(self._shop.events.happened(event))
+        return changes
+
+    def reminded(self, reminder: Remind, now: Instant) -> list[Change]:
+        after = rebills.reminded(self.facts, reminder, now)
+        notice = Notice(
+            template="preshipment_notice",
+            kind="auto_order",
+            id=str(self.oid),
+            facts={"day": reminder.day.isoformat()},
+        )
+        event = self._event(
+            f"preshipment#{self.head.run}#{reminder.day}",
+            now,
+            [self._happening("auto_order_preshipment")],
+            notices=[notice],
+        )
+        return [self.moved(self.head, after), self._shop.events.happened(event)]
+
+    def late(self, attempt: Attempt, approved: Approved, now: Instant) -> list[Change] | None:
+        if self.head.attempt is not None or self.head.run != attempt.run:
+            return None
+        settled = rebills.settle(self.facts, attempt, approved, now)
+        settled.late = True
+        return self._paid(attempt, approved, settled, now)
+
+    def refunded(self, attempt: Attempt, reason: str, now: Instant) -> list[Change]:
+        row = ClosedAttempt(attempt=attempt, closed_dts=now, outcome="late_refunded", reason=reason)
+        event = self._event(f"second_capture#{attempt.key}", now, [self._happening("auto_order_update")])
+        return [self._shop.auto_orders.closed(self.oid, row), self._shop.events.happened(event)]
+
+    def reviewed(self, before: Head, after: Head, now: Instant) -> list[Change]:
+        notice = Notice(
+            template="held",
+            kind="auto_order",
+            id=str(self.oid),
+            facts={"code": "payment_review", "message": "A payment's outcome cannot be found out; please decide."},
+        )
+        event = self._event(
+            f"review#{before.run}#{before.tries}", now, [self._happening("auto_order_update")], notices=[notice]
+        )
+        return [self.moved(before, after), self._shop.events.happened(event)]
+
+    def _happening(self, name: str) -> Happening:
+        return Happening(name=name, kind="auto_order", id=str(self.oid))
+
+    def _event(
+        self, transition: str, now: Instant, happenings: list[Happening], notices: list[Notice] | None = None
+    ) -> Event:
+        return Event(
+            event_id=event_id(self._shop.merchant_id, self.subject(), transition),
+            dts=now,
+            happenings=happenings,
+            seq=self.head.fence + self.head.revision + self.head.run,
+            notices=notices or [],
+            touched=[("auto_order", str(self.oid))],
+        )
+
+
+def closed_row(attempt: Attempt, outcome: charge.Known | None, now: Instant) -> ClosedAttempt:
+    """What is kept of an attempt that made no order."""
+    if outcome is None:
+        return ClosedAttempt(attempt=attempt, closed_dts=now, outcome="not_charged", reason="the gateway never had it")
+    if isinstance(outcome, NotSent):
+        return ClosedAttempt(attempt=attempt, closed_dts=now, outcome="not_sent", reason=outcome.reason)
+    assert isinstance(outcome, Declined | ActionNeeded)
+    hard = isinstance(outcome, Declined) and outcome.hard
+    code = outcome.code if isinstance(outcome, Declined) else "action_needed"
+    return ClosedAttempt(
+        attempt=attempt, closed_dts=now, outcome="declined", reason=outcome.reason, hard=hard, code=code
+    )
+
+
+def too_close(head: Head, now: Instant) -> str | None:
+    """Why an attempt by hand is refused: it would come too close to another charge (the contract's two guards)."""
+    last = head.state.last_order_dts
+    if head.run > 1 and last is not None and (now - last).total_seconds() < 24 * 3600:
+        return "It was billed within the last 24 hours."
+    due = head.due_dts
+    if due is not None and 0 <= (due - now).total_seconds() <= 300:
+        return "It is scheduled to be billed within the next five minutes."
+    return None
+
+
