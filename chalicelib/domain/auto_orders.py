@@ -14,7 +14,18 @@ from msgspec.structs import replace
 
 from chalicelib.domain.dates import Instant, local_date, midnight
 from chalicelib.domain.errors import Invalid, Problem
-from chalicelib.domain.fields import Amount, ItemId, Oid, Percentage, Quantity, Text20, Text50, Text100, Text200, Text1024
+from chalicelib.domain.fields import (
+    Amount,
+    ItemId,
+    Oid,
+    Percentage,
+    Quantity,
+    Text20,
+    Text50,
+    Text100,
+    Text200,
+    Text1024,
+)
 from chalicelib.domain.heads import Head, ItemProgress, State
 from chalicelib.domain.items import Item, ItemAutoOrderStep
 from chalicelib.domain.orders import Order
@@ -231,7 +242,9 @@ def _interval(frequency: str | None, days: int | None) -> _Interval:
     return 0, DAYS[frequency or "Weekly"]
 
 
-def next_occurrence(entry: AutoOrderItem, progress: ItemProgress, item: Item | None, zone_name: str) -> Occurrence | None:
+def next_occurrence(
+    entry: AutoOrderItem, progress: ItemProgress, item: Item | None, zone_name: str
+) -> Occurrence | None:
     """The one that comes next, or None where the item has ended: steps done, or past its 'no order after'."""
     for occurrence in occurrences(entry, progress, item):
         ends = entry.no_order_after_dts
@@ -239,7 +252,9 @@ def next_occurrence(entry: AutoOrderItem, progress: ItemProgress, item: Item | N
     return None
 
 
-def unit_cost(entry: AutoOrderItem, progress: ItemProgress, occurrence: Occurrence, item: Item, now: Instant) -> Decimal:
+def unit_cost(
+    entry: AutoOrderItem, progress: ItemProgress, occurrence: Occurrence, item: Item, now: Instant
+) -> Decimal:
     """What one costs on this rebill: the override while it lasts, the step's cost, else the item's own price now."""
     override = entry.arbitrary_unit_cost
     left = progress.unit_cost_remaining
@@ -343,9 +358,9 @@ def _future(
 AUTO_ORDER_CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
-def begun(order: Order, items: Mapping[str, Item], paid: Instant, oids: Iterator[int], zone_name: str) -> (
-    "tuple[AutoOrder, Head] | None"
-):
+def begun(
+    order: Order, items: Mapping[str, Item], paid: Instant, oids: Iterator[int], zone_name: str
+) -> "tuple[AutoOrder, Head] | None":
     """The auto order that a paid order starts, or None where none of its lines rebills.
 
     The anchor is the local date of the first payment. ``oids`` gives the oid of the auto order, then of each item.
@@ -506,7 +521,9 @@ def _item_problems(
 
     found = []
     if entry.auto_order_item_oid and old is None:
-        found.append(problem("auto_order_item_oid", "unknown", "is no item of this auto order; leave it out to add one"))
+        found.append(
+            problem("auto_order_item_oid", "unknown", "is no item of this auto order; leave it out to add one")
+        )
     if entry.add_ons:
         found.append(problem("add_ons", "not_available", "add-ons are not available yet"))
     if not entry.original_item_id:

@@ -37,7 +37,12 @@ class Weight(Noun):
 
     def pounds(self) -> Decimal:
         """The weight in pounds, the unit of shipping steps."""
-        in_pounds = {"KG": Decimal("2.2046226"), "G": Decimal("0.0022046226"), "LB": Decimal(1), "OZ": Decimal("0.0625")}
+        in_pounds = {
+            "KG": Decimal("2.2046226"),
+            "G": Decimal("0.0022046226"),
+            "LB": Decimal(1),
+            "OZ": Decimal("0.0625"),
+        }
         return (self.value or Decimal(0)) * in_pounds[self.uom or "LB"]
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from chalicelib.domain.dates import Instant
-from chalicelib.domain.items import Weight
+from chalicelib.domain.items import Item, Weight
 from chalicelib.domain.money import Currency
 from chalicelib.domain.orders import (
     Order,
@@ -47,7 +47,7 @@ def rebill_order(facts: Facts, attempt: Attempt, approved: Approved | None, now:
         billing=original.billing,
         shipping=_ship_to(original.shipping, plan),
         checkout=_checkout(facts),
-        items=[order_item(facts, line, index + 1) for index, line in enumerate(plan.lines)],
+        items=[_rebill_item(facts, line, index + 1) for index, line in enumerate(plan.lines)],
         coupons=[OrderCoupon(coupon_code=code, base_coupon_code=code) for code in plan.coupons] or None,
         payment=paid(replace(original.payment or OrderPayment(), transactions=None), attempt, approved, now),
         summary=summary(plan),
@@ -65,10 +65,17 @@ def rebill_order(facts: Facts, attempt: Attempt, approved: Approved | None, now:
     )
 
 
-def order_item(facts: Facts, line: PlanLine, index: int) -> OrderItem:
-    item = facts.items.get(line.item_id)
+def _rebill_item(facts: Facts, line: PlanLine, index: int) -> OrderItem:
     entry = next((e for e in facts.auto_order.items or [] if e.auto_order_item_oid == line.oid), None)
-    gross = line.unit_cost * line.quantity
+    made = order_item_of(line, facts.items.get(line.item_id), index)
+    if entry is not None and entry.options:
+        made.options = [OrderItemOption(label=o.label, value=o.value) for o in entry.options]
+    return made
+
+
+def order_item_of(line: PlanLine, item: Item | None, index: int) -> OrderItem:
+    """An order's line: money from the plan, words and weight from the catalogue."""
+    left = line.unit_cost * line.quantity - line.discount
     weight = item.physical.weight if item and item.physical else None
     return OrderItem(
         item_index=index,
@@ -78,10 +85,9 @@ def order_item(facts: Facts, line: PlanLine, index: int) -> OrderItem:
         quantity=line.quantity,
         cost=Currency(line.unit_cost),
         discount=Currency(line.discount) if line.discount else None,
-        total_cost_with_discount=Currency(gross - line.discount),
-        unit_cost_with_discount=Currency((gross - line.discount) / line.quantity),
+        total_cost_with_discount=Currency(left),
+        unit_cost_with_discount=Currency(left / line.quantity),
         weight=Weight(uom=weight.uom, value=weight.value) if weight else None,
-        options=[OrderItemOption(label=o.label, value=o.value) for o in (entry.options or [] if entry else [])] or None,
     )
 
 
@@ -157,7 +163,10 @@ def _ship_to(shipping: OrderShipping | None, plan: FrozenPlan) -> OrderShipping 
     if shipping is None:
         return None
     return replace(
-        shipping, shipping_method=plan.shipping_method or shipping.shipping_method, tracking_numbers=None, shipping_date=None
+        shipping,
+        shipping_method=plan.shipping_method or shipping.shipping_method,
+        tracking_numbers=None,
+        shipping_date=None,
     )
 
 

@@ -24,11 +24,13 @@ class Merchant(Noun):
     read_only: ClassVar[frozenset[str]] = frozenset({"merchant_id", "test_mode"})
 
     merchant_id: MerchantId | None = None
-    name: Annotated[str, Meta(max_length=100, title="Shop name", description="Stands in mails and on pages.")] | None = (
-        None
-    )
+    name: (
+        Annotated[str, Meta(max_length=100, title="Shop name", description="Stands in mails and on pages.")] | None
+    ) = None
     time_zone: (
-        Annotated[str, Meta(max_length=50, title="Time zone", description="IANA name. Days and windows are local to it.")]
+        Annotated[
+            str, Meta(max_length=50, title="Time zone", description="IANA name. Days and windows are local to it.")
+        ]
         | None
     ) = None
     currency_code: (
@@ -45,7 +47,9 @@ class Merchant(Noun):
         ]
         | None
     ) = None
-    sender_email: Annotated[Text100, Meta(title="Sender", description="The address that mails come from.")] | None = None
+    sender_email: Annotated[Text100, Meta(title="Sender", description="The address that mails come from.")] | None = (
+        None
+    )
     sender_name: Text50 | None = None
     support_email: Text100 | None = None
     test_mode: bool | None = None

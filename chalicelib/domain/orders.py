@@ -268,7 +268,8 @@ class OrderAutoOrder(Noun):
 
 class Order(Noun):
     """``own`` fields: the attempt's ``charge_key`` is the receipt of an approval; ``run`` is the rebill's number;
-    ``late`` marks a capture that was learnt of after a cancel or a closed attempt."""
+    ``late`` marks a capture that was learnt of after a cancel or a closed attempt; ``request_hash`` tells a repeated
+    request from another one under the same Idempotency-Key."""
 
     expansions: ClassVar[dict[str, str]] = {
         "items": "item",
@@ -277,7 +278,9 @@ class Order(Noun):
         "current_stage_histories": "current_stage_histories",
     }
     deep: ClassVar[dict[str, str]] = {"payment.transaction": "transactions"}
-    own: ClassVar[frozenset[str]] = frozenset({"charge_key", "run", "late", "auto_order_oid", "customer_profile_oid"})
+    own: ClassVar[frozenset[str]] = frozenset(
+        {"charge_key", "run", "late", "auto_order_oid", "customer_profile_oid", "request_hash"}
+    )
     read_only: ClassVar[frozenset[str]] = frozenset(
         {"merchant_id", "current_stage_histories", "auto_order", "refund_dts", "reject_dts"}
     )
@@ -310,6 +313,7 @@ class Order(Noun):
     late: bool | None = None
     auto_order_oid: int | None = None
     customer_profile_oid: int | None = None
+    request_hash: str | None = None
 
 
 def masked(last_four: str) -> str:

@@ -293,6 +293,8 @@ def _off_items(tallies: list[_Tally], rule: OnItems, currency: str) -> Decimal:
     units_left = Decimal(rule.limit) if rule.limit else None
     taken = ZERO
     for tally in tallies:
+        if units_left == 0:
+            break
         if not tally.takes_coupons() or not takes_part(rule, tally.line.item):
             continue
         quantity = tally.line.quantity

@@ -260,9 +260,9 @@ def _open(entry: AutoOrderItem, progress: ItemProgress, facts: Facts, today: dat
 
 
 def _more_due(facts: Facts, one: Due, today: date) -> bool:
-    return not facts.settings.do_not_bill_prior_missed_shipments and len(
-        _open(one.entry, one.progress, facts, today)
-    ) > 1
+    return (
+        not facts.settings.do_not_bill_prior_missed_shipments and len(_open(one.entry, one.progress, facts, today)) > 1
+    )
 
 
 def _billed_today(facts: Facts, today: date) -> bool:
@@ -312,9 +312,7 @@ def _coming(facts: Facts, head: Head) -> list[tuple[str, ItemProgress, Occurrenc
         progress = head.state.items.get(key)
         if progress is None or entry.paused:
             continue
-        coming = next_occurrence(
-            entry, progress, facts.items.get(entry.original_item_id or ""), facts.zone_name()
-        )
+        coming = next_occurrence(entry, progress, facts.items.get(entry.original_item_id or ""), facts.zone_name())
         if coming:
             found.append((key, progress, coming))
     return found

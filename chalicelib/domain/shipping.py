@@ -65,24 +65,11 @@ class ShippingMethod(Noun):
     ) = None
     enabled: Annotated[bool, rule("Enabled", "Off: kept, but not offered. Blank: on.")] | None = None
     free_over_amount: (
-        Annotated[
-            Decimal,
-            Meta(
-                gt=0,
-                le=9_999_999,
-                title="Free over",
-                description="Free where the subtotal after discounts is this much or more. Blank: never.",
-            ),
-        ]
+        Annotated[Amount, rule("Free over", "Free where the subtotal after discounts reaches this. Blank: never.")]
         | None
     ) = None
-    per_item: (
-        Annotated[Decimal, Meta(ge=0, le=9_999_999, title="Per item", description="Added for each unit that ships.")]
-        | None
-    ) = None
-    per_order: (
-        Annotated[Decimal, Meta(ge=0, le=9_999_999, title="Per order", description="Charged once an order.")] | None
-    ) = None
+    per_item: Annotated[Amount, rule("Per item", "Added for each unit that ships.")] | None = None
+    per_order: Annotated[Amount, rule("Per order", "Charged once an order.")] | None = None
     qualifies_for_free_shipping: (
         Annotated[
             bool,
@@ -203,6 +190,14 @@ def validate(settings: ShippingSettings) -> None:
             )
         if method.shipping_method in names[:position]:
             problems.append(Problem(pointer=f"{at}/shipping_method", code="conflict", message="stands there twice"))
+        if method.free_over_amount == 0:
+            problems.append(
+                Problem(
+                    pointer=f"{at}/free_over_amount",
+                    code="out_of_range",
+                    message="must be more than 0; a method that is always free has no costs",
+                )
+            )
         problems += _state_problems(method, at)
         problems += _step_problems(method, at)
     if problems:

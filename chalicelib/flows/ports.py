@@ -19,19 +19,21 @@ from chalicelib.domain.payments import Capabilities, Charge, ClosedAttempt, Foun
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingSettings
 from chalicelib.domain.taxes import TaxSettings
+from chalicelib.domain.waiting import DueRow
 from chalicelib.domain.webhooks import Answer, Delivery, DeliveryLog, Webhook
 
 # A change that a store made and ``Shop.write`` commits; a flow carries it and never looks inside.
 Change = Any
 T = TypeVar("T")
+K = TypeVar("K", covariant=True)
 S = TypeVar("S", Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings)
 
 
-class Kept(Protocol[T]):
+class Kept(Protocol[K]):
     """A noun and the version under which it is kept."""
 
     @property
-    def noun(self) -> T: ...
+    def noun(self) -> K: ...
     @property
     def version(self) -> int: ...
 
@@ -231,28 +233,26 @@ class Shop:
 class Waiting(Protocol):
     """What waits, of all merchants: ids only, for the sweep and the relay."""
 
-    def due(self, table: str, shard: str, until: Instant, limit: int, cursor: Any) -> tuple[list["DueRow"], Any]: ...
-    def push(self, row: "DueRow", until: Instant) -> bool: ...
-
-
-@dataclass(frozen=True)
-class DueRow:
-    table: str
-    pk: str
-    sk: str
-    due_key: str
-    due: Instant
-    merchant_id: str
-    subject: str
+    def tables(self) -> list[str]: ...
+    def shards(self) -> list[str]: ...
+    def due(
+        self, table: str, shard: str, until: Instant, limit: int, cursor: Any = None, since: Instant | None = None
+    ) -> tuple[list[DueRow], Any]: ...
+    def after(self, table: str, shard: str, moment: Instant, limit: int) -> list[DueRow]: ...
+    def push(self, row: DueRow, until: Instant) -> bool: ...
 
 
 @dataclass(frozen=True)
 class Backroom:
-    """What the sweep may touch: the due indexes of everybody, each merchant's clock, and the queues."""
+    """What the sweep may touch: the due indexes of everybody, each merchant's own now, and the queues.
+
+    ``latest_now`` is the furthest of all merchants' clocks (they differ on the embedded engine only);
+    ``shuffled`` gives the shards in an order by chance, so that a sweep that runs out of time starves nobody.
+    """
 
     waiting: Waiting
     queue: Queue
     now_of: Callable[[str], Instant]
     latest_now: Callable[[], Instant]
-
-
+    shuffled: Callable[[list[str]], list[str]]
+    time_left: Callable[[], float]

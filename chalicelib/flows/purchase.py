@@ -205,4 +205,3 @@ def auto_order_code(shop: Shop) -> str:
     """Ten letters and digits that nobody mixes up."""
     letters = AUTO_ORDER_CODE_LETTERS
     return "".join(letters[next(shop.oids) % len(letters)] for _ in range(CODE_LENGTH))
-

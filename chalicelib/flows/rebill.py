@@ -87,7 +87,9 @@ def _told(work: "RunOf", run: int, outcome: Outcome | None) -> Rebilled:
 
 
 def _as_it_stands(work: "RunOf") -> Rebilled:
-    return Rebilled(attempted=True, failure_reason=NOT_KNOWN_YET if work.head.attempt else work.head.state.failure_reason)
+    return Rebilled(
+        attempted=True, failure_reason=NOT_KNOWN_YET if work.head.attempt else work.head.state.failure_reason
+    )
 
 
 def _why(reasons: list[rebills.Reason]) -> str:
@@ -154,9 +156,7 @@ class RunOf:
         return changes
 
     def _paid(self, attempt: Attempt, approved: Approved, settled: Settled, now: Instant) -> list[Change]:
-        order = rebill_order(
-            self.facts, attempt, approved if attempt.card else None, now, late=settled.late
-        )
+        order = rebill_order(self.facts, attempt, approved if attempt.card else None, now, late=settled.late)
         order_id = order.order_id or ""
         happenings = [self._happening("auto_order_rebill"), Happening(name="order_create", kind="order", id=order_id)]
         if attempt.card:
@@ -296,5 +296,3 @@ def too_close(head: Head, now: Instant) -> str | None:
     if due is not None and 0 <= (due - now).total_seconds() <= 300:
         return "It is scheduled to be billed within the next five minutes."
     return None
-
-

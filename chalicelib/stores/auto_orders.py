@@ -44,7 +44,9 @@ class AutoOrders:
                 key = pk(self._merchant_id, oid)
                 head, document = by_key.get((key, heads.HEAD)), by_key.get((key, DOCUMENT))
                 if head and document:
-                    found.append((Versioned(noun_of(document, AutoOrder), int(document["version"])), heads.head_of(head)))
+                    found.append(
+                        (Versioned(noun_of(document, AutoOrder), int(document["version"])), heads.head_of(head))
+                    )
         return found
 
     def head(self, oid: int) -> Head | None:

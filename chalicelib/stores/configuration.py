@@ -3,7 +3,7 @@
 from typing import TypeVar
 
 from chalicelib.domain.access import AccessKey
-from chalicelib.domain.coupons import Coupon
+from chalicelib.domain.coupons import Coupon, code_key
 from chalicelib.domain.items import Item
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.settings import AutoOrderProcessing
@@ -43,9 +43,10 @@ class Configuration:
     ) -> tuple[Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings, dict[str, Item], list[Coupon]]:
         """All that a price and a plan read of the configuration, in one round trip."""
         sections = (Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings)
+        coupon_keys = list(dict.fromkeys(code_key(code) for code in coupon_codes))
         wanted = [self._key(type_) for type_ in sections]
         wanted += [pk(self._merchant_id, ITEM, item_id) for item_id in dict.fromkeys(item_ids)]
-        wanted += [pk(self._merchant_id, COUPON, code) for code in dict.fromkeys(coupon_codes)]
+        wanted += [pk(self._merchant_id, COUPON, key) for key in coupon_keys]
         records = {}
         for start in range(0, len(wanted), 100):
             keys = [(key, DOCUMENT) for key in wanted[start : start + 100]]
@@ -62,8 +63,8 @@ class Configuration:
         }
         coupons = [
             noun_of(records[key], Coupon)
-            for code in dict.fromkeys(coupon_codes)
-            if (key := pk(self._merchant_id, COUPON, code)) in records
+            for coupon_key in coupon_keys
+            if (key := pk(self._merchant_id, COUPON, coupon_key)) in records
         ]
         return (
             read(Merchant),
@@ -74,7 +75,9 @@ class Configuration:
             coupons,
         )
 
-    def _key(self, type_: type[Merchant] | type[AutoOrderProcessing] | type[ShippingSettings] | type[TaxSettings]) -> str:
+    def _key(
+        self, type_: type[Merchant] | type[AutoOrderProcessing] | type[ShippingSettings] | type[TaxSettings]
+    ) -> str:
         return pk(self._merchant_id, SECTION, type_.section)
 
 

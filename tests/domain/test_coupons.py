@@ -40,7 +40,7 @@ NOW = parse_instant("2027-03-01T12:00:00Z")
 
 
 def coupon(code: str = "SAVE10", **fields: Any) -> Coupon:
-    kind = {} if fields.keys() & set(KINDS) else {"percent_off_subtotal": percent(10)}
+    kind: dict[str, Any] = {} if fields.keys() & set(KINDS) else {"percent_off_subtotal": percent(10)}
     return Coupon(merchant_code=code, **kind, **fields)
 
 
@@ -61,7 +61,13 @@ def problems(found: Coupon, currency_code: str = "USD") -> list[tuple[str, str]]
 
 
 def selected(codes: list[str], coupons: list[Coupon], **facts: Any) -> tuple[list[str], list[tuple[str, str]]]:
-    defaults = {"now": NOW, "on_rebill": False, "ignore_expiration": False, "used": {}, "currency_code": "USD"}
+    defaults: dict[str, Any] = {
+        "now": NOW,
+        "on_rebill": False,
+        "ignore_expiration": False,
+        "used": {},
+        "currency_code": "USD",
+    }
     kept, dropped = select(codes, coupons, **(defaults | facts))
     return [each.code() for each in kept], [(drop.code, drop.why) for drop in dropped]
 
@@ -159,7 +165,10 @@ OFF_ITEMS = CouponAmountOffItems(discount_amount=Decimal(5))
         (Coupon(percent_off_subtotal=percent(5)), [("/merchant_code", "required")]),
         (coupon(" SAVE"), [("/merchant_code", "invalid")]),
         (Coupon(merchant_code="A"), [("", "required")]),
-        (coupon(percent_off_subtotal=percent(5), amount_off_subtotal=amount(5)), [("/percent_off_subtotal", "conflict")]),
+        (
+            coupon(percent_off_subtotal=percent(5), amount_off_subtotal=amount(5)),
+            [("/percent_off_subtotal", "conflict")],
+        ),
         (coupon(percent_off_subtotal=percent(0)), [("/percent_off_subtotal/discount_percent", "out_of_range")]),
         (coupon(percent_off_subtotal=percent(101)), [("/percent_off_subtotal/discount_percent", "out_of_range")]),
         (coupon(percent_off_subtotal=percent(100)), []),
@@ -281,9 +290,7 @@ def test_a_coupon_that_does_not_count_stands_in_nobodys_way() -> None:
 
 def test_a_storefront_order_is_told_each_code_that_does_not_count_by_name() -> None:
     coupons = [coupon("OLD", expiration_dts=NOW), coupon("MINE", usable_by="OncePerCustomer"), coupon("GOOD")]
-    found = check_coupons(
-        ["GOOD", "OLD", "NOPE", "MINE"], coupons, now=NOW, used={"MINE": 1}, currency_code="USD"
-    )
+    found = check_coupons(["GOOD", "OLD", "NOPE", "MINE"], coupons, now=NOW, used={"MINE": 1}, currency_code="USD")
     assert [(problem.pointer, problem.code, problem.message) for problem in found] == [
         ("/coupons/1/coupon_code", "coupon_expired", "coupon OLD has expired"),
         ("/coupons/2/coupon_code", "coupon_unknown", "there is no coupon NOPE"),

@@ -58,7 +58,7 @@ def test_amounts_are_written_with_sign_symbol_and_separators(amount: str, curren
 
 def test_a_currency_is_its_value() -> None:
     assert Currency("1.50") + 1 == Decimal("2.50")
-    assert total_of([Currency("1.50"), Decimal("2")]) == Decimal("3.50")
+    assert total_of([Currency("1.50"), Decimal(2)]) == Decimal("3.50")
     assert total_of([]) == 0
 
 

@@ -198,6 +198,7 @@ def test_the_cheapest_is_the_same_in_whichever_order_they_stand(quotes: list[Quo
         ([method("A"), method("B")], []),
         ([method("A"), method("B"), method("A")], [("/methods/2/shipping_method", "conflict")]),
         ([method("A ")], [("/methods/0/shipping_method", "invalid")]),
+        ([method(free_over_amount=Decimal(0))], [("/methods/0/free_over_amount", "out_of_range")]),
         ([method(weight_steps=STEPS)], []),
         ([method(weight_steps=[*STEPS, step("9")])], []),
         ([method(weight_steps=[step("9"), *STEPS])], [("/methods/0/weight_steps/0/up_to_pounds", "required")]),
@@ -224,8 +225,10 @@ def test_methods_that_break_a_rule_are_refused_where_they_break_it(
         (b'{"methods":[{"shipping_method":"A","countries":["us"]}]}', "/methods/0/countries/0"),
         (b'{"methods":[{"shipping_method":"A","states":["NY"]}]}', "/methods/0/states/0"),
         (b'{"methods":[{"shipping_method":"A","per_order":-1}]}', "/methods/0/per_order"),
-        (b'{"methods":[{"shipping_method":"A","free_over_amount":0}]}', "/methods/0/free_over_amount"),
-        (b'{"methods":[{"shipping_method":"A","weight_steps":[{"up_to_pounds":1}]}]}', "/methods/0/weight_steps/0/cost"),
+        (
+            b'{"methods":[{"shipping_method":"A","weight_steps":[{"up_to_pounds":1}]}]}',
+            "/methods/0/weight_steps/0/cost",
+        ),
         (b'{"methods":[{"shipping_method":"A","carrier":"UPS"}]}', "/methods/0/carrier"),
     ],
 )

@@ -68,9 +68,7 @@ def test_nothing_is_taxed_without_rates_or_without_an_address() -> None:
     state=st.sampled_from(["NY", "OR", "TX", None]),
     postal=st.sampled_from(["10001", "10900", "97201", None]),
 )
-def test_the_order_of_the_rates_does_not_matter(
-    order: list[TaxRate], state: str | None, postal: str | None
-) -> None:
+def test_the_order_of_the_rates_does_not_matter(order: list[TaxRate], state: str | None, postal: str | None) -> None:
     place = OrderShipping(country_code="US", state_region=state, postal_code=postal)
     assert rate_for(TaxSettings(rates=order), place) == rate_for(RATES, place)
 

@@ -20,6 +20,7 @@ LATEST_INDEX_SECONDS = 0.02
 # moto is not atomic under threads, reports made-up units and ignores transaction tokens: only what is single-threaded.
 FAITHFUL = ("memory", "file", "ministack")
 EVERY = (*FAITHFUL, "moto")
+ADAPTERS = ("memory", "ministack")
 WITH_LATE_INDEX = (*EVERY, "late index")
 
 numbers = count(1)
@@ -55,6 +56,13 @@ def faithful_tables(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
         yield opened
 
 
+@pytest.fixture(scope="module", params=ADAPTERS)
+def adapters(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TablePort]:
+    """Each adapter once: for what it refuses before it asks its engine."""
+    with engine(request, tmp_path_factory) as opened:
+        yield opened
+
+
 @pytest.fixture(scope="module", params=WITH_LATE_INDEX)
 def indexed_tables(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TablePort]:
     """Also an engine whose indexes are a little behind."""
@@ -66,6 +74,12 @@ def indexed_tables(request: pytest.FixtureRequest, tmp_path_factory: pytest.Temp
 def ministack_tables(ministack: str) -> Iterator[DynamoTables]:
     with on_ministack(ministack) as opened:
         yield opened
+
+
+@pytest.fixture
+def nobodys_environment() -> Iterator[None]:
+    with nowhere_else():
+        yield
 
 
 @contextmanager

@@ -7,7 +7,6 @@ ones against moto too. What one engine alone can show (a scripted answer, a late
 import json
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -47,7 +46,7 @@ from chalicelib.stores.port import (
 )
 from chalicelib.stores.sqlite import SqliteTables
 from chalicelib.stores.tables import BY_DUE, TABLES
-from chalicelib.stores.units import read_units, record_bytes
+from chalicelib.stores.units import record_bytes
 
 T = TypeVar("T")
 
@@ -163,7 +162,6 @@ CONDITIONS: list[tuple[str, Record | None, Condition, bool]] = [
     ("texts are compared by their bytes", HERE, LessThan("word", "apple"), True),
     ("the same text is not less", HERE, LessThan("word", "Zebra"), False),
     ("a text is not less than a longer one it starts with", HERE, LessThan("word", "Zeb"), False),
-    ("a number is not less than a text", HERE, LessThan("version", "8"), False),
     ("a missing attribute is not less", HERE, LessThan("due_key", "z"), False),
     ("nothing is less where nothing stands", None, LessThan("version", 1), False),
     ("the same number is at least", HERE, AtLeast("version", 7), True),
@@ -171,7 +169,6 @@ CONDITIONS: list[tuple[str, Record | None, Condition, bool]] = [
     ("a smaller number is not at least", HERE, AtLeast("version", 10), False),
     ("a text is at least what it starts with", HERE, AtLeast("word", "Zeb"), True),
     ("a text before the bound is not at least", HERE, AtLeast("word", "a"), False),
-    ("a text is not at least a number", HERE, AtLeast("word", 0), False),
     ("a missing attribute is not at least", HERE, AtLeast("due_key", ""), False),
 ]
 
@@ -197,6 +194,19 @@ def test_a_condition_decides_over_a_single_write(
         tables.write(change)
     assert (refused.value.change, refused.value.found) == (0, stood)
     assert read(tables, PLAIN, pk, "it") == stood
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [LessThan("version", "8"), AtLeast("version", ""), LessThan("word", 10**9), AtLeast("word", 0)],
+    ids=str,
+)
+def test_a_text_and_a_number_are_never_in_order(faithful_tables: TablePort, pk: str, condition: Condition) -> None:
+    tables = faithful_tables
+    tables.write(Put(PLAIN, record(pk, "it", **HERE)))
+    for changes in ([update(pk, set={"mark": 1}, when=(condition,))], [Check(PLAIN, pk, "it", when=(condition,))]):
+        with pytest.raises(Refused):
+            tables.write(*changes)
 
 
 def test_a_condition_decides_over_a_transaction(
@@ -434,7 +444,27 @@ def test_get_many_takes_its_full_number(tables: TablePort, pk: str) -> None:
 # --- queries ---------------------------------------------------------------------------------------------------------
 
 # In the order of their UTF-8 bytes, which is the order of their code points.
-TEXTS = ["#", "0", "10", "9", "A", "Z", "a", "a\x00", "a#", "ab", "ab#1", "ab#2", "ac", "z", "é", "Ω", "漢", "\ue000", "𝄞"]
+TEXTS = [
+    "#",
+    "0",
+    "10",
+    "9",
+    "A",
+    "Z",
+    "a",
+    "a\x00",
+    "a#",
+    "ab",
+    "ab#1",
+    "ab#2",
+    "ac",
+    "z",
+    "é",
+    "Ω",
+    "漢",
+    "\ue000",
+    "𝄞",
+]
 
 
 def test_records_come_in_the_order_of_the_bytes_of_their_range_key(tables: TablePort, pk: str) -> None:
@@ -479,25 +509,27 @@ def test_a_query_that_finds_nothing_is_one_empty_page(tables: TablePort, pk: str
 )
 @pytest.mark.parametrize("descending", [False, True], ids=["ascending", "descending"])
 def test_a_query_takes_a_prefix_or_a_half_open_range(
-    tables: TablePort, pk: str, asked: dict[str, str], wanted: list[str], descending: bool
+    faithful_tables: TablePort, pk: str, asked: dict[str, str], wanted: list[str], descending: bool
 ) -> None:
+    tables = faithful_tables
     tables.write(*(Put(PLAIN, record(pk, sk)) for sk in TEXTS))
     expected = wanted[::-1] if descending else wanted
-    for limit in (1, 2, 100):
+    for limit in (2, 100):
         assert range_keys(tables, pk, limit=limit, descending=descending, **asked) == expected
 
 
 @pytest.mark.parametrize("prefix", ["\ud7ff", "a\U0010ffff", "\U0010ffff", "\U0010ffff\U0010ffff"], ids=ascii)
 def test_a_prefix_at_the_edges_of_unicode_finds_all_that_starts_with_it(
-    tables: TablePort, pk: str, prefix: str
+    faithful_tables: TablePort, pk: str, prefix: str
 ) -> None:
+    tables = faithful_tables
     inside = [prefix, prefix + "\x00", prefix + "a", prefix + "\ue000", prefix + "\U0010ffff", prefix + "\U0010ffffz"]
     tables.write(*(Put(PLAIN, record(pk, sk)) for sk in [*inside, "A", "b", "\ue001", "\ud7fe"]))
     assert range_keys(tables, pk, prefix=prefix) == inside
 
 
 @pytest.mark.parametrize("descending", [False, True], ids=["ascending", "descending"])
-@pytest.mark.parametrize("limit", [1, 2, 3, 7, 8])
+@pytest.mark.parametrize("limit", [1, 3, 7])
 def test_pages_follow_each_other_without_gap_or_repetition(
     tables: TablePort, pk: str, limit: int, descending: bool
 ) -> None:
@@ -508,7 +540,8 @@ def test_pages_follow_each_other_without_gap_or_repetition(
     assert [one["sk"] for page in found for one in page.records] == (keys[::-1] if descending else keys)
 
 
-def test_a_full_page_has_a_cursor_even_where_nothing_follows(tables: TablePort, pk: str) -> None:
+def test_a_full_page_has_a_cursor_even_where_nothing_follows(faithful_tables: TablePort, pk: str) -> None:
+    tables = faithful_tables
     tables.write(*(Put(PLAIN, record(pk, sk)) for sk in ("a", "b")))
     full = tables.query(PLAIN, pk, limit=2, consistent=True)
     assert full.cursor == record(pk, "b")
@@ -540,7 +573,8 @@ def test_a_cursor_is_texts_under_the_names_of_the_keys(tables: TablePort, pk: st
     assert tables.query(PLAIN, pk, limit=1, consistent=True).cursor == record(pk, "a")
 
 
-def test_a_page_ends_at_a_megabyte(tables: TablePort, pk: str) -> None:
+def test_a_page_ends_at_a_megabyte(faithful_tables: TablePort, pk: str) -> None:
+    tables = faithful_tables
     for number in range(5):
         tables.write(Put(PLAIN, record(pk, str(number), document="x" * 300 * 1024)))
     found = list(pages(tables, PLAIN, pk, consistent=True))
@@ -548,12 +582,13 @@ def test_a_page_ends_at_a_megabyte(tables: TablePort, pk: str) -> None:
     assert [len(page.records) for page in found] == [3, 2]
 
 
-def test_any_query_finds_what_a_sorted_list_would(tables: TablePort, pk: str) -> None:
+def test_any_query_finds_what_a_sorted_list_would(faithful_tables: TablePort, pk: str) -> None:
+    tables = faithful_tables
     chance = Random(20261122)
     letters = "aAb#1é漢𝄞"
     texts = sorted({"".join(chance.choices(letters, k=chance.randint(1, 3))) for _ in range(60)})
     tables.write(*(Put(PLAIN, record(pk, sk)) for sk in texts))
-    for _ in range(60):
+    for _ in range(40):
         low, high = ("".join(chance.choices(letters, k=chance.randint(0, 2))) for _ in range(2))
         asked = {"prefix": low} if chance.random() < 0.4 else {"at_least": low, "less_than": high}
         wanted = [
@@ -563,7 +598,7 @@ def test_any_query_finds_what_a_sorted_list_would(tables: TablePort, pk: str) ->
             and ("less_than" not in asked or (low <= text and (not high or text < high)))
         ]
         descending = chance.random() < 0.5
-        how = {**asked, "limit": chance.choice((1, 2, 5, 50)), "descending": descending}
+        how = {**asked, "limit": chance.choice((3, 10, 100)), "descending": descending}
         assert range_keys(tables, pk, **how) == (wanted[::-1] if descending else wanted), how
 
 
@@ -624,7 +659,7 @@ def test_a_refused_write_leaves_the_index_alone(indexed_tables: TablePort, pk: s
 
 
 @pytest.mark.parametrize("descending", [False, True], ids=["ascending", "descending"])
-@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+@pytest.mark.parametrize("limit", [1, 2, 100])
 def test_an_index_is_read_in_pages_although_range_keys_repeat(
     indexed_tables: TablePort, pk: str, limit: int, descending: bool
 ) -> None:
@@ -657,7 +692,7 @@ def test_an_index_takes_a_prefix_or_a_half_open_range(
     for when in ("2027-01", "2026-03", "2026-01", "2026-02"):
         tables.write(*(Put(DUE, waiting(f"{pk}#{sk}", sk, shard, when)) for sk in (f"{when}a", f"{when}b")))
     expected = [when for when in (wanted[::-1] if descending else wanted) for _ in range(2)]
-    for limit in (1, 3, 100):
+    for limit in (3, 100):
         look = range_of_due(tables, shard, limit=limit, descending=descending, **asked)
         eventually(look, expected)
 
@@ -680,9 +715,7 @@ def test_an_index_cursor_keeps_its_place_when_its_own_record_has_left(indexed_ta
         tables.write(Put(DUE, waiting(pk, when, shard, when)))
     eventually(lambda: len(due(tables, shard)), 4)
     first = tables.query(DUE, shard, index=BY_DUE.name, limit=2)
-    tables.write(
-        Update(DUE, pk, "2026-02", remove=("due_shard", "due_key")), Put(DUE, waiting(pk, "0", shard, "2025"))
-    )
+    tables.write(Update(DUE, pk, "2026-02", remove=("due_shard", "due_key")), Put(DUE, waiting(pk, "0", shard, "2025")))
     eventually(lambda: len(due(tables, shard)), 4)
     rest = tables.query(DUE, shard, index=BY_DUE.name, cursor=first.cursor)
     assert [one["due_key"] for one in rest.records] == ["2026-03", "2026-04"]
@@ -753,8 +786,9 @@ BROKEN_WRITES: dict[str, Callable[[str], Sequence[Change]]] = {
 
 @pytest.mark.parametrize("broken", BROKEN_WRITES.values(), ids=[name.replace(" ", "_") for name in BROKEN_WRITES])
 def test_no_engine_takes_a_write_like_this(
-    tables: TablePort, pk: str, broken: Callable[[str], Sequence[Change]]
+    adapters: TablePort, pk: str, broken: Callable[[str], Sequence[Change]]
 ) -> None:
+    tables = adapters
     tables.meter.reset()
     with pytest.raises(ValueError):
         tables.write(*broken(pk))
@@ -795,8 +829,9 @@ BROKEN_READS: dict[str, Callable[[TablePort, str], object]] = {
 
 @pytest.mark.parametrize("broken", BROKEN_READS.values(), ids=[name.replace(" ", "_") for name in BROKEN_READS])
 def test_no_engine_takes_a_question_like_this(
-    tables: TablePort, pk: str, broken: Callable[[TablePort, str], object]
+    adapters: TablePort, pk: str, broken: Callable[[TablePort, str], object]
 ) -> None:
+    tables = adapters
     tables.meter.reset()
     with pytest.raises(ValueError):
         broken(tables, pk)
@@ -809,7 +844,8 @@ def test_keys_may_be_as_long_as_dynamodb_allows(tables: TablePort, pk: str) -> N
     assert range_keys(tables, hash_value, prefix="漢" * 341, limit=1) == [range_value]
 
 
-def test_a_record_may_be_as_large_as_dynamodb_allows(tables: TablePort, pk: str) -> None:
+def test_a_record_may_be_as_large_as_dynamodb_allows(faithful_tables: TablePort, pk: str) -> None:
+    tables = faithful_tables
     full = record(pk, "it", document="")
     full["document"] = "x" * (400 * 1024 - record_bytes(full))
     tables.write(Put(PLAIN, full))
@@ -867,7 +903,8 @@ def test_conditions_of_a_transaction_see_the_records_as_they_were_before_it(tabl
     assert range_keys(tables, pk) == ["a", "b"]
 
 
-def test_a_transaction_takes_its_full_number_and_tells_the_last(tables: TablePort, pk: str) -> None:
+def test_a_transaction_takes_its_full_number_and_tells_the_last(faithful_tables: TablePort, pk: str) -> None:
+    tables = faithful_tables
     changes = [Put(PLAIN, record(pk, f"{number:03}"), when=(Absent(),)) for number in range(MAXIMUM_CHANGES)]
     tables.write(changes[-1])
     with pytest.raises(Refused) as refused:
@@ -1014,8 +1051,9 @@ def test_a_limited_number_is_given_out_exactly_that_often(faithful_tables: Table
 # --- what it costs ---------------------------------------------------------------------------------------------------
 # By DynamoDB's published rules: a write unit for each started KB of the larger of the record before and after; an index
 # entry that comes or goes costs its own KB on top, one that moves costs two; in a transaction each record counts twice,
-# a checked one included, and index entries once. ministack's figures are the same in all these cases. (For queries of a
-# keys-only index they are not: it bills the whole record; so only writes are compared.)
+# a checked one included, and index entries once. ministack reports the same for all these writes. What it reports for
+# reads is not by the rules (half a unit or one, whatever the size, and nothing for a batch), so reads are compared with
+# the rules alone, at the end.
 
 KB = 1024
 
@@ -1034,33 +1072,65 @@ COSTS: dict[str, tuple[Callable[[str], Record | None], Callable[[str], Sequence[
     "a put of a byte more": (lambda pk: None, lambda pk: [Put(DUE, sized(pk, "it", KB + 1))], "put", 2),
     "a put of 8 KB": (lambda pk: None, lambda pk: [Put(DUE, sized(pk, "it", 8 * KB))], "put", 8),
     "a small put over a large record": (
-        lambda pk: sized(pk, "it", 3 * KB), lambda pk: [Put(DUE, record(pk, "it"))], "put", 3
+        lambda pk: sized(pk, "it", 3 * KB),
+        lambda pk: [Put(DUE, record(pk, "it"))],
+        "put",
+        3,
     ),
     "a large put over a small record": (
-        lambda pk: record(pk, "it"), lambda pk: [Put(DUE, sized(pk, "it", 3 * KB))], "put", 3
+        lambda pk: record(pk, "it"),
+        lambda pk: [Put(DUE, sized(pk, "it", 3 * KB))],
+        "put",
+        3,
     ),
     "a put into the index": (lambda pk: None, lambda pk: [Put(DUE, record(pk, "it", **IN_INDEX))], "put", 2),
     "a large put into the index": (
-        lambda pk: None, lambda pk: [Put(DUE, sized(pk, "it", 4 * KB, **IN_INDEX))], "put", 5
+        lambda pk: None,
+        lambda pk: [Put(DUE, sized(pk, "it", 4 * KB, **IN_INDEX))],
+        "put",
+        5,
     ),
     "a put that leaves its index entry": (
-        lambda pk: record(pk, "it", **IN_INDEX), lambda pk: [Put(DUE, record(pk, "it", **IN_INDEX, note="x"))], "put", 1
+        lambda pk: record(pk, "it", **IN_INDEX),
+        lambda pk: [Put(DUE, record(pk, "it", **IN_INDEX, note="x"))],
+        "put",
+        1,
     ),
-    "a put out of the index": (lambda pk: record(pk, "it", **IN_INDEX), lambda pk: [Put(DUE, record(pk, "it"))], "put", 2),
+    "a put out of the index": (
+        lambda pk: record(pk, "it", **IN_INDEX),
+        lambda pk: [Put(DUE, record(pk, "it"))],
+        "put",
+        2,
+    ),
     "an update outside the index": (
-        lambda pk: record(pk, "it", **IN_INDEX), lambda pk: [Update(DUE, pk, "it", add={"version": 1})], "update", 1
+        lambda pk: record(pk, "it", **IN_INDEX),
+        lambda pk: [Update(DUE, pk, "it", add={"version": 1})],
+        "update",
+        1,
     ),
     "an update of one of 8 KB": (
-        lambda pk: sized(pk, "it", 8 * KB - 50), lambda pk: [Update(DUE, pk, "it", add={"version": 1})], "update", 8
+        lambda pk: sized(pk, "it", 8 * KB - 50),
+        lambda pk: [Update(DUE, pk, "it", add={"version": 1})],
+        "update",
+        8,
     ),
     "an update that makes a record": (
-        lambda pk: None, lambda pk: [Update(DUE, pk, "it", set={"version": 1})], "update", 1
+        lambda pk: None,
+        lambda pk: [Update(DUE, pk, "it", set={"version": 1})],
+        "update",
+        1,
     ),
     "an update into the index": (
-        lambda pk: record(pk, "it"), lambda pk: [Update(DUE, pk, "it", set=IN_INDEX)], "update", 2
+        lambda pk: record(pk, "it"),
+        lambda pk: [Update(DUE, pk, "it", set=IN_INDEX)],
+        "update",
+        2,
     ),
     "an update with half an index key": (
-        lambda pk: record(pk, "it"), lambda pk: [Update(DUE, pk, "it", set={"due_shard": "7"})], "update", 1
+        lambda pk: record(pk, "it"),
+        lambda pk: [Update(DUE, pk, "it", set={"due_shard": "7"})],
+        "update",
+        1,
     ),
     "an update that moves the index entry": (
         lambda pk: record(pk, "it", **IN_INDEX),
@@ -1083,7 +1153,10 @@ COSTS: dict[str, tuple[Callable[[str], Record | None], Callable[[str], Sequence[
     "a delete of nothing": (lambda pk: None, lambda pk: [Delete(DUE, pk, "it")], "delete", 1),
     "a delete of 3 KB": (lambda pk: sized(pk, "it", 3 * KB), lambda pk: [Delete(DUE, pk, "it")], "delete", 3),
     "a delete out of the index": (
-        lambda pk: record(pk, "it", **IN_INDEX), lambda pk: [Delete(DUE, pk, "it")], "delete", 2
+        lambda pk: record(pk, "it", **IN_INDEX),
+        lambda pk: [Delete(DUE, pk, "it")],
+        "delete",
+        2,
     ),
     "a transaction of two small puts": (
         lambda pk: None,
@@ -1177,18 +1250,7 @@ def test_every_round_trip_is_counted_once(faithful_tables: TablePort, pk: str) -
         ("query", (PLAIN,)),
         ("query", (PLAIN,)),
     ]
-    assert all(call.reads > 0 and call.writes == 0 for call in tables.meter.calls)
-
-
-def test_reads_of_the_table_cost_what_dynamodb_bills(faithful_tables: TablePort, pk: str) -> None:
-    tables = faithful_tables
-    tables.write(Put(PLAIN, sized(pk, "large", 9 * KB)), Put(PLAIN, sized(pk, "small", 100)))
-    tables.meter.reset()
-    tables.get(PLAIN, pk, "never")
-    tables.get(PLAIN, pk, "small", consistent=True)
-    tables.get(PLAIN, pk, "large")
-    tables.get(PLAIN, pk, "large", consistent=True)
-    assert [call.reads for call in tables.meter.calls] == [0.5, 1, 1.5, 3]
+    assert not any(call.writes for call in tables.meter.calls)
 
 
 # --- what only the DynamoDB adapter does -----------------------------------------------------------------------------
@@ -1216,10 +1278,7 @@ class Scripted:
 
 
 @pytest.fixture
-def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Scripted]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
-
+def scripted(nobodys_environment: None) -> Callable[..., Scripted]:
     def made(*answers: tuple[int, dict[str, Any]], attempts: int = 1) -> Scripted:
         pauses: list[float] = []
         tables = DynamoTables("shop-", region="eu-west-1", attempts=attempts, pause=pauses.append)
@@ -1333,7 +1392,10 @@ def raw(*names: str) -> list[dict[str, Any]]:
 
 def test_get_many_asks_again_for_what_was_left_out(scripted: Callable[..., Scripted]) -> None:
     made = scripted(
-        (200, {"Responses": {"shop-customers": raw("3")}, "UnprocessedKeys": {"shop-customers": {"Keys": raw("1", "2")}}}),
+        (
+            200,
+            {"Responses": {"shop-customers": raw("3")}, "UnprocessedKeys": {"shop-customers": {"Keys": raw("1", "2")}}},
+        ),
         (200, {"Responses": {"shop-customers": []}, "UnprocessedKeys": {"shop-customers": {"Keys": raw("1", "2")}}}),
         (200, {"Responses": {"shop-customers": raw("2", "1")}, "UnprocessedKeys": {}}),
     )
@@ -1355,7 +1417,10 @@ def test_get_many_does_not_ask_for_ever(scripted: Callable[..., Scripted]) -> No
 
 
 def test_units_of_all_tables_of_a_transaction_add_up(scripted: Callable[..., Scripted]) -> None:
-    consumed = [{"TableName": "shop-customers", "CapacityUnits": 2.0}, {"TableName": "shop-auto_orders", "CapacityUnits": 3.0}]
+    consumed = [
+        {"TableName": "shop-customers", "CapacityUnits": 2.0},
+        {"TableName": "shop-auto_orders", "CapacityUnits": 3.0},
+    ]
     made = scripted((200, {"ConsumedCapacity": consumed}))
     made.tables.write(*TWO)
     assert made.tables.meter.calls == [Call("transaction", (PLAIN, DUE), writes=5.0)]
@@ -1374,21 +1439,6 @@ def test_nothing_connects_before_the_first_call_and_boto3_is_never_imported() ->
         "assert 'boto3' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, env={}, cwd=Path(__file__).parents[2], timeout=30)
-
-
-def test_all_tables_share_one_client_whichever_thread_comes_first(scripted: Callable[..., Scripted]) -> None:
-    tables = DynamoTables("shop-", region="eu-west-1")
-    script = Script([(200, {})])
-    clients: list[object] = []
-    gate = threading.Barrier(THREADS)
-
-    def ask(table: str) -> None:
-        gate.wait()
-        tables.get(table, "a", "b")
-
-    original = tables.connection.session.create_client
-    del original, script, clients, ask
-    assert scripted((200, {})).tables.connection.client is not None
 
 
 def test_the_tables_are_made_from_their_description(ministack_tables: DynamoTables) -> None:
@@ -1459,6 +1509,28 @@ def test_index_entries_that_waited_when_a_file_was_closed_show_when_it_is_opened
     second.close()
 
 
-@pytest.mark.parametrize(("size", "consistent", "units"), [(0, True, 1), (4096, True, 1), (4097, True, 2), (4097, False, 1)])
-def test_the_embedded_engine_bills_reads_by_the_rules(size: int, consistent: bool, units: float) -> None:
-    assert read_units(size, consistent=consistent) == units
+def test_reads_are_billed_by_the_rules(pk: str) -> None:
+    tables = SqliteTables()
+    tables.write(
+        *(Put(PLAIN, sized(pk, f"{size}", size, due_shard=pk, due_key=f"{size}")) for size in (100, 4096, 4097)),
+        *(Put(DUE, sized(pk, f"{size}", size, due_shard=pk, due_key=f"{size}")) for size in (100, 4096, 4097)),
+    )
+    reads: list[tuple[float, Callable[[], object]]] = [
+        (0.5, lambda: tables.get(PLAIN, pk, "never")),
+        (1, lambda: tables.get(PLAIN, pk, "never", consistent=True)),
+        (0.5, lambda: tables.get(PLAIN, pk, "4096")),
+        (1, lambda: tables.get(PLAIN, pk, "4096", consistent=True)),
+        (1, lambda: tables.get(PLAIN, pk, "4097")),
+        (2, lambda: tables.get(PLAIN, pk, "4097", consistent=True)),
+        # Of many each is rounded up; of a query all together.
+        (2, lambda: tables.get_many(PLAIN, [(pk, "100"), (pk, "4097"), (pk, "never")])),
+        (1.5, lambda: tables.query(PLAIN, pk)),
+        (3, lambda: tables.query(PLAIN, pk, consistent=True)),
+        (0.5, lambda: tables.query(PLAIN, pk, prefix="x")),
+        (0.5, lambda: tables.query(DUE, pk, index=BY_DUE.name)),
+    ]
+    for units, ask in reads:
+        tables.meter.reset()
+        ask()
+        assert [(call.reads, call.writes) for call in tables.meter.calls] == [(units, 0)]
+    tables.close()

@@ -1,0 +1,268 @@
+"""Placing an order: what may be sent, what it costs, and the order that is stored. Pure; prices come from the
+catalogue."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+from msgspec.structs import replace
+
+from chalicelib.domain.coupons import Coupon, check_coupons
+from chalicelib.domain.dates import Instant
+from chalicelib.domain.errors import Invalid, Problem
+from chalicelib.domain.fields import ItemId, Quantity, Text20, Text50, Text100
+from chalicelib.domain.items import Item
+from chalicelib.domain.made_orders import UNPAID_STAGE, order_item_of, summary
+from chalicelib.domain.merchants import Merchant
+from chalicelib.domain.orders import (
+    MAXIMUM_LINES,
+    Order,
+    OrderBilling,
+    OrderCheckout,
+    OrderCoupon,
+    OrderCurrentStageHistory,
+    OrderItem,
+    OrderItemOption,
+    OrderMarketing,
+    OrderPayment,
+    OrderPaymentCreditCard,
+    OrderShipping,
+    OrderSummary,
+    OrderTaxes,
+)
+from chalicelib.domain.pricing import Line, Tables, Unpriceable, price
+from chalicelib.domain.schedule import ARBITRARY, Frequency
+from chalicelib.domain.settings import AutoOrderProcessing
+from chalicelib.domain.shipping import ShippingSettings, ship_to
+from chalicelib.domain.taxes import TaxSettings
+from chalicelib.domain.wire import Noun
+
+# Blocks of an order that only the system fills: refused on an insert, by name.
+FILLED_BY_SYSTEM = ("current_stage", "creation_dts", "taxes", "currency_code")
+PAYMENT_FILLED_BY_SYSTEM = ("payment_dts", "payment_status", "transactions", "rotating_transaction_gateway_code")
+LINE_FILLED_BY_SYSTEM = (
+    "accounting_code",
+    "auto_order_last_rebill_dts",
+    "cost",
+    "discount",
+    "item_reference_oid",
+    "total_cost_with_discount",
+    "unit_cost_with_discount",
+)
+
+
+class StorefrontLine(Noun):
+    """What a shopper may say of a line: which item, how many, how often. Never a price."""
+
+    merchant_item_id: ItemId
+    quantity: Quantity
+    auto_order_schedule: Frequency | None = None
+    options: Annotated[list[OrderItemOption], Meta(max_length=50)] | None = None
+
+
+class StorefrontOrder(Noun):
+    """An order as a storefront sends it for a shopper."""
+
+    items: Annotated[list[StorefrontLine], Meta(min_length=1, max_length=MAXIMUM_LINES)]
+    billing: OrderBilling
+    shipping: OrderShipping | None = None
+    coupons: Annotated[list[Text20], Meta(max_length=10)] | None = None
+    card_token: Text100 | None = None
+    checkout: OrderCheckout | None = None
+    marketing: OrderMarketing | None = None
+    language_iso_code: Annotated[str, Meta(max_length=3)] | None = None
+    storefront_host_name: Text50 | None = None
+
+
+def order_of(request: StorefrontOrder) -> Order:
+    """The shopper's order in the contract's words."""
+    return Order(
+        items=[
+            OrderItem(
+                merchant_item_id=line.merchant_item_id,
+                quantity=line.quantity,
+                auto_order_schedule=line.auto_order_schedule,
+                options=line.options,
+            )
+            for line in request.items
+        ],
+        billing=request.billing,
+        shipping=request.shipping,
+        coupons=[OrderCoupon(coupon_code=code) for code in request.coupons or []] or None,
+        checkout=request.checkout,
+        marketing=request.marketing,
+        language_iso_code=request.language_iso_code,
+        payment=OrderPayment(credit_card=OrderPaymentCreditCard(card_number_token=request.card_token)),
+    )
+
+
+class Shelves(msgspec.Struct, kw_only=True):
+    """The configuration that an order is placed with."""
+
+    merchant: Merchant
+    settings: AutoOrderProcessing
+    shipping: ShippingSettings
+    taxes: TaxSettings
+    items: Mapping[str, Item]
+    coupons: list[Coupon]
+    used: Mapping[str, int] = {}
+
+
+def placed(order: Order, shelves: Shelves, order_id: str, now: Instant, *, by_shopper: bool) -> Order:
+    """The priced, unpaid order. Raises Invalid with all problems.
+
+    ``by_shopper``: prices are the catalogue's only, and a schedule must be one that the item offers.
+    """
+    problems = refused_fields(order) + _line_problems(order, shelves, by_shopper=by_shopper)
+    codes = [coupon.coupon_code or "" for coupon in order.coupons or []]
+    currency = shelves.merchant.currency()
+    problems += check_coupons(codes, shelves.coupons, now=now, used=shelves.used, currency_code=currency)
+    if problems:
+        raise Invalid(problems)
+    lines = [_line(line, shelves.items, now) for line in order.items or []]
+    totals = order.summary or OrderSummary()
+    arbitrary = totals.arbitrary_shipping_handling_total
+    priced = price(
+        lines,
+        ship_to(order.shipping, order.billing),
+        order.shipping.shipping_method if order.shipping else None,
+        lowest_cost=not (order.shipping and order.shipping.shipping_method),
+        tables=Tables(shipping=shelves.shipping, taxes=shelves.taxes, currency_code=currency, coupons=shelves.coupons),
+        now=now,
+        on_rebill=False,
+        ignore_coupon_expiration=False,
+        arbitrary_shipping=Decimal(arbitrary) if arbitrary is not None else None,
+        used=shelves.used,
+        coupon_codes=codes,
+    )
+    if isinstance(priced, Unpriceable):
+        pointer = "/shipping/shipping_method" if priced.code == "no_shipping_method" else "/items"
+        raise Invalid.one(pointer, priced.code, priced.message)
+    plan = priced.plan
+    shipping = replace(order.shipping or OrderShipping(), shipping_method=plan.shipping_method)
+    return replace(
+        order,
+        order_id=order_id,
+        merchant_id=shelves.merchant.merchant_id,
+        creation_dts=now,
+        currency_code=currency,
+        current_stage=UNPAID_STAGE,
+        current_stage_histories=[OrderCurrentStageHistory(after_stage=UNPAID_STAGE, transition_dts=now)],
+        items=[
+            replace(
+                order_item_of(line, shelves.items.get(line.item_id), index + 1),
+                auto_order_schedule=asked.auto_order_schedule,
+                options=asked.options,
+                properties=asked.properties,
+            )
+            for index, (line, asked) in enumerate(zip(plan.lines, order.items or [], strict=True))
+        ],
+        shipping=shipping if order.shipping or plan.shipping_method else None,
+        coupons=[OrderCoupon(coupon_code=code, base_coupon_code=code) for code in plan.coupons] or None,
+        payment=replace(order.payment or OrderPayment(), payment_method="Credit Card", payment_status="Unprocessed"),
+        summary=summary(plan),
+        taxes=OrderTaxes(tax_rate=plan.tax_rate) if plan.tax_rate else None,
+    )
+
+
+def refused_fields(order: Order) -> list[Problem]:
+    """What an insert may not say, by name."""
+    found = [_filled(f"/{name}") for name in FILLED_BY_SYSTEM if getattr(order, name) is not None]
+    if order.payment:
+        found += [
+            _filled(f"/payment/{name}") for name in PAYMENT_FILLED_BY_SYSTEM if getattr(order.payment, name) is not None
+        ]
+        card = order.payment.credit_card
+        if card and card.card_number is not None:
+            found.append(
+                Problem(
+                    pointer="/payment/credit_card/card_number",
+                    code="card_number_refused",
+                    message="card numbers are not taken here: send card_number_token from POST /storefront/card_tokens",
+                )
+            )
+    if order.summary:
+        found += [
+            _filled(f"/summary/{name}")
+            for name in msgspec.structs.asdict(order.summary)
+            if name != "arbitrary_shipping_handling_total" and getattr(order.summary, name) is not None
+        ]
+    for position, line in enumerate(order.items or []):
+        found += [
+            _filled(f"/items/{position}/{name}") for name in LINE_FILLED_BY_SYSTEM if getattr(line, name) is not None
+        ]
+    return found
+
+
+def _filled(pointer: str) -> Problem:
+    return Problem(pointer=pointer, code="read_only", message="is computed; leave it out")
+
+
+def _line_problems(order: Order, shelves: Shelves, *, by_shopper: bool) -> list[Problem]:
+    if not order.items:
+        return [Problem(pointer="/items", code="required", message="an order has at least one item")]
+    found: list[Problem] = []
+    for position, line in enumerate(order.items):
+        at = f"/items/{position}"
+        item = shelves.items.get(line.merchant_item_id or "")
+        if item is None or item.inactive:
+            message = f"there is no item {line.merchant_item_id}" if line.merchant_item_id else "is required"
+            found.append(Problem(pointer=f"{at}/merchant_item_id", code="unknown", message=message))
+            continue
+        if line.quantity is None:
+            found.append(Problem(pointer=f"{at}/quantity", code="required", message="is required"))
+        else:
+            found += _quantity_problems(line.quantity, item, at)
+        found += _schedule_problems(line, item, shelves.settings, at, by_shopper=by_shopper)
+    return found
+
+
+def _quantity_problems(quantity: Decimal, item: Item, at: str) -> list[Problem]:
+    limits = item.restriction
+    if limits is None:
+        return []
+    found = []
+    if limits.minimum_quantity and quantity < limits.minimum_quantity:
+        found.append(f"must be at least {limits.minimum_quantity}")
+    if limits.maximum_quantity and quantity > limits.maximum_quantity:
+        found.append(f"must be at most {limits.maximum_quantity}")
+    if limits.multiple_quantity and quantity % limits.multiple_quantity:
+        found.append(f"must be a multiple of {limits.multiple_quantity}")
+    return [Problem(pointer=f"{at}/quantity", code="out_of_range", message=message) for message in found]
+
+
+def _schedule_problems(
+    line: OrderItem, item: Item, settings: AutoOrderProcessing, at: str, *, by_shopper: bool
+) -> list[Problem]:
+    chosen, offered = line.auto_order_schedule, item.schedules()
+    pointer = f"{at}/auto_order_schedule"
+    if chosen is None:
+        if offered and settings.remove_none_option and by_shopper:
+            allowed = ", ".join(offered)
+            return [Problem(pointer=pointer, code="required", message=f"a schedule must be chosen: {allowed}")]
+        return []
+    if item.steps():
+        return [Problem(pointer=pointer, code="conflict", message="the item has an automatic schedule; leave it out")]
+    if chosen == ARBITRARY or chosen not in offered:
+        allowed = ", ".join(offered) or "none: the item is not sold on a schedule"
+        return [Problem(pointer=pointer, code="not_allowed_value", message=f"allowed are {allowed}")]
+    return []
+
+
+def _line(line: OrderItem, items: Mapping[str, Item], now: Instant) -> Line:
+    item = items[line.merchant_item_id or ""]
+    on_auto_order = bool(line.auto_order_schedule) or bool(item.steps())
+    cost = item.unit_cost(now, on_auto_order=bool(line.auto_order_schedule))
+    if line.arbitrary_unit_cost is not None:
+        cost = Decimal(line.arbitrary_unit_cost)
+    tab = item.auto_order
+    return Line(
+        item=item,
+        quantity=line.quantity or Decimal(1),
+        unit_cost=cost,
+        exclude_coupon=bool(line.exclude_coupon),
+        free_shipping=bool(line.free_shipping) or bool(on_auto_order and tab and tab.free_shipping_auto_order),
+        tax_free=bool(line.tax_free),
+    )

@@ -1,0 +1,18 @@
+"""A row of a due index: what is to be looked at, and since when."""
+
+from dataclasses import dataclass
+
+from chalicelib.domain.dates import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class DueRow:
+    """``due_key`` is the index entry as it was seen: a push is refused where it has moved since."""
+
+    table: str
+    pk: str
+    sk: str
+    due_key: str
+    due: Instant
+    merchant_id: str
+    subject: str

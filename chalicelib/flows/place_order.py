@@ -1,0 +1,158 @@
+"""An order comes in: priced from the catalogue, stored unpaid, told to everybody."""
+
+from hashlib import sha256
+
+from msgspec.structs import replace
+
+from chalicelib.domain.customers import normalised_email
+from chalicelib.domain.dates import Instant, later
+from chalicelib.domain.errors import Invalid, Refused
+from chalicelib.domain.events import Event, Happening, event_id
+from chalicelib.domain.heads import Head
+from chalicelib.domain.orders import Order, OrderPayment, OrderPaymentCreditCard, masked
+from chalicelib.domain.payments import StoredCard, card_type_of, luhn
+from chalicelib.domain.placing import Shelves, placed
+from chalicelib.domain.wire import kept
+from chalicelib.flows.ports import Kept, Shop
+
+# Hosted-field tokens are valid this long (the contract's two hours).
+CARD_TOKEN_SECONDS = 2 * 3600
+# An order id that is taken by chance is drawn again; ten digits collide once in thousands of years.
+DRAWS = 5
+
+
+def card_token(shop: Shop, number: str, month: int, year: int) -> tuple[str, Instant]:
+    """Hand the card to the gateway and answer a token that stands for it. The number is kept nowhere here.
+
+    Raises Invalid where the number or the date cannot be a card's.
+    """
+    now = shop.clock.now()
+    brand = card_type_of(number) if number.isdigit() and 12 <= len(number) <= 19 else None
+    if brand is None or not luhn(number):
+        raise Invalid.one("/card_number", "invalid", "is not a card number that is accepted here")
+    if (year, month) < (now.year, now.month):
+        raise Invalid.one("/card_expiration_year", "past_date", "the card has expired")
+    stored = shop.gateway().tokenise(number, month, year)
+    token, expires = f"card_{shop.word()}", later(now, seconds=CARD_TOKEN_SECONDS)
+    shop.card_tokens.put(
+        token,
+        {
+            "card_type": brand,
+            "card_number": masked(number[-4:]),
+            "card_expiration_month": month,
+            "card_expiration_year": year,
+            "gateway": stored.gateway,
+            "reference": stored.reference,
+            "fingerprint": stored.fingerprint,
+        },
+        expires,
+    )
+    return token, expires
+
+
+def fingerprint_of(shop: Shop, token: str) -> str | None:
+    """Whose card a token stands for, for the limits against card testing."""
+    found = shop.card_tokens.find(token, shop.clock.now())
+    return str(found["fingerprint"]) if found else None
+
+
+def with_card(shop: Shop, payment: OrderPayment | None) -> OrderPayment | None:
+    """The payment block with the card that its token stands for. Raises Invalid for a token that is not known."""
+    token = payment.credit_card.card_number_token if payment and payment.credit_card else None
+    if payment is None or token is None:
+        return payment
+    found = shop.card_tokens.find(token, shop.clock.now())
+    if found is None:
+        raise Invalid.one(
+            "/payment/credit_card/card_number_token", "unknown", "is not a card token, or it has expired (2 hours)"
+        )
+    card = OrderPaymentCreditCard(
+        card_type=found["card_type"],
+        card_number=found["card_number"],
+        card_expiration_month=found["card_expiration_month"],
+        card_expiration_year=found["card_expiration_year"],
+        stored_card=StoredCard(
+            gateway=found["gateway"], reference=found["reference"], fingerprint=found["fingerprint"]
+        ),
+    )
+    return replace(payment, credit_card=card)
+
+
+def place(shop: Shop, wanted: Order, *, by_shopper: bool, idempotency_key: str | None = None) -> Kept[Order]:
+    """Store the order, unpaid. The same Idempotency-Key answers the order that stands already.
+
+    Raises Invalid with all problems; nothing is stored then.
+    """
+    request_hash = sha256(kept(wanted).encode()).hexdigest()[:32]
+    order_id = wanted.order_id or _order_id(shop, idempotency_key)
+    if idempotency_key and (standing := shop.orders.find(order_id)):
+        return _same(standing, request_hash)
+    order = _priced(shop, wanted, order_id, by_shopper=by_shopper)
+    order.request_hash = request_hash
+    for _ in range(DRAWS):
+        try:
+            shop.write(
+                shop.orders.placed(order),
+                shop.orders.unpaid(order.order_id or "", Head(status="unpaid")),
+                shop.events.happened(_created(shop, order)),
+            )
+            return shop.orders.get(order.order_id or "")
+        except Refused:
+            if idempotency_key:
+                return _same(shop.orders.get(order_id), request_hash)
+            if wanted.order_id:
+                raise Invalid.one("/order_id", "duplicate", f"there is an order {order_id} already") from None
+            order.order_id = _order_id(shop, None)
+    raise Invalid.one("/order_id", "duplicate", "no free order id was found; send one")
+
+
+def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Order:
+    payment = with_card(shop, wanted.payment)
+    ids = [line.merchant_item_id for line in wanted.items or [] if line.merchant_item_id]
+    codes = [coupon.coupon_code or "" for coupon in wanted.coupons or []]
+    merchant, settings, shipping, taxes, items, coupons = shop.configuration.price_list(ids, codes)
+    shelves = Shelves(
+        merchant=merchant,
+        settings=settings,
+        shipping=shipping,
+        taxes=taxes,
+        items=items,
+        coupons=coupons,
+    )
+    if merchant.merchant_id is None:
+        merchant.merchant_id = shop.merchant_id
+    order = placed(wanted, shelves, order_id, shop.clock.now(), by_shopper=by_shopper)
+    if order.payment is not None and payment is not None:
+        order.payment.credit_card = payment.credit_card
+    order.customer_profile_oid = _customer(shop, order)
+    return order
+
+
+def _customer(shop: Shop, order: Order) -> int | None:
+    email = order.billing.email if order.billing else None
+    oid = shop.customers.name_by("email", normalised_email(email)) if email else None
+    return int(oid) if oid else None
+
+
+def _created(shop: Shop, order: Order) -> Event:
+    order_id = order.order_id or ""
+    return Event(
+        event_id=event_id(shop.merchant_id, f"order#{order_id}", "created"),
+        dts=shop.clock.now(),
+        happenings=[Happening(name="order_create", kind="order", id=order_id)],
+    )
+
+
+def _same(standing: Kept[Order], request_hash: str) -> Kept[Order]:
+    if standing.noun.request_hash != request_hash:
+        raise Invalid.one("", "idempotency_key_reused", "this Idempotency-Key was used with another request")
+    return standing
+
+
+def _order_id(shop: Shop, idempotency_key: str | None) -> str:
+    """The merchant's id and ten digits by chance; for an Idempotency-Key always the same eighteen, so many that two
+    keys never meet."""
+    if idempotency_key is None:
+        return f"{shop.merchant_id}-{next(shop.oids):010d}"
+    digest = sha256(f"{shop.merchant_id}\x1f{idempotency_key}".encode()).hexdigest()
+    return f"{shop.merchant_id}-{int(digest[:16], 16) % 10**18:018d}"

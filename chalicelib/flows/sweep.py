@@ -1,0 +1,87 @@
+"""The sweep: what is due goes to its queue as an id. Send first, then push: a crash in between costs a message, never an
+auto order."""
+
+import logging
+from collections.abc import Callable
+
+from chalicelib.domain.dates import Instant, later
+from chalicelib.domain.payments import LEASE_SECONDS
+from chalicelib.domain.waiting import DueRow
+from chalicelib.flows.ports import Backroom
+
+log = logging.getLogger(__name__)
+
+# Rows of one page of the due index, and messages of one batch to a queue (SQS takes ten).
+PAGE = 100
+BATCH = 10
+# A sweep stops this long before its function is ended, so that no batch is sent without being pushed.
+STOP_BEFORE_SECONDS = 15
+REBILL_QUEUE = "rebill"
+DELIVER_QUEUE = "deliver"
+
+
+def sweep(backroom: Backroom) -> int:
+    """Every due auto order and every unpaid order with an open attempt: one message each. Returns how many."""
+    return sum(_queue_due(backroom, table, REBILL_QUEUE, _visit) for table in ("auto_orders", "orders"))
+
+
+def sweep_deliveries(backroom: Backroom) -> int:
+    """Every due webhook delivery and mail: one message each."""
+    return _queue_due(backroom, "deliveries", DELIVER_QUEUE, _delivery)
+
+
+def _visit(row: DueRow) -> dict[str, str]:
+    kind = "auto_order" if row.table == "auto_orders" else "order"
+    return {"merchant_id": row.merchant_id, "kind": kind, "id": row.subject}
+
+
+def _delivery(row: DueRow) -> dict[str, str]:
+    return {"merchant_id": row.merchant_id, "subject": row.subject}
+
+
+def _queue_due(backroom: Backroom, table: str, queue: str, message: Callable[[DueRow], dict[str, str]]) -> int:
+    until, sent = backroom.latest_now(), 0
+    for shard in backroom.shuffled(backroom.waiting.shards()):
+        cursor = None
+        while True:
+            if backroom.time_left() < STOP_BEFORE_SECONDS:
+                log.warning("sweep stopped for lack of time", extra={"table": table})
+                return sent
+            rows, cursor = backroom.waiting.due(table, shard, until, PAGE, cursor)
+            ready = [row for row in rows if row.due <= backroom.now_of(row.merchant_id)]
+            for start in range(0, len(ready), BATCH):
+                batch = ready[start : start + BATCH]
+                backroom.queue.send(queue, [message(row) for row in batch])
+                for row in batch:
+                    backroom.waiting.push(row, _lease_end(backroom, row))
+                sent += len(batch)
+            if cursor is None:
+                break
+    return sent
+
+
+def _lease_end(backroom: Backroom, row: DueRow) -> Instant:
+    return later(backroom.now_of(row.merchant_id), seconds=LEASE_SECONDS)
+
+
+def events_due(backroom: Backroom, tell: Callable[[str, str], None]) -> int:
+    """Every event that waits in the outbox is told; one that fails stays for the next relay and holds nobody up."""
+    until, told = backroom.latest_now(), 0
+    for shard in backroom.shuffled(backroom.waiting.shards()):
+        cursor = None
+        while True:
+            if backroom.time_left() < STOP_BEFORE_SECONDS:
+                return told
+            rows, cursor = backroom.waiting.due("events", shard, until, PAGE, cursor)
+            for row in rows:
+                if row.due > backroom.now_of(row.merchant_id):
+                    continue
+                try:
+                    tell(row.merchant_id, row.subject)
+                    told += 1
+                except Exception:
+                    log.exception("event could not be told", extra={"event_id": row.subject})
+                    backroom.waiting.push(row, _lease_end(backroom, row))
+            if cursor is None:
+                break
+    return told

@@ -1,0 +1,59 @@
+"""The one reader of the machine's clock, and the test clock that may run ahead of it."""
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from chalicelib.domain.dates import Instant, instant
+
+SCHEMA = "create table if not exists test_clock (merchant_id text primary key, seconds integer not null)"
+
+
+class SystemClock:
+    """What time it is."""
+
+    def now(self) -> Instant:
+        return instant(datetime.now(UTC))
+
+
+class TestClocks:
+    """Merchants' clocks in test mode: the machine's own, moved ahead by so many seconds. Survives a restart."""
+
+    # Not a test class, whatever pytest reads into the name.
+    __test__ = False
+
+    def __init__(self, path: str | Path, machine: Callable[[], Instant]) -> None:
+        self._machine = machine
+        self._lock = threading.RLock()
+        self._db = sqlite3.connect(str(path), check_same_thread=False, isolation_level=None, timeout=10)
+        self._db.execute(SCHEMA)
+        rows = self._db.execute("select merchant_id, seconds from test_clock").fetchall()
+        self._ahead: dict[str, int] = {merchant_id: seconds for merchant_id, seconds in rows}
+
+    def now_of(self, merchant_id: str) -> Instant:
+        return instant(self._machine() + timedelta(seconds=self._ahead.get(merchant_id, 0)))
+
+    def latest_now(self) -> Instant:
+        """The furthest of all clocks."""
+        return instant(self._machine() + timedelta(seconds=max(0, *self._ahead.values(), 0)))
+
+    def set(self, merchant_id: str, now: Instant) -> None:
+        """The merchant's time is this from now on, and goes on from there. It never goes back."""
+        with self._lock:
+            seconds = int((now - self._machine()).total_seconds())
+            seconds = max(seconds, self._ahead.get(merchant_id, 0))
+            self._db.execute("insert or replace into test_clock values (?, ?)", (merchant_id, seconds))
+            self._ahead[merchant_id] = seconds
+
+
+class MerchantClock:
+    """One merchant's clock."""
+
+    def __init__(self, clocks: TestClocks, merchant_id: str) -> None:
+        self._clocks = clocks
+        self._merchant_id = merchant_id
+
+    def now(self) -> Instant:
+        return self._clocks.now_of(self._merchant_id)

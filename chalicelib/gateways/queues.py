@@ -1,0 +1,131 @@
+"""Queues: SQS, and the embedded form with the same promises (at least once, visibility, redrive to a DLQ)."""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+# A message that was received is hidden this long: six times the longest function, as AWS advises.
+VISIBILITY_SECONDS = 360
+# After so many receives a message is a dead letter.
+MAXIMUM_RECEIVES = 5
+# SQS takes ten messages a batch and 1 MiB each; ours are ids of a few hundred bytes.
+BATCH = 10
+MAXIMUM_MESSAGE_BYTES = 64 * 1024
+
+SCHEMA = """
+create table if not exists message (
+  number integer primary key autoincrement, id text unique not null, queue text not null, body text not null,
+  visible real not null, receives integer not null default 0, cause text not null default ''
+);
+create index if not exists message_by_queue on message (queue, visible);
+create table if not exists dead_letter (
+  id text primary key, queue text not null, body text not null, receives integer not null, cause text not null
+);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    id: str
+    body: str
+    receives: int
+
+
+class EmbeddedQueues:
+    """All queues of the embedded engine on one SQLite file. ``now`` gives seconds."""
+
+    def __init__(self, path: str | Path, now: Callable[[], float]) -> None:
+        self._now = now
+        self._lock = threading.RLock()
+        self._db = sqlite3.connect(str(path), check_same_thread=False, isolation_level=None, timeout=10)
+        self._db.execute("pragma journal_mode=wal")
+        self._db.executescript(SCHEMA)
+
+    def send(self, queue: str, messages: Sequence[dict[str, str]]) -> None:
+        with self._lock, self._db:
+            self._db.execute("begin immediate")
+            for message in messages:
+                self.send_body(queue, _body(message))
+
+    def send_body(self, queue: str, body: str) -> None:
+        """A message as text: what a broken sender might send."""
+        self._db.execute(
+            "insert into message (id, queue, body, visible) values (?, ?, ?, ?)",
+            (uuid4().hex, queue, body, self._now()),
+        )
+
+    def receive(self, queue: str, most: int, *, hidden_too: bool = False) -> list[Message]:
+        """Up to ``most`` messages, now hidden from others. One that was received too often goes to the dead letters.
+
+        ``hidden_too`` does as if the visibility time were over: for a clock that jumps.
+        """
+        with self._lock, self._db:
+            self._db.execute("begin immediate")
+            until = self._now() + (VISIBILITY_SECONDS + 1 if hidden_too else 0)
+            rows = self._db.execute(
+                "select id, body, receives, cause from message where queue = ? and visible <= ? order by number limit ?",
+                (queue, until, most),
+            ).fetchall()
+            found = []
+            for id_, body, receives, cause in rows:
+                if receives >= MAXIMUM_RECEIVES:
+                    self._db.execute(
+                        "insert or replace into dead_letter values (?, ?, ?, ?, ?)", (id_, queue, body, receives, cause)
+                    )
+                    self._db.execute("delete from message where id = ?", (id_,))
+                    continue
+                self._db.execute(
+                    "update message set receives = receives + 1, visible = ? where id = ?",
+                    (self._now() + VISIBILITY_SECONDS, id_),
+                )
+                found.append(Message(id_, body, receives + 1))
+            return found
+
+    def delete(self, message_id: str) -> None:
+        with self._lock:
+            self._db.execute("delete from message where id = ?", (message_id,))
+
+    def failed(self, message_id: str, cause: str) -> None:
+        """Remember why; the message shows again when its visibility time is over."""
+        with self._lock:
+            self._db.execute("update message set cause = ? where id = ?", (cause[:1000], message_id))
+
+    def waiting(self, queue: str) -> int:
+        row = self._db.execute("select count(*) from message where queue = ?", (queue,)).fetchone()
+        return int(row[0])
+
+    def dead_letters(self, queue: str) -> list[dict[str, Any]]:
+        """What failed every time, each with its cause."""
+        rows = self._db.execute("select id, body, receives, cause from dead_letter where queue = ?", (queue,)).fetchall()
+        return [{"id": r[0], "body": r[1], "receives": r[2], "cause": r[3]} for r in rows]
+
+
+class SqsQueues:
+    """SQS. ``url_of`` gives a queue's address; the client is made at the first send."""
+
+    def __init__(self, url_of: Callable[[str], str], client: Callable[[], Any]) -> None:
+        self._url_of = url_of
+        self._client = client
+
+    def send(self, queue: str, messages: Sequence[dict[str, str]]) -> None:
+        """Raises OSError where SQS did not take them all: the sweep then leaves what it has not pushed."""
+        for start in range(0, len(messages), BATCH):
+            entries = [
+                {"Id": str(number), "MessageBody": _body(message)}
+                for number, message in enumerate(messages[start : start + BATCH])
+            ]
+            answer = self._client().send_message_batch(QueueUrl=self._url_of(queue), Entries=entries)
+            if answer.get("Failed"):
+                raise OSError(f"{len(answer['Failed'])} messages were not taken by {queue}")
+
+
+def _body(message: dict[str, str]) -> str:
+    text = json.dumps(message, separators=(",", ":"))
+    if len(text.encode()) > MAXIMUM_MESSAGE_BYTES:
+        raise ValueError(f"a message holds {MAXIMUM_MESSAGE_BYTES} bytes at most")
+    return text
