@@ -1,1 +1,44 @@
-"""The only reader of the environment: which engine runs, and the names of everything it uses."""
+"""The only reader of the environment, and the one list of its variables (docs/configuration.md tells them)."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+# Queues by their short names; on AWS each is `<prefix><name>`.
+QUEUES = ("rebill", "deliver")
+
+
+@dataclass(frozen=True)
+class Config:
+    """``engine``: ``aws``, or ``embedded`` (SQLite in ``data``)."""
+
+    engine: str
+    prefix: str
+    data: Path
+    public_url: str
+    outbound_allow: frozenset[str]
+    sandbox_file: str
+    sender: str
+
+    @property
+    def embedded(self) -> bool:
+        return self.engine == "embedded"
+
+
+def read() -> Config:
+    """Raises ValueError that names the variable and what is allowed."""
+    engine = os.environ.get("BACKROOM_ENGINE", "aws")
+    if engine not in ("aws", "embedded"):
+        raise ValueError(f"BACKROOM_ENGINE is {engine!r}; allowed are aws and embedded")
+    allow = frozenset(part.strip() for part in os.environ.get("OUTBOUND_ALLOW", "").split(",") if part.strip())
+    if allow and engine != "embedded":
+        raise ValueError("OUTBOUND_ALLOW is honoured by the embedded engine only; remove it")
+    return Config(
+        engine=engine,
+        prefix=os.environ.get("BACKROOM_PREFIX", "backroom-"),
+        data=Path(os.environ.get("BACKROOM_DATA", "data")),
+        public_url=os.environ.get("BACKROOM_PUBLIC_URL", "http://127.0.0.1:8000"),
+        outbound_allow=allow,
+        sandbox_file=os.environ.get("BACKROOM_SANDBOX_FILE", ""),
+        sender=os.environ.get("BACKROOM_SENDER", "shop@example.com"),
+    )

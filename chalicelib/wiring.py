@@ -1,1 +1,204 @@
-"""The composition root: puts one merchant's stores, gateways and clock together into a Shop."""
+"""The one composition root: puts stores, gateways and clock together into a Shop. Only here is known which engine runs."""
+
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from chalicelib import config
+from chalicelib.domain.customers import Customer
+from chalicelib.domain.dates import Instant
+from chalicelib.domain.fields import LARGEST_OID
+from chalicelib.domain.items import Item
+from chalicelib.domain.coupons import Coupon
+from chalicelib.flows.ports import Backroom, Http, Mailer, Payments, Queue, Shop, Travel
+from chalicelib.stores.auto_orders import AutoOrders
+from chalicelib.stores.configuration import Configuration, Keys
+from chalicelib.stores.deliveries import Deliveries
+from chalicelib.stores.events import Events
+from chalicelib.stores.limits import CardTokens, Limits
+from chalicelib.stores.lists import Lists
+from chalicelib.stores.mails import Mails
+from chalicelib.stores.orders import Orders
+from chalicelib.stores.port import TablePort
+from chalicelib.stores.shelf import Shelf
+from chalicelib.stores.waiting import Waiting
+from chalicelib.stores.webhooks import Webhooks
+
+# A caller that does not know how long it may still run has the whole of a function's time.
+FUNCTION_SECONDS = 60.0
+
+
+def _plenty() -> float:
+    return FUNCTION_SECONDS
+
+
+def random_oids() -> Iterator[int]:
+    while True:
+        yield secrets.randbelow(LARGEST_OID) + 1
+
+
+def random_word() -> str:
+    return secrets.token_urlsafe(24)
+
+
+def shuffled(values: list[str]) -> list[str]:
+    return sorted(values, key=lambda _: secrets.randbits(32))
+
+
+@dataclass
+class House:
+    """What all merchants share. Tests and the embedded engine put their own together."""
+
+    port: TablePort
+    now_of: Callable[[str], Instant]
+    latest_now: Callable[[], Instant]
+    queue: Queue
+    mailer: Mailer
+    http: Http
+    payments_of: Callable[[str], Mapping[str, Payments]]
+    public_url: str = "http://127.0.0.1:8000"
+    outbound_allow: frozenset[str] = frozenset()
+    travel_of: Callable[[str], Travel | None] = lambda merchant_id: None
+    oids: Callable[[], Iterator[int]] = random_oids
+    word: Callable[[], str] = random_word
+    shuffled: Callable[[list[str]], list[str]] = shuffled
+    extras: dict[str, Any] = field(default_factory=dict)
+
+    def open_shop(self, merchant_id: str, time_left: Callable[[], float] = _plenty) -> Shop:
+        port = self.port
+        return Shop(
+            merchant_id=merchant_id,
+            clock=_Clock(self.now_of, merchant_id),
+            configuration=Configuration(port, merchant_id),
+            items=Shelf(port, merchant_id, "configuration", "item", Item),
+            coupons=Shelf(port, merchant_id, "configuration", "coupon", Coupon),
+            customers=Shelf(port, merchant_id, "customers", "customer", Customer),
+            auto_orders=AutoOrders(port, merchant_id),
+            orders=Orders(port, merchant_id),
+            events=Events(port, merchant_id),
+            lists=Lists(port, merchant_id),
+            webhooks=Webhooks(port, merchant_id),
+            deliveries=Deliveries(port, merchant_id),
+            mails=Mails(port, merchant_id),
+            limits=Limits(port, merchant_id),
+            card_tokens=CardTokens(port, merchant_id),
+            payments=self.payments_of(merchant_id),
+            mail=self.mailer,
+            http=self.http,
+            queue=self.queue,
+            write=port.write,
+            oids=self.oids(),
+            word=self.word,
+            time_left=time_left,
+            travel=self.travel_of(merchant_id),
+        )
+
+    def backroom(self, time_left: Callable[[], float] = _plenty) -> Backroom:
+        return Backroom(
+            waiting=Waiting(self.port),
+            queue=self.queue,
+            now_of=self.now_of,
+            latest_now=self.latest_now,
+            shuffled=self.shuffled,
+            time_left=time_left,
+        )
+
+    def keys(self) -> Keys:
+        return Keys(self.port)
+
+
+@dataclass(frozen=True)
+class _Clock:
+    now_of: Callable[[str], Instant]
+    merchant_id: str
+
+    def now(self) -> Instant:
+        return self.now_of(self.merchant_id)
+
+
+_lock = threading.Lock()
+_standing: list[House] = []
+
+
+def use(house: House) -> None:
+    """Open this house from now on: the embedded engine and tests."""
+    with _lock:
+        _standing[:] = [house]
+
+
+def house() -> House:
+    """The house that is open; made from the environment at the first call."""
+    with _lock:
+        if not _standing:
+            _standing.append(_of_aws(config.read()))
+        return _standing[0]
+
+
+def open_shop(merchant_id: str, time_left: Callable[[], float] = _plenty) -> Shop:
+    return house().open_shop(merchant_id, time_left)
+
+
+def embedded(data: Path, public_url: str, outbound_allow: frozenset[str], machine: Callable[[], Instant]) -> House:
+    """The house of the embedded engine: everything on SQLite files in one folder."""
+    from chalicelib.gateways.clock import TestClocks
+    from chalicelib.gateways.http import GuardedHttp
+    from chalicelib.gateways.mail import Mailbox
+    from chalicelib.gateways.queues import EmbeddedQueues
+    from chalicelib.gateways.sandbox import Sandbox
+    from chalicelib.stores.sqlite import SqliteTables
+
+    data.mkdir(parents=True, exist_ok=True)
+    shop_file = data / "backroom.sqlite"
+    clocks = TestClocks(shop_file, machine)
+    queues = EmbeddedQueues(shop_file, lambda: machine().timestamp())
+
+    @lru_cache(maxsize=64)
+    def payments_of(merchant_id: str) -> Mapping[str, Payments]:
+        return {"sandbox": Sandbox(data / "sandbox.sqlite", now=lambda: clocks.now_of(merchant_id))}
+
+    return House(
+        port=SqliteTables(shop_file),
+        now_of=clocks.now_of,
+        latest_now=clocks.latest_now,
+        queue=queues,
+        mailer=Mailbox(shop_file, machine),
+        http=GuardedHttp(allow=outbound_allow),
+        payments_of=payments_of,
+        public_url=public_url,
+        outbound_allow=outbound_allow,
+        extras={"clocks": clocks, "queues": queues},
+    )
+
+
+def _of_aws(settings: config.Config) -> House:
+    """The house on AWS; clients are made when they are first used."""
+    from chalicelib.gateways.aws import client, queue_url
+    from chalicelib.gateways.clock import SystemClock
+    from chalicelib.gateways.http import GuardedHttp
+    from chalicelib.gateways.mail import SesMailer
+    from chalicelib.gateways.queues import SqsQueues
+    from chalicelib.stores.dynamodb import DynamoTables
+
+    clock = SystemClock()
+
+    def payments_of(merchant_id: str) -> Mapping[str, Payments]:
+        if not settings.sandbox_file:
+            return {}
+        from chalicelib.gateways.sandbox import Sandbox
+
+        return {"sandbox": Sandbox(settings.sandbox_file, now=clock.now)}
+
+    return House(
+        port=DynamoTables(settings.prefix),
+        now_of=lambda merchant_id: clock.now(),
+        latest_now=clock.now,
+        queue=SqsQueues(lambda name: queue_url(settings.prefix + name), lambda: client("sqs")),
+        mailer=SesMailer(lambda: client("sesv2")),
+        http=GuardedHttp(),
+        payments_of=payments_of,
+        public_url=settings.public_url,
+    )

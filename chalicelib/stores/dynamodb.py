@@ -374,7 +374,10 @@ def _cancelled(error: VerboseClientError) -> Exception | None:
     for position, reason in reasons:
         if reason.code == REASON_REFUSED:
             return Refused(position, _record(reason.raw_item))
-    codes = {reason.code for _, reason in reasons}
-    if REASON_INVALID in codes:
-        return ValueError(str(error))
-    return Contended(str(error)) if codes & REASONS_BUSY else None
+    for position, reason in reasons:
+        if reason.code == REASON_INVALID:
+            return ValueError(f"change {position}: {reason.message}")
+    for position, reason in reasons:
+        if reason.code in REASONS_BUSY:
+            return Contended(f"change {position}: {reason.message or reason.code}")
+    return None

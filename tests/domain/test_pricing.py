@@ -210,6 +210,12 @@ def test_a_coupon_on_items_takes_off_each_unit_up_to_its_limit(
     assert discounts(plan) == expected
 
 
+def test_a_line_that_costs_nothing_uses_up_no_limit() -> None:
+    rule = CouponAmountOffItems(discount_amount=Decimal(3), items=["TEA"], limit=1)
+    plan = priced(line("0", of=TEA), line("10", of=TEA), coupons=[on_items(rule=rule)])
+    assert discounts(plan) == ["0", "3.00"]
+
+
 def test_coupons_on_items_come_first_and_the_subtotal_coupon_takes_of_what_is_left() -> None:
     coupons = [
         percent(50, can_be_used_with_other_coupons=True),
@@ -376,6 +382,15 @@ def test_items_that_ship_free_add_nothing_to_what_the_others_pay(free_line: Line
     both = priced(free_line, line("10", "2", of=MUG), wanted="Post", methods=[per_item])
     assert parts(both, "shipping", "shipping_discount", "total") == [7, 1, 36]
     assert noted(free_line, wanted="Post", methods=[per_item])["shipping_free_items"].params == {"items": "TEA"}
+
+
+def test_free_items_never_make_the_others_pay_more() -> None:
+    odd = ShippingMethod(
+        shipping_method="Post",
+        weight_steps=[WeightStep(cost=Decimal(9), up_to_pounds=Decimal(1)), WeightStep(cost=Decimal(2))],
+    )
+    plan = priced(line(), line(free_shipping=True), wanted="Post", methods=[odd])
+    assert parts(plan, "shipping", "shipping_discount") == [2, 0]
 
 
 def test_a_method_may_be_left_out_of_free_shipping() -> None:

@@ -2,9 +2,8 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from itertools import count
-from pathlib import Path
 
 import pytest
 from moto import mock_aws
@@ -21,8 +20,6 @@ LATEST_INDEX_SECONDS = 0.02
 FAITHFUL = ("memory", "file", "ministack")
 EVERY = (*FAITHFUL, "moto")
 ADAPTERS = ("memory", "ministack")
-WITH_LATE_INDEX = (*EVERY, "late index")
-
 numbers = count(1)
 
 
@@ -63,20 +60,31 @@ def adapters(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         yield opened
 
 
-@pytest.fixture(scope="module", params=WITH_LATE_INDEX)
+@pytest.fixture(scope="module", params=(*EVERY, "late index"))
 def indexed_tables(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TablePort]:
     """Also an engine whose indexes are a little behind."""
     with engine(request, tmp_path_factory) as opened:
         yield opened
 
 
-@pytest.fixture(scope="module")
-def ministack_tables(ministack: str) -> Iterator[DynamoTables]:
-    with on_ministack(ministack) as opened:
+@pytest.fixture(scope="module", params=(*FAITHFUL, "late index"))
+def faithful_indexed_tables(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TablePort]:
+    with engine(request, tmp_path_factory) as opened:
         yield opened
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def ministack_tables(ministack: str) -> DynamoTables:
+    with nowhere_else():
+        remote = DynamoTables("contract-", region=REGION, endpoint=ministack)
+        # The first call makes the client, which keeps the credentials that it finds here.
+        remote.create_tables()
+    return remote
+
+
+@pytest.fixture(scope="module")
 def nobodys_environment() -> Iterator[None]:
     with nowhere_else():
         yield
@@ -85,32 +93,18 @@ def nobodys_environment() -> Iterator[None]:
 @contextmanager
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TablePort]:
     match request.param:
-        case "memory":
-            opened = SqliteTables()
-        case "file":
-            opened = SqliteTables(tmp_path_factory.mktemp("sqlite") / "shop.db")
-        case "late index":
-            opened = SqliteTables(index_lag=seeded_lag(1, LATEST_INDEX_SECONDS))
+        case "ministack":
+            yield request.getfixturevalue("ministack_tables")
         case "moto":
             with nowhere_else(), mock_aws():
-                remote = DynamoTables("contract-", region=REGION)
-                remote.create_tables()
-                yield remote
-            return
-        case _:
-            with on_ministack(request.getfixturevalue("ministack")) as remote:
-                yield remote
-            return
-    yield opened
-    opened.close()
-
-
-@contextmanager
-def on_ministack(address: str) -> Iterator[DynamoTables]:
-    with nowhere_else():
-        remote = DynamoTables(f"contract{next(numbers)}-", region=REGION, endpoint=address)
-        remote.create_tables()
-        yield remote
+                in_process = DynamoTables("contract-", region=REGION)
+                in_process.create_tables()
+                yield in_process
+        case embedded:
+            path = tmp_path_factory.mktemp("sqlite") / "shop.db" if embedded == "file" else ":memory:"
+            lag = seeded_lag(1, LATEST_INDEX_SECONDS) if embedded == "late index" else None
+            with closing(SqliteTables(path, index_lag=lag)) as opened:
+                yield opened
 
 
 @contextmanager
@@ -120,7 +114,7 @@ def nowhere_else() -> Iterator[None]:
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             environment.delenv(name)
         for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-            environment.setenv(name, str(Path(os.devnull)))
+            environment.setenv(name, os.devnull)
         environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
         environment.setenv("AWS_ACCESS_KEY_ID", "nobody")
         environment.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
