@@ -19,6 +19,7 @@ from chalicelib.stores.auto_orders import AutoOrders
 from chalicelib.stores.configuration import Configuration, Keys
 from chalicelib.stores.deliveries import Deliveries
 from chalicelib.stores.events import Events
+from chalicelib.stores.failures import Failures
 from chalicelib.stores.limits import CardTokens, Limits
 from chalicelib.stores.lists import Lists
 from chalicelib.stores.mails import Mails
@@ -57,7 +58,7 @@ class House:
     now_of: Callable[[str], Instant]
     latest_now: Callable[[], Instant]
     queue: Queue
-    mailer: Mailer
+    mailer_of: Callable[[str], Mailer]
     http: Http
     payments_of: Callable[[str], Mapping[str, Payments]]
     public_url: str = "http://127.0.0.1:8000"
@@ -87,7 +88,7 @@ class House:
             limits=Limits(port, merchant_id),
             card_tokens=CardTokens(port, merchant_id),
             payments=self.payments_of(merchant_id),
-            mail=self.mailer,
+            mail=self.mailer_of(merchant_id),
             http=self.http,
             queue=self.queue,
             write=port.write,
@@ -109,6 +110,9 @@ class House:
 
     def keys(self) -> Keys:
         return Keys(self.port)
+
+    def failures(self) -> Failures:
+        return Failures(self.port, self.latest_now())
 
 
 @dataclass(frozen=True)
@@ -165,7 +169,7 @@ def embedded(data: Path, public_url: str, outbound_allow: frozenset[str], machin
         now_of=clocks.now_of,
         latest_now=clocks.latest_now,
         queue=queues,
-        mailer=Mailbox(shop_file, machine),
+        mailer_of=lambda merchant_id: Mailbox(shop_file, merchant_id, lambda: clocks.now_of(merchant_id)),
         http=GuardedHttp(allow=outbound_allow),
         payments_of=payments_of,
         public_url=public_url,
@@ -184,6 +188,7 @@ def _of_aws(settings: config.Config) -> House:
     from chalicelib.stores.dynamodb import DynamoTables
 
     clock = SystemClock()
+    ses = SesMailer(settings.region)
 
     def payments_of(merchant_id: str) -> Mapping[str, Payments]:
         if not settings.sandbox_file:
@@ -197,7 +202,7 @@ def _of_aws(settings: config.Config) -> House:
         now_of=lambda merchant_id: clock.now(),
         latest_now=clock.now,
         queue=SqsQueues(lambda name: queue_url(settings.prefix + name), lambda: client("sqs")),
-        mailer=SesMailer(lambda: client("sesv2")),
+        mailer_of=lambda merchant_id: ses,
         http=GuardedHttp(),
         payments_of=payments_of,
         public_url=settings.public_url,

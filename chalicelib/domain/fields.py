@@ -12,9 +12,10 @@ LARGEST_OID = 2**31 - 1
 Oid = Annotated[int, Meta(ge=1, le=LARGEST_OID)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
 Days = Annotated[int, Meta(ge=0, le=3650)]
-Quantity = Annotated[Decimal, Meta(gt=0, le=100_000)]
-Amount = Annotated[Decimal, Meta(ge=0, le=9_999_999)]
-Percentage = Annotated[Decimal, Meta(ge=0, le=100)]
+# msgspec bounds no Decimal: ``extra`` carries the bounds to ``wire.noun``, which checks them.
+Quantity = Annotated[Decimal, Meta(extra={"gt": 0, "le": 100_000})]
+Amount = Annotated[Decimal, Meta(extra={"ge": 0, "le": 9_999_999})]
+Percentage = Annotated[Decimal, Meta(extra={"ge": 0, "le": 100})]
 Month = Annotated[int, Meta(ge=1, le=12)]
 Year = Annotated[int, Meta(ge=2000, le=2200)]
 Text2 = Annotated[str, Meta(max_length=2)]

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.items import Item, Weight
-from chalicelib.domain.money import Currency
+from chalicelib.domain.money import Currency, quantise
 from chalicelib.domain.orders import (
     Order,
     OrderAutoOrder,
@@ -51,7 +51,7 @@ def rebill_order(facts: Facts, attempt: Attempt, approved: Approved | None, now:
         coupons=[OrderCoupon(coupon_code=code, base_coupon_code=code) for code in plan.coupons] or None,
         payment=paid(replace(original.payment or OrderPayment(), transactions=None), attempt, approved, now),
         summary=summary(plan),
-        taxes=OrderTaxes(tax_rate=plan.tax_rate) if plan.tax_rate else None,
+        taxes=OrderTaxes(tax_rate=plan.tax_rate, tax_shipping=plan.tax_shipping) if plan.tax_rate else None,
         auto_order=OrderAutoOrder(
             auto_order_oid=auto_order.auto_order_oid,
             auto_order_code=auto_order.auto_order_code,
@@ -67,15 +67,15 @@ def rebill_order(facts: Facts, attempt: Attempt, approved: Approved | None, now:
 
 def _rebill_item(facts: Facts, line: PlanLine, index: int) -> OrderItem:
     entry = next((e for e in facts.auto_order.items or [] if e.auto_order_item_oid == line.oid), None)
-    made = order_item_of(line, facts.items.get(line.item_id), index)
+    made = order_item_of(line, facts.items.get(line.item_id), index, facts.merchant.currency())
     if entry is not None and entry.options:
         made.options = [OrderItemOption(label=o.label, value=o.value) for o in entry.options]
     return made
 
 
-def order_item_of(line: PlanLine, item: Item | None, index: int) -> OrderItem:
+def order_item_of(line: PlanLine, item: Item | None, index: int, currency: str) -> OrderItem:
     """An order's line: money from the plan, words and weight from the catalogue."""
-    left = line.unit_cost * line.quantity - line.discount
+    left = quantise(line.unit_cost * line.quantity, currency) - line.discount
     weight = item.physical.weight if item and item.physical else None
     return OrderItem(
         item_index=index,
@@ -86,7 +86,7 @@ def order_item_of(line: PlanLine, item: Item | None, index: int) -> OrderItem:
         cost=Currency(line.unit_cost),
         discount=Currency(line.discount) if line.discount else None,
         total_cost_with_discount=Currency(left),
-        unit_cost_with_discount=Currency(left / line.quantity),
+        unit_cost_with_discount=Currency(quantise(left / line.quantity, currency)),
         weight=Weight(uom=weight.uom, value=weight.value) if weight else None,
     )
 

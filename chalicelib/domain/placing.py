@@ -152,7 +152,7 @@ def placed(order: Order, shelves: Shelves, order_id: str, now: Instant, *, by_sh
         current_stage_histories=[OrderCurrentStageHistory(after_stage=UNPAID_STAGE, transition_dts=now)],
         items=[
             replace(
-                order_item_of(line, shelves.items.get(line.item_id), index + 1),
+                order_item_of(line, shelves.items.get(line.item_id), index + 1, currency),
                 auto_order_schedule=asked.auto_order_schedule,
                 options=asked.options,
                 properties=asked.properties,
@@ -163,7 +163,7 @@ def placed(order: Order, shelves: Shelves, order_id: str, now: Instant, *, by_sh
         coupons=[OrderCoupon(coupon_code=code, base_coupon_code=code) for code in plan.coupons] or None,
         payment=replace(order.payment or OrderPayment(), payment_method="Credit Card", payment_status="Unprocessed"),
         summary=summary(plan),
-        taxes=OrderTaxes(tax_rate=plan.tax_rate) if plan.tax_rate else None,
+        taxes=OrderTaxes(tax_rate=plan.tax_rate, tax_shipping=plan.tax_shipping) if plan.tax_rate else None,
     )
 
 

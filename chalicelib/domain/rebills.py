@@ -39,7 +39,7 @@ from chalicelib.domain.payments import (
 )
 from chalicelib.domain.pricing import Line, Tables, Unpriceable, price
 from chalicelib.domain.settings import AutoOrderProcessing
-from chalicelib.domain.shipping import ShippingSettings
+from chalicelib.domain.shipping import ShippingSettings, ship_to
 from chalicelib.domain.taxes import TaxSettings
 
 # A hold (no shipping method, say) is looked at again after this long; the merchant was told when it began.
@@ -368,7 +368,7 @@ def _priced(facts: Facts, due: list[Due], now: Instant, reasons: list[Reason]) -
     shipping = original.shipping
     priced = price(
         lines,
-        original.shipping or original.billing,
+        ship_to(original.shipping, original.billing),
         shipping.shipping_method if shipping else None,
         lowest_cost=bool(facts.settings.ship_via_lowest_cost_method),
         tables=Tables(

@@ -76,7 +76,7 @@ def noun(raw: Any, type_: type[T]) -> T:
     first = ""
     try:
         found = msgspec.convert(raw, type_, dec_hook=_into)
-        if not _has_own(cast(Any, type_)):
+        if not (_has_own(cast(Any, type_)) or _has_bounds(cast(Any, type_))):
             return found
     except msgspec.ValidationError as error:
         first = str(error)
@@ -307,9 +307,17 @@ def _problems(raw: Any, type_: Any, pointer: str) -> Iterable[Problem]:
         if found:
             return
     try:
-        msgspec.convert(raw, type_, dec_hook=_into)
+        value = msgspec.convert(raw, type_, dec_hook=_into)
     except msgspec.ValidationError as error:
         yield _told(str(error), bare, pointer)
+        return
+    if isinstance(value, Decimal) and not value.is_finite():
+        yield Problem(pointer=pointer, code="invalid", message="is not a number")
+        return
+    for sign, bound in _bounds(type_).items() if value is not None else ():
+        if not {"ge": value >= bound, "gt": value > bound, "le": value <= bound}[sign]:
+            mark = {"ge": "at least", "gt": "more than", "le": "at most"}[sign]
+            yield Problem(pointer=pointer, code="out_of_range", message=f"must be {mark} {bound}")
 
 
 def _struct_problems(raw: dict[str, Any], type_: type[msgspec.Struct], pointer: str) -> Iterable[Problem]:
@@ -407,3 +415,26 @@ def _nested_noun(entry: Any) -> bool:
     """A whole noun inside another (``original_order``, ``rebill_orders``) has expansions of its own."""
     first = entry[0] if isinstance(entry, list) and entry else entry
     return bool(getattr(type(first), "expansions", None))
+
+
+def _bounds(type_: Any) -> dict[str, Any]:
+    found = {}
+    if get_origin(type_) is Annotated:
+        inner, *metas = get_args(type_)
+        found = _bounds(inner)
+        for meta in metas:
+            found |= getattr(meta, "extra", None) or {}
+    elif get_origin(type_) in (Union, UnionType):
+        for part in get_args(type_):
+            found |= _bounds(part)
+    return found
+
+
+@lru_cache(maxsize=256)
+def _has_bounds(type_: Any) -> bool:
+    if _bounds(type_):
+        return True
+    bare = _bare(type_)
+    if get_origin(bare) is list:
+        return _has_bounds(get_args(bare)[0])
+    return isinstance(bare, type) and issubclass(bare, msgspec.Struct) and any(_has_bounds(h) for _, _, h in _fields(bare))

@@ -20,11 +20,11 @@ MAXIMUM_MESSAGE_BYTES = 64 * 1024
 SCHEMA = """
 create table if not exists message (
   number integer primary key autoincrement, id text unique not null, queue text not null, body text not null,
-  visible real not null, receives integer not null default 0, cause text not null default ''
+  visible real not null, receives integer not null default 0
 );
 create index if not exists message_by_queue on message (queue, visible);
 create table if not exists dead_letter (
-  id text primary key, queue text not null, body text not null, receives integer not null, cause text not null
+  id text primary key, queue text not null, body text not null, receives integer not null
 );
 """
 
@@ -68,14 +68,14 @@ class EmbeddedQueues:
             self._db.execute("begin immediate")
             until = self._now() + (VISIBILITY_SECONDS + 1 if hidden_too else 0)
             rows = self._db.execute(
-                "select id, body, receives, cause from message where queue = ? and visible <= ? order by number limit ?",
+                "select id, body, receives from message where queue = ? and visible <= ? order by number limit ?",
                 (queue, until, most),
             ).fetchall()
             found = []
-            for id_, body, receives, cause in rows:
+            for id_, body, receives in rows:
                 if receives >= MAXIMUM_RECEIVES:
                     self._db.execute(
-                        "insert or replace into dead_letter values (?, ?, ?, ?, ?)", (id_, queue, body, receives, cause)
+                        "insert or replace into dead_letter values (?, ?, ?, ?)", (id_, queue, body, receives)
                     )
                     self._db.execute("delete from message where id = ?", (id_,))
                     continue
@@ -90,19 +90,14 @@ class EmbeddedQueues:
         with self._lock:
             self._db.execute("delete from message where id = ?", (message_id,))
 
-    def failed(self, message_id: str, cause: str) -> None:
-        """Remember why; the message shows again when its visibility time is over."""
-        with self._lock:
-            self._db.execute("update message set cause = ? where id = ?", (cause[:1000], message_id))
-
     def waiting(self, queue: str) -> int:
         row = self._db.execute("select count(*) from message where queue = ?", (queue,)).fetchone()
         return int(row[0])
 
     def dead_letters(self, queue: str) -> list[dict[str, Any]]:
-        """What failed every time, each with its cause."""
-        rows = self._db.execute("select id, body, receives, cause from dead_letter where queue = ?", (queue,)).fetchall()
-        return [{"id": r[0], "body": r[1], "receives": r[2], "cause": r[3]} for r in rows]
+        """What failed every time."""
+        rows = self._db.execute("select id, body, receives from dead_letter where queue = ?", (queue,)).fetchall()
+        return [{"id": r[0], "body": r[1], "receives": r[2]} for r in rows]
 
 
 class SqsQueues:

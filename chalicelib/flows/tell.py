@@ -1,0 +1,154 @@
+"""The relay: an event row becomes list rows, day totals, mails and webhook deliveries; then it is told.
+
+Every step may happen twice and leaves the same behind; the event stays due until the last of them is written.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from chalicelib.domain import search, webhooks
+from chalicelib.domain.auto_orders import assembled
+from chalicelib.domain.dates import local_date
+from chalicelib.domain.errors import NotFound, Refused
+from chalicelib.domain.events import Event, Happening, NounKind
+from chalicelib.domain.mails import waiting_name
+from chalicelib.domain.merchants import Merchant
+from chalicelib.domain.money import minor_units
+from chalicelib.domain.wire import Form, render
+from chalicelib.flows import show
+from chalicelib.flows.facts import with_step_items
+from chalicelib.flows.notify import plan_mails
+from chalicelib.flows.ports import Change, Shop
+from chalicelib.flows.sweep import DELIVER_QUEUE
+
+
+
+def tell(shop: Shop, event_id: str) -> bool:
+    """Tell everybody of one event. False where it was told before, or is not there."""
+    found = shop.events.find(event_id)
+    if found is None or not found[1]:
+        return False
+    event = found[0]
+    merchant = shop.configuration.section(Merchant).noun
+    _plan_mails(shop, event)
+    _plan_deliveries(shop, event, merchant.form())
+    for kind, name in event.nouns():
+        _note(shop, kind, name, merchant.zone_name())
+    day = local_date(event.dts, merchant.zone_name()).isoformat()
+    amounts = _amounts(event, merchant)
+    changes: list[Change] = [shop.lists.counted(day, amounts)] if amounts else []
+    try:
+        shop.write(*changes, shop.events.told(event_id))
+    except Refused:
+        return False
+    return True
+
+
+def _plan_mails(shop: Shop, event: Event) -> None:
+    for mail in plan_mails(shop, event):
+        _once(shop, [shop.mails.planned(mail)])
+        if mail.state == "planned":
+            shop.queue.send(DELIVER_QUEUE, [{"merchant_id": shop.merchant_id, "subject": waiting_name(mail)}])
+
+
+def _plan_deliveries(shop: Shop, event: Event, form: Form) -> None:
+    endpoints = [kept.noun for kept in shop.webhooks.all()]
+    if not endpoints:
+        return
+    for position, happening in enumerate(event.happenings):
+        rendered: dict[str, Any] = {}
+        for endpoint in endpoints:
+            expansion = webhooks.subscribes(endpoint, happening.name)
+            if expansion is None:
+                continue
+            if expansion not in rendered:
+                rendered[expansion] = _shown(shop, happening, expansion, form)
+            delivery = webhooks.planned(
+                endpoint,
+                webhooks.delivery_id(event.event_id, position),
+                happening.name,
+                rendered[expansion],
+                shop.clock.now(),
+                order_ids=_order_ids(happening, rendered[expansion]),
+            )
+            _once(shop, shop.deliveries.planned(delivery))
+
+
+def _once(shop: Shop, changes: list[Change]) -> None:
+    """What is planned already stays as it is."""
+    try:
+        shop.write(*changes)
+    except Refused:
+        return
+
+
+def _order_ids(happening: Happening, rendered: Any) -> list[str]:
+    if happening.kind == "order":
+        return [happening.id]
+    original = rendered.get("original_order_id") if isinstance(rendered, dict) else None
+    return [original] if original else []
+
+
+def _shown(shop: Shop, happening: Happening, expansion: str, form: Form) -> Any:
+    """The noun as it stands when it is told; only its name where it is gone."""
+    expand = [name.strip() for name in expansion.split(",") if name.strip()]
+    try:
+        match happening.kind:
+            case "auto_order":
+                return show.auto_order(shop, int(happening.id), expand, form)[0]
+            case "order":
+                return show.order(shop, shop.orders.get(happening.id).noun, expand, form)
+            case "item":
+                return render(shop.items.get(happening.id).noun, form, expand)
+            case "customer":
+                return render(shop.customers.get(happening.id).noun, form, expand)
+    except NotFound:
+        return {_NAMES[happening.kind]: happening.id}
+
+
+_NAMES = {
+    "auto_order": "auto_order_oid",
+    "order": "order_id",
+    "item": "merchant_item_id",
+    "customer": "customer_profile_oid",
+}
+
+
+def _note(shop: Shop, kind: NounKind, name: str, zone_name: str) -> None:
+    """Make the noun's list row say what the noun says now."""
+    for change in _row(shop, kind, name, zone_name):
+        _once(shop, [change])
+
+
+def _row(shop: Shop, kind: NounKind, name: str, zone_name: str) -> Iterator[Change]:
+    try:
+        match kind:
+            case "auto_order":
+                document, head = shop.auto_orders.read(int(name))
+                original = shop.orders.get(document.noun.original_order_id or "").noun
+                wanted = [entry.original_item_id or "" for entry in document.noun.items or []]
+                items = {i.merchant_item_id or "": i for i in shop.items.get_many(list(dict.fromkeys(wanted)))}
+                noun = assembled(document.noun, head, with_step_items(shop, items), zone_name, shop.clock.now())
+                seq = head.fence + head.revision + head.run
+                yield shop.lists.noted(kind, name, search.row_of_auto_order(noun, original), seq)
+            case "order":
+                order = shop.orders.get(name)
+                yield shop.lists.noted(kind, name, search.row_of_order(order.noun), order.version)
+            case "item":
+                item = shop.items.get(name)
+                yield shop.lists.noted(kind, name, search.row_of_item(item.noun), item.version)
+            case "customer":
+                return
+    except NotFound:
+        yield shop.lists.dropped(kind, name)
+
+
+def _amounts(event: Event, merchant: Merchant) -> dict[str, int]:
+    """What the event adds to its day: counts, and revenue in the smallest coin."""
+    amounts = {
+        "revenue": minor_units(event.revenue, merchant.currency()),
+        "orders": event.orders,
+        "rebills": event.rebills,
+        "declines": event.declines,
+    }
+    return {name: amount for name, amount in amounts.items() if amount}

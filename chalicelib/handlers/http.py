@@ -1,0 +1,357 @@
+"""The HTTP door: who is asking, what was sent, and the answer's envelope. Alone knows Chalice's request and response."""
+
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+import msgspec
+from chalice.app import Blueprint, Request, Response
+
+from chalicelib import wiring
+from chalicelib.domain import wire
+from chalicelib.domain.access import AccessKey, key_hash
+from chalicelib.domain.errors import (
+    Contended,
+    Invalid,
+    NotAllowed,
+    NotFound,
+    Problem,
+    Refused,
+    ShopError,
+    Stale,
+    TooLarge,
+    TooMany,
+    Unauthorised,
+)
+from chalicelib.domain.merchants import Merchant
+from chalicelib.flows.ports import Shop
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+BASE = "/rest/v2"
+# A request's body; API Gateway would take 10 MB, but no noun is that large.
+MAXIMUM_BODY_BYTES = 1024 * 1024
+# Pages: the contract's default and most. A larger limit is clamped, since the official samples send 1000.
+DEFAULT_LIMIT = 100
+MAXIMUM_LIMIT = 200
+# Past this a page by offset is a walk over the whole list; nobody reads that far.
+MAXIMUM_OFFSET = 1_000_000
+# A client that met a busy record may come back after so many seconds.
+BUSY_SECONDS = 1
+# A route that anybody may call: it shows nothing of any merchant.
+OPEN = "open"
+STOREFRONT = "storefront"
+
+STATUSES: dict[type[ShopError], int] = {
+    Invalid: 400,
+    NotFound: 400,
+    Unauthorised: 401,
+    NotAllowed: 403,
+    TooMany: 429,
+    TooLarge: 413,
+    Stale: 412,
+    Refused: 409,
+    Contended: 503,
+}
+
+
+@dataclass(frozen=True)
+class Route:
+    """One declared call: what the OpenAPI document, the permission tests and the docs are made from."""
+
+    method: str
+    path: str
+    scope: str
+    name: str
+    summary: str
+    takes: Any
+    gives: Any
+    query: tuple[str, ...]
+
+
+ROUTES: list[Route] = []
+
+
+@dataclass
+class Ask:
+    """One request, read: the shop that the key opens, the query, the body."""
+
+    request: Request
+    request_id: str
+    access: AccessKey | None
+    time_left: Callable[[], float]
+    _shop: Shop | None = None
+    _merchant: Merchant | None = None
+    headers_out: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def shop(self) -> Shop:
+        if self._shop is None:
+            if self.access is None:
+                raise Unauthorised("This call needs a key.")
+            self._shop = wiring.open_shop(self.access.merchant_id, self.time_left)
+        return self._shop
+
+    @property
+    def merchant(self) -> Merchant:
+        if self._merchant is None:
+            self._merchant = self.shop.configuration.section(Merchant).noun
+        return self._merchant
+
+    @property
+    def form(self) -> wire.Form:
+        return self.merchant.form()
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        return self.request.query_params or {}
+
+    @property
+    def expand(self) -> list[str]:
+        return [name.strip() for name in self.query.get("_expand", "").split(",") if name.strip()]
+
+    def header(self, name: str) -> str | None:
+        found: str | None = self.request.headers.get(name)
+        return found
+
+    def raw(self) -> Any:
+        """The body as plain values. Raises Invalid, TooLarge."""
+        body = self.request.raw_body or b""
+        if len(body) > MAXIMUM_BODY_BYTES:
+            raise TooLarge(f"The body may have {MAXIMUM_BODY_BYTES} bytes at most.")
+        if not body:
+            raise Invalid.one("", "required", "a JSON body is required")
+        return wire.parse(body)
+
+    def body(self, type_: type[T]) -> T:
+        """The body as a noun. Raises Invalid with all problems."""
+        return wire.noun(self.raw(), type_)
+
+    def has_body(self) -> bool:
+        return bool(self.request.raw_body)
+
+    def page(self) -> tuple[int, int]:
+        """(limit, offset). Raises Invalid for what is no number."""
+        limit, offset = self._number("_limit", DEFAULT_LIMIT), self._number("_offset", 0)
+        if offset > MAXIMUM_OFFSET:
+            raise Invalid.one("/_offset", "out_of_range", f"may be {MAXIMUM_OFFSET} at most")
+        return max(1, min(limit, MAXIMUM_LIMIT)), offset
+
+    def flag(self, name: str) -> bool:
+        """A query boolean; the official Python SDK writes True and False."""
+        value = self.query.get(name, "").lower()
+        if value not in ("", "true", "false"):
+            raise Invalid.one(f"/{name}", "not_allowed_value", "allowed are true and false")
+        return value == "true"
+
+    def if_match(self) -> int | None:
+        """The version that If-Match names, if it is sent. Raises Invalid for what is no ETag of ours."""
+        value = self.header("if-match")
+        if value is None or value == "*":
+            return None
+        text = value.strip().removeprefix("W/").strip('"')
+        if not text.isdigit():
+            raise Invalid.one("/If-Match", "invalid", 'must be an ETag as it was sent, as in "7"')
+        return int(text)
+
+    def etag(self, version: int) -> None:
+        self.headers_out["ETag"] = f'"{version}"'
+
+    def _number(self, name: str, default: int) -> int:
+        value = self.query.get(name)
+        if value is None:
+            return default
+        if not value.isdigit() or len(value) > 9:
+            raise Invalid.one(f"/{name}", "wrong_type", "must be a whole number, zero or more")
+        return int(value)
+
+
+def oid_of(text: str, noun: str) -> int:
+    """An oid from a path; what is no number names nothing."""
+    if not text.isdigit() or len(text) > 10:
+        raise NotFound(noun, text)
+    return int(text)
+
+
+# --- the envelope ----------------------------------------------------------------------------------------------------
+
+
+def one(payload_name: str, payload: Any) -> dict[str, Any]:
+    return {payload_name: payload, "success": True, "metadata": {"payload_name": payload_name}}
+
+
+def many(payload_name: str, payload: list[Any], *, limit: int, offset: int, total: int | None) -> dict[str, Any]:
+    """A page. It is short only where it is the last: official clients stop at the first short one."""
+    result_set: dict[str, Any] = {"count": len(payload), "limit": limit, "offset": offset}
+    if total is not None:
+        result_set["total_records"] = total
+        result_set["more"] = offset + len(payload) < total
+        if result_set["more"]:
+            result_set["next_offset"] = offset + len(payload)
+    return {
+        payload_name: payload,
+        "success": True,
+        "metadata": {"payload_name": payload_name, "result_set": result_set},
+    }
+
+
+def done() -> dict[str, Any]:
+    return {"success": True, "metadata": {}}
+
+
+def page_of(names: list[T], limit: int, offset: int) -> list[T]:
+    return names[offset : offset + limit]
+
+
+# --- the door --------------------------------------------------------------------------------------------------------
+
+View = Callable[..., Any]
+
+
+class Door:
+    """The routes of one resource. Each declares its scope; what is not declared is denied."""
+
+    def __init__(self, name: str) -> None:
+        self.blueprint = Blueprint(name)
+
+    def __call__(
+        self,
+        method: str,
+        path: str,
+        scope: str,
+        *,
+        summary: str,
+        takes: Any = None,
+        gives: Any = None,
+        query: tuple[str, ...] = (),
+        base: str = BASE,
+    ) -> Callable[[View], View]:
+        """Declare one call. The view gets the Ask and the path's parts; it answers a dict (200), None (204), or a
+        Response of its own."""
+        whole = base + path
+
+        def declare(view: View) -> View:
+            name = f"{self.blueprint._import_name}_{view.__name__}".replace(".", "_")
+            ROUTES.append(Route(method, whole, scope, view.__name__, summary, takes, gives, query))
+
+            def wrapped(**parts: str) -> Response:
+                return answered(self.blueprint.current_request, scope, view, parts, self._context())
+
+            wrapped.__name__ = name
+            self.blueprint.route(whole, methods=[method], name=name, content_types=CONTENT_TYPES)(wrapped)
+            return view
+
+        return declare
+
+    def _context(self) -> Any:
+        return getattr(self.blueprint._current_app, "lambda_context", None)
+
+
+# Clients spell the type both ways; what it says is not what decides (the body must be JSON in any case).
+CONTENT_TYPES = ["application/json", "application/x-www-form-urlencoded", "text/plain"]
+
+
+def answered(request: Request, scope: str, view: View, parts: Mapping[str, str], context: Any) -> Response:
+    """Run a view and answer in the contract's envelope, whatever happens."""
+    request_id = secrets.token_hex(16).upper()
+    ask = Ask(request=request, request_id=request_id, access=None, time_left=_time_left(context))
+    try:
+        ask.access = _access(ask, scope)
+        cors = _cors(ask, scope)
+        ask.headers_out.update(cors)
+        answer = view(ask, **{name: unquote(part) for name, part in parts.items()})
+    except ShopError as error:
+        return _refused(ask, error, request.method)
+    except Exception:
+        log.exception("unexpected error", extra={"request_id": request_id})
+        return _error(ask, 500, "internal", "Something went wrong here; the request id helps us find it.", [])
+    if isinstance(answer, Response):
+        answer.headers.update(_headers(ask))
+        return answer
+    if answer is None:
+        return Response(body="", status_code=204, headers=_headers(ask))
+    return Response(body=wire.to_json(answer).decode(), status_code=200, headers=_json_headers(ask))
+
+
+def _time_left(context: Any) -> Callable[[], float]:
+    if context is None or not hasattr(context, "get_remaining_time_in_millis"):
+        return lambda: wiring.FUNCTION_SECONDS
+    return lambda: context.get_remaining_time_in_millis() / 1000
+
+
+def _access(ask: Ask, scope: str) -> AccessKey | None:
+    """The key that the request carries, if it opens this scope. Raises Unauthorised, NotAllowed."""
+    if scope == OPEN:
+        return None
+    text = ask.header("x-ultracart-browser-key") if scope == STOREFRONT else ask.header("x-ultracart-simple-key")
+    if text is None and scope != STOREFRONT:
+        scheme, _, token = (ask.header("authorization") or "").partition(" ")
+        text = token.strip() if scheme.lower() == "bearer" else None
+    found = wiring.house().keys().find(key_hash(text)) if text and len(text) <= 200 else None
+    if found is None or found.revoked_dts is not None:
+        raise Unauthorised("The key is missing or not known.")
+    if not found.allows(scope):
+        raise NotAllowed(f"The key does not have the scope {scope}.")
+    return found
+
+
+def _cors(ask: Ask, scope: str) -> dict[str, str]:
+    """Browsers may read the answer where the merchant allowed their page's origin; others are refused."""
+    origin = ask.header("origin")
+    if scope != STOREFRONT or origin is None:
+        return {}
+    if origin not in (ask.merchant.allowed_origins or []):
+        raise NotAllowed(f"The origin {origin[:100]} is not one of the shop's allowed origins.")
+    return {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Expose-Headers": "X-UltraCart-Request-Id, UC-REST-ERROR, Retry-After",
+        "Vary": "Origin",
+    }
+
+
+def _refused(ask: Ask, error: ShopError, method: str) -> Response:
+    status = STATUSES.get(type(error), 400)
+    if isinstance(error, NotFound) and method == "GET":
+        status = 404
+    problems = error.problems if isinstance(error, Invalid) else []
+    if isinstance(error, TooMany):
+        ask.headers_out["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, Contended):
+        ask.headers_out["Retry-After"] = str(BUSY_SECONDS)
+    return _error(ask, status, error.code, str(error), problems)
+
+
+def _error(ask: Ask, status: int, code: str, message: str, problems: list[Problem]) -> Response:
+    told = message[:2000]
+    body = {
+        "error": {"developer_message": told, "user_message": told, "error_code": str(status)},
+        "metadata": {},
+        "problems": [msgspec.structs.asdict(problem) for problem in problems],
+        "code": code,
+        "request_id": ask.request_id,
+    }
+    headers = _json_headers(ask) | {"UC-REST-ERROR": _one_line(told)}
+    return Response(body=wire.to_json(body).decode(), status_code=status, headers=headers)
+
+
+def _one_line(text: str) -> str:
+    """A header's value: no line ends, plain ASCII, short."""
+    return "".join(c if " " <= c <= "~" else "?" for c in text)[:500]
+
+
+def _headers(ask: Ask) -> dict[str, str]:
+    return {
+        "X-UltraCart-Request-Id": ask.request_id,
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+        **ask.headers_out,
+    }
+
+
+def _json_headers(ask: Ask) -> dict[str, str]:
+    return {"Content-Type": "application/json; charset=UTF-8", **_headers(ask)}

@@ -1,0 +1,75 @@
+"""What schedules and queues call: open the shop that a message names, and do the one thing."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from chalicelib import wiring
+from chalicelib.domain.errors import Invalid
+from chalicelib.domain.mails import read_waiting_name
+from chalicelib.flows import purchase, sweep as sweeping
+from chalicelib.flows.deliver import deliver as deliver_webhook, read_waiting_name as read_delivery_name
+from chalicelib.flows.notify import send_mail
+from chalicelib.flows.rebill import rebill as visit
+from chalicelib.flows.tell import tell
+from chalicelib.handlers.batch import drain
+
+log = logging.getLogger(__name__)
+
+
+def sweep(event: Any) -> int:
+    """Every five minutes: due auto orders and open payments go to the queue."""
+    return sweeping.sweep(wiring.house().backroom(_time_left(event)))
+
+
+def relay(event: Any) -> int:
+    """Every minute: the outbox is told; due deliveries and mails go to their queue."""
+    backroom = wiring.house().backroom(_time_left(event))
+    told = sweeping.events_due(backroom, lambda merchant_id, event_id: _tell(merchant_id, event_id))
+    return told + sweeping.sweep_deliveries(backroom)
+
+
+def _tell(merchant_id: str, event_id: str) -> None:
+    tell(wiring.open_shop(merchant_id), event_id)
+
+
+def rebill(event: Any) -> dict[str, object]:
+    """One due auto order or unpaid order."""
+    time_left = _time_left(event)
+
+    def handle(message: dict[str, str]) -> None:
+        shop = wiring.open_shop(_field(message, "merchant_id"), time_left)
+        if _field(message, "kind") == "order":
+            purchase.look_at(shop, _field(message, "id"))
+        else:
+            visit(shop, int(_field(message, "id")))
+
+    return drain(event.to_dict(), handle, event.context)
+
+
+def deliver(event: Any) -> dict[str, object]:
+    """One due webhook delivery or mail."""
+    time_left = _time_left(event)
+
+    def handle(message: dict[str, str]) -> None:
+        shop = wiring.open_shop(_field(message, "merchant_id"), time_left)
+        subject = _field(message, "subject")
+        if mail := read_waiting_name(subject):
+            send_mail(shop, *mail)
+        else:
+            deliver_webhook(shop, *read_delivery_name(subject))
+
+    return drain(event.to_dict(), handle, event.context)
+
+
+def _field(message: dict[str, str], name: str) -> str:
+    if name not in message:
+        raise Invalid.one(f"/{name}", "required", "the message lacks it")
+    return message[name]
+
+
+def _time_left(event: Any) -> Callable[[], float]:
+    context = getattr(event, "context", None)
+    if not hasattr(context, "get_remaining_time_in_millis"):
+        return lambda: wiring.FUNCTION_SECONDS
+    return lambda: context.get_remaining_time_in_millis() / 1000
