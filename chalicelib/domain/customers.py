@@ -151,7 +151,7 @@ def normalised_email(email: str) -> str:
 
     Lower case, not case-folded: folding would make one of two addresses that differ in a letter (straße, strasse).
     """
-    return unicodedata.normalize("NFC", email.strip()).lower()
+    return unicodedata.normalize("NFC", email.strip().lower())
 
 
 def validate(customer: Customer) -> None:

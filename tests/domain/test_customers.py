@@ -1,0 +1,288 @@
+"""Customer profiles: what a request may say, what the server sets, and which addresses are the same one."""
+
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.domain import wire
+from chalicelib.domain.customers import (
+    MAXIMUM_ADDRESSES,
+    Customer,
+    CustomerBilling,
+    CustomerCard,
+    CustomerProperty,
+    normalised_email,
+    numbered,
+    validate,
+)
+from chalicelib.domain.errors import Invalid
+from chalicelib.domain.payments import StoredCard
+from chalicelib.domain.wire import Form
+
+FORM = Form(zone_name="America/New_York", currency_code="USD")
+STORED = StoredCard(gateway="sandbox", reference="card_1", fingerprint="f1")
+
+
+def customer(**fields: Any) -> Customer:
+    return wire.noun({"email": "jane@example.com", **fields}, Customer)
+
+
+def with_card() -> Customer:
+    card = CustomerCard(
+        card_number="XXXXXXXXXXXX1111",
+        card_type="VISA",
+        card_expiration_month=4,
+        card_expiration_year=2030,
+        stored_card=STORED,
+    )
+    return numbered(Customer(email="jane@example.com", cards=[card]), None, count(1))
+
+
+def pointers(error: pytest.ExceptionInfo[Invalid]) -> list[tuple[str, str]]:
+    return [(problem.pointer, problem.code) for problem in error.value.problems]
+
+
+@pytest.mark.parametrize("name", ["password", "loyalty", "orders", "day_phone_e164", "allow_cod"])
+def test_a_field_that_is_not_kept_is_refused_by_name(name: str) -> None:
+    with pytest.raises(Invalid) as error:
+        customer(**{name: "x"})
+    assert pointers(error) == [(f"/{name}", "unknown_field")]
+
+
+@pytest.mark.parametrize("email", ["jane", "no-at-sign", "jane@example.com", "用户@例子.公司", "a" * 100])
+def test_an_address_need_not_look_like_one(email: str) -> None:
+    validate(customer(email=email))
+
+
+@pytest.mark.parametrize(
+    ("email", "code"),
+    [(None, "required"), ("   ", "required"), ("a\nb@example.com", "invalid"), ("a\u202eb@example.com", "invalid")],
+)
+def test_a_profile_needs_an_address_without_invisible_characters(email: str | None, code: str) -> None:
+    with pytest.raises(Invalid) as error:
+        validate(Customer(email=email))
+    assert pointers(error) == [("/email", code)]
+
+
+def test_an_address_of_101_characters_is_refused() -> None:
+    with pytest.raises(Invalid) as error:
+        customer(email="a" * 101)
+    assert pointers(error) == [("/email", "out_of_range")]
+
+
+def test_an_address_book_has_an_end() -> None:
+    validate(customer(billing=[{"city": "Rome"}] * MAXIMUM_ADDRESSES))
+    with pytest.raises(Invalid) as error:
+        customer(billing=[{"city": "Rome"}] * (MAXIMUM_ADDRESSES + 1))
+    assert pointers(error) == [("/billing", "out_of_range")]
+
+
+def test_all_problems_are_told_at_once() -> None:
+    profile = customer(
+        cc_emails=[{"label": "office"}],
+        properties=[{"value": "x"}],
+        tags=[{}],
+        billing=[{"default_billing": True}, {}, {"default_billing": True}],
+        shipping=[{"default_shipping": True}, {"default_shipping": True}],
+    )
+    profile.email = None
+    with pytest.raises(Invalid) as error:
+        validate(profile)
+    assert pointers(error) == [
+        ("/email", "required"),
+        ("/cc_emails/0/email", "required"),
+        ("/properties/0/name", "required"),
+        ("/tags/0/tag_value", "required"),
+        ("/billing/2/default_billing", "conflict"),
+        ("/shipping/1/default_shipping", "conflict"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["customer_profile_oid", "merchant_id", "signup_dts", "last_modified_dts"])
+def test_what_the_server_sets_is_no_part_of_an_insert(name: str) -> None:
+    value: Any = {"customer_profile_oid": 7, "merchant_id": "DEMO"}.get(name, "2027-01-31T00:00:00-05:00")
+    with pytest.raises(Invalid) as error:
+        wire.refuse_owned({"email": "jane", name: value}, Customer)
+    assert pointers(error) == [(f"/{name}", "read_only")]
+
+
+def test_the_server_numbers_every_entry_and_says_whose_it_is() -> None:
+    profile = numbered(
+        customer(billing=[{}, {}], shipping=[{}], cc_emails=[{"email": "a"}], properties=[{"name": "n"}]),
+        None,
+        count(10),
+    )
+    assert profile.customer_profile_oid == 10
+    assert [entry.customer_billing_oid for entry in profile.billing or []] == [11, 12]
+    assert [entry.customer_shipping_oid for entry in profile.shipping or []] == [13]
+    assert [entry.customer_profile_email_oid for entry in profile.cc_emails or []] == [14]
+    assert [entry.customer_profile_property_oid for entry in profile.properties or []] == [15]
+    assert [entry.customer_profile_oid for entry in profile.billing or []] == [10, 10]
+    assert [entry.customer_profile_oid for entry in profile.shipping or []] == [10]
+
+
+def test_known_entries_keep_their_oids_and_new_ones_get_fresh_ones() -> None:
+    before = numbered(customer(billing=[{"city": "Rome"}, {"city": "Oslo"}]), None, count(1))
+    wanted = wire.overlay(before, {"billing": [{"city": "Bonn"}, {"customer_billing_oid": 2, "city": "Turin"}]})
+    after = numbered(wanted, before, iter([2, 3, 9]))
+    assert [(entry.customer_billing_oid, entry.city) for entry in after.billing or []] == [(9, "Bonn"), (2, "Turin")]
+    assert [(entry.customer_billing_oid, entry.city) for entry in before.billing or []] == [(2, "Rome"), (3, "Oslo")]
+
+
+def test_an_entry_cannot_take_the_oid_of_another_profile_or_use_one_twice() -> None:
+    before = numbered(customer(billing=[{}]), None, count(1))
+    with pytest.raises(Invalid) as error:
+        numbered(
+            Customer(
+                email="jane",
+                billing=[
+                    CustomerBilling(customer_billing_oid=2),
+                    CustomerBilling(customer_billing_oid=2),
+                    CustomerBilling(customer_billing_oid=77),
+                ],
+                properties=[CustomerProperty(customer_profile_property_oid=5, name="n")],
+            ),
+            before,
+            count(100),
+        )
+    assert pointers(error) == [
+        ("/billing/1/customer_billing_oid", "unknown"),
+        ("/billing/2/customer_billing_oid", "unknown"),
+        ("/properties/0/customer_profile_property_oid", "unknown"),
+    ]
+
+
+def test_what_was_not_sent_stays() -> None:
+    before = numbered(customer(billing=[{"city": "Rome"}], tags=[{"tag_value": "vip"}]), None, count(1))
+    after = numbered(wire.overlay(before, {"fax": "1"}), before, count(50))
+    assert after == wire.overlay(before, {"fax": "1"})
+
+
+# --- cards -----------------------------------------------------------------------------------------------------------
+
+
+def test_how_a_card_is_charged_is_kept_and_never_shown() -> None:
+    profile = with_card()
+    kept = wire.load(wire.kept(profile), Customer)
+    assert kept == profile
+    shown = wire.render(profile, FORM, ["cards"])
+    assert shown["cards"][0]["card_number"] == "XXXXXXXXXXXX1111"
+    assert "stored_card" not in shown["cards"][0]
+    assert "card_1" not in str(wire.whole(profile, FORM))
+
+
+def test_a_request_cannot_bring_its_own_stored_card() -> None:
+    raw = {"gateway": "sandbox", "reference": "card_9", "fingerprint": "f9"}
+    with pytest.raises(Invalid) as error:
+        customer(cards=[{"stored_card": raw}])
+    assert pointers(error) == [("/cards/0/stored_card", "unknown_field")]
+
+
+def test_a_card_that_is_sent_back_as_it_was_read_can_still_be_charged() -> None:
+    before = with_card()
+    read = wire.render(before, FORM, ["cards"])
+    after = numbered(wire.overlay(before, {"cards": read["cards"]}), before, count(50))
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("card_number", "4111111111111111"),
+        ("card_type", "AMEX"),
+        ("card_expiration_month", 5),
+        ("card_expiration_year", 2040),
+    ],
+)
+def test_a_stored_card_is_not_changed_but_replaced(field: str, value: Any) -> None:
+    before = with_card()
+    known = (before.cards or [])[0].customer_profile_credit_card_id
+    sent_back = {"cards": [{"customer_profile_credit_card_id": known, field: value}]}
+    with pytest.raises(Invalid) as error:
+        numbered(wire.overlay(before, sent_back), before, count(50))
+    assert pointers(error) == [(f"/cards/0/{field}", "read_only")]
+
+
+def test_a_card_is_added_by_its_token_never_by_its_number() -> None:
+    with pytest.raises(Invalid) as error:
+        numbered(customer(cards=[{"card_number": "4111111111111111", "card_type": "VISA"}]), None, count(1))
+    assert pointers(error) == [("/cards/0/card_number_token", "required")]
+
+
+def test_a_used_token_is_not_kept() -> None:
+    card = CustomerCard(card_number_token="tok", stored_card=STORED)
+    profile = numbered(Customer(email="jane", cards=[card]), None, count(1))
+    assert (profile.cards or [])[0].card_number_token is None
+
+
+def test_cards_that_are_left_out_are_gone() -> None:
+    before = with_card()
+    assert numbered(wire.overlay(before, {"cards": []}), before, count(50)).cards == []
+
+
+# --- the wire --------------------------------------------------------------------------------------------------------
+
+
+def test_blocks_are_shown_where_they_are_asked_for() -> None:
+    profile = numbered(
+        customer(billing=[{"city": "Rome"}], tags=[{"tag_value": "vip"}], birth_date="1980-02-29"), None, count(1)
+    )
+    assert wire.render(profile, FORM) == {
+        "birth_date": "1980-02-29",
+        "customer_profile_oid": 1,
+        "email": "jane@example.com",
+    }
+    assert wire.render(profile, FORM, ["tags"])["tags"] == [{"tag_value": "vip"}]
+
+
+@given(
+    st.fixed_dictionaries(
+        {"email": st.text("abc@.", min_size=1, max_size=20)},
+        optional={
+            "fax": st.text(max_size=32),
+            "tax_exempt": st.booleans(),
+            "birth_date": st.dates().map(lambda day: day.isoformat()),
+            "tags": st.lists(st.fixed_dictionaries({"tag_value": st.text(min_size=1, max_size=250)}), max_size=5),
+            "billing": st.lists(st.fixed_dictionaries({"city": st.text(max_size=32)}), max_size=5),
+        },
+    )
+)
+def test_a_profile_comes_back_as_it_was_kept(raw: dict[str, Any]) -> None:
+    profile = numbered(wire.noun(raw, Customer), None, count(1))
+    assert wire.load(wire.kept(profile), Customer) == profile
+    assert numbered(wire.overlay(profile, {}), profile, count(500)) == profile
+
+
+# --- the unique address ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Jane@Example.com", "jane@example.com"),
+        (" jane@example.com ", "jane@example.com"),
+        ("jose\u0301@example.com", "jos\u00e9@example.com"),
+    ],
+)
+def test_these_are_one_address(one: str, other: str) -> None:
+    assert normalised_email(one) == normalised_email(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("straße@example.com", "strasse@example.com"),
+        ("jane+a@example.com", "jane@example.com"),
+        ("j.ane@example.com", "jane@example.com"),
+    ],
+)
+def test_these_are_two(one: str, other: str) -> None:
+    assert normalised_email(one) != normalised_email(other)
+
+
+@given(st.text(max_size=100))
+def test_normalising_twice_changes_nothing(email: str) -> None:
+    assert normalised_email(normalised_email(email)) == normalised_email(email)
