@@ -75,8 +75,11 @@ MONTHS = (
 
 class Mail(msgspec.Struct, kw_only=True, frozen=True):
     """One message as it is handed over: one recipient, a text always, the same as HTML mostly. ``to``, ``sender`` and
-    ``reply_to`` are bare addresses."""
+    ``reply_to`` are bare addresses; ``merchant_id`` and ``dts`` say whose it is and when it was sent, by that shop's
+    clock."""
 
+    merchant_id: str
+    dts: Instant | None = None
     to: str
     subject: str
     text: str
@@ -222,7 +225,7 @@ def mail_id_of(event_id: str, template: Template, about: str, position: int = 0)
 def why_not(
     template: Template, email: str, to: Addressee | None, merchant: Merchant, settings: AutoOrderProcessing
 ) -> str | None:
-    """The rule that keeps a mail back; None where it may be sent. Asked when it is planned, and again when it is sent."""
+    """The rule that keeps a mail back; None where it may go. Asked when it is planned, and again when it is sent."""
     if to is None:
         return "what it is about does not exist any more"
     if template not in TO_THE_MERCHANT:
@@ -246,6 +249,14 @@ def why_not(
 
 def sender_of(merchant: Merchant) -> str:
     return merchant.sender_email or merchant.support_email or ""
+
+
+def reply_to_of(merchant: Merchant) -> str | None:
+    """The support address, where it is one."""
+    try:
+        return mail_address(merchant.support_email or "")
+    except ValueError:
+        return None
 
 
 def _recipients(notice: Notice, to: Addressee | None, merchant: Merchant) -> list[str]:
@@ -375,6 +386,8 @@ def sent(mail: SentMail, subject: str, now: Instant) -> SentMail:
 
 
 def skipped(mail: SentMail, reason: str) -> SentMail:
+    if mail.unknown:
+        return failed(mail, f"it may have been sent, and is not sent again: {reason}")
     return replace(mail, state="skipped", skip_reason=reason, next_dts=None)
 
 
@@ -396,6 +409,14 @@ def unknown(mail: SentMail, reason: str, now: Instant, *, wait: int = 0) -> Sent
     if mail.template in PROBLEMS or mail.unknown >= MAXIMUM_UNKNOWN:
         return failed(mail, f"it may have been sent: {reason}")
     return replace(mail, state="planned", failure_reason=one_line(reason), next_dts=later(now, seconds=wait))
+
+
+def may_mark(stands: SentMail, after: SentMail) -> bool:
+    """Whether how a try ended may still be written over what stands: its own claim, or, where it was sent, what
+    somebody concluded who did not know that."""
+    if stands.state == "sending":
+        return stands.owner == after.owner
+    return after.state == "sent" and stands.state in ("planned", "failed")
 
 
 def shown_mail(mail: SentMail) -> AutoOrderEmail:
@@ -464,35 +485,40 @@ def receipt(order: Order, merchant: Merchant) -> Letter:
 
 
 def preshipment_notice(
-    auto_order: AutoOrder, original: Order, merchant: Merchant, items: Mapping[str, Item], day: date
+    auto_order: AutoOrder, original: Order, merchant: Merchant, items: Mapping[str, Item], day: date | None
 ) -> Letter | None:
-    """What ships and is charged on that day. ``auto_order`` is put together with its future schedules; None where
-    nothing of it ships then."""
+    """What ships next and is charged then: all that comes on ``day``, and whatever else has been announced with it.
+    ``auto_order`` is put together with its future schedules. None where nothing of it is coming any more."""
     currency = original.currency_code or merchant.currency()
-    rows: list[Row] = []
+    coming: list[tuple[date, Row]] = []
     for entry in auto_order.items or []:
-        coming = entry.calculated_next_shipment_dts
-        if entry.paused or coming is None or local_date(coming, merchant.zone_name()) != day:
+        if entry.paused or entry.calculated_next_shipment_dts is None:
             continue
-        first = entry.future_schedules[0] if entry.future_schedules else None
+        ships = local_date(entry.calculated_next_shipment_dts, merchant.zone_name())
+        if ships != day and not entry.preshipment_notice_sent:
+            continue
         quantity = entry.arbitrary_quantity or entry.original_quantity or Decimal(1)
         item = items.get(entry.next_item_id or "")
-        cost = first.unit_cost if first else None
-        rows.append(
-            Row(
-                quantity=number_words(quantity),
-                name=one_line(item.description if item else None) or one_line(entry.next_item_id),
-                amount=formatted(cost * quantity, currency) if cost is not None else "",
-            )
+        cost = entry.future_schedules[0].unit_cost if entry.future_schedules else None
+        row = Row(
+            quantity=number_words(quantity),
+            name=one_line(item.description if item else None) or one_line(entry.next_item_id),
+            amount=formatted(cost * quantity, currency) if cost is not None else "",
         )
-    if not rows:
+        coming.append((ships, row))
+    if not coming:
         return None
+    first = min(ships for ships, _ in coming)
+    rows = [
+        row if ships == first else replace(row, notes=[f"ships on {day_words(ships)}"])
+        for ships, row in sorted(coming, key=lambda one: one[0])
+    ]
     return _letter(
         "preshipment_notice",
-        f"Your next shipment from {_shop(merchant)} on {day_words(day)}",
+        f"Your next shipment from {_shop(merchant)} on {day_words(first)}",
         original,
         merchant,
-        {"day": day_words(day)} | _card(original),
+        {"day": day_words(first)} | _card(original),
         rows=rows[:MAXIMUM_ROWS],
         more_rows=max(0, len(rows) - MAXIMUM_ROWS),
     )
