@@ -21,8 +21,9 @@ from msgspec.structs import replace
 from chalicelib.domain import wire
 from chalicelib.domain.dates import Instant, instant, later
 from chalicelib.domain.errors import Invalid, Problem
-from chalicelib.domain.events import CATALOGUE, REFLOWABLE, category_of
+from chalicelib.domain.events import CATALOGUE, REFLOWABLE
 from chalicelib.domain.fields import Oid, Text50, Text100, Text200, Text512, Text1024, Text2000
+from chalicelib.domain.payments import LEASE_SECONDS
 from chalicelib.domain.wire import Noun
 
 # Each event is delivered to each endpoint: more endpoints than this belong behind one receiver that spreads.
@@ -38,8 +39,9 @@ MAXIMUM_ANSWER_BYTES = 8 * 1024
 MAXIMUM_ANSWER_HEADERS = 40
 MAXIMUM_ANSWER_HEADER = 256
 
-# A delivery that nobody has heard of for this long is claimed again: four times as long as a post may take.
-LEASE_SECONDS = 60
+# A worker has a delivery for itself for a lease. Where the sweep has just pushed the delivery by its own lease, that
+# is kept if it leaves four times as long as a post may take: an index entry less to move.
+SHORTEST_LEASE_SECONDS = 60
 # The wait before each try. 19 tries in 7 days 4 hours: the longest week-end, and a day to notice.
 RETRY_SECONDS = (0, 5, 30, 120, 300, 900, 1800, 3600, 7200, 14400, 28800) + (43200,) * 3 + (86400,) * 5
 # Each wait is stretched or cut by up to this, so that what failed together does not come back together.
@@ -82,7 +84,7 @@ _ORDER_EXPANSIONS = (
     "properties",
     "shipping",
     "summary",
-    "Tags",
+    "tags",
     "taxes",
 )
 EXPANSIONS: dict[str, tuple[str, ...]] = {
@@ -184,9 +186,8 @@ class SigningSecret(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Webhook(Noun):
-    """An endpoint. ``signing_secret`` is shown in the answer that makes it and never again; ``basic_password`` is
-    taken and, where it was made up here, shown once. ``failing_since_dts`` is the first failure since the last
-    success."""
+    """An endpoint. ``signing_secret`` is shown in the answer that makes it and never again, ``basic_password`` in the
+    answer that made the endpoint. ``failing_since_dts`` is the first failure since the last success."""
 
     own: ClassVar[frozenset[str]] = frozenset({"signing_secrets", "failing_since_dts", "disabled_reason"})
     read_only: ClassVar[frozenset[str]] = frozenset(
@@ -280,7 +281,7 @@ class DeliveryLog(Noun):
 
 
 class Answer(msgspec.Struct, kw_only=True, frozen=True):
-    """What came of a post. ``status`` 0: no answer came, and ``error`` says why. The body is cut, and may be anything."""
+    """What came of a post. ``status`` 0: no answer, and ``error`` says why. The body is cut and may be anything."""
 
     status: int = 0
     headers: tuple[tuple[str, str], ...] = ()
@@ -298,8 +299,8 @@ class Answer(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Delivery(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One event for one endpoint. ``next_dts``: not to be tried before; ``due_dts``: when to look at it again (the
-    same, or a little later where somebody is on it). ``queued_dts`` is when the running round of tries began."""
+    """One event for one endpoint. ``next_dts``: not to be tried before; ``due_dts``: when to look at it again.
+    ``reason``: why it is on the dead list, or what came of the last try. ``marker`` is the store's own."""
 
     event_id: str
     webhook_oid: int
@@ -314,6 +315,7 @@ class Delivery(msgspec.Struct, kw_only=True, omit_defaults=True):
     ended_dts: Instant | None = None
     reason: str | None = None
     resends: int = 0
+    marker: str = ""
 
     def ready(self, now: Instant) -> bool:
         """To be tried now. Not so for a message that comes twice or late, and while another worker is on it."""
@@ -333,7 +335,8 @@ class Target(msgspec.Struct, kw_only=True, frozen=True):
 
     @property
     def name(self) -> str:
-        return f"{self.host}:{self.port}"
+        """Host and port, as ``allowed`` writes them: ``127.0.0.1:9000``, ``[::1]:9000``."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 # Printable ASCII without what has no place in an address (RFC 3986), the backslash above all: it is read in two ways.
@@ -468,12 +471,21 @@ def _event_problems(event: WebhookEventSubscription, category: str, at: str, see
 
 
 def begun(
-    webhook: Webhook, *, oid: int, merchant_id: str, secret: str, username: str, password: str, now: Instant
+    webhook: Webhook,
+    *,
+    oid: int,
+    merchant_id: str,
+    secret: str,
+    username: str,
+    password: str,
+    now: Instant,
+    allowed: frozenset[str] = frozenset(),
 ) -> Webhook:
-    """A new endpoint with what the server gives it: its oid, its secret, and basic credentials where none came."""
+    """A new endpoint with what the server gives it: its oid, its secret, and basic credentials where none came.
+    Raises Invalid."""
     basic = webhook.authentication_type == "basic" and not (webhook.basic_username or webhook.basic_password)
-    return replace(
-        _tidied(webhook),
+    whole = replace(
+        webhook,
         webhook_oid=oid,
         merchant_id=merchant_id,
         api_version=API_VERSION,
@@ -484,9 +496,11 @@ def begun(
         consecutive_failures=0,
         signing_secrets=[SigningSecret(text=secret, created_dts=now)],
     )
+    validate(whole, allowed)
+    return _tidied(whole)
 
 
-def edited(stored: Webhook, raw: Any, now: Instant) -> Webhook:
+def edited(stored: Webhook, raw: Any, now: Instant, allowed: frozenset[str] = frozenset()) -> Webhook:
     """The endpoint after a partial update. What moves by itself (failures, next retry, pending) may be sent back
     however old it is. Enabling it again forgives its failures. Raises Invalid."""
     if isinstance(raw, dict):
@@ -494,7 +508,9 @@ def edited(stored: Webhook, raw: Any, now: Instant) -> Webhook:
         if raw.get("signing_secret") in stored.live_secrets(now):
             moving.add("signing_secret")
         raw = {name: value for name, value in raw.items() if name not in moving}
-    webhook = _tidied(wire.overlay(stored, raw))
+    merged = wire.overlay(stored, raw)
+    validate(merged, allowed)
+    webhook = _tidied(merged)
     if stored.disabled and not webhook.disabled:
         return _forgiven(replace(webhook, disabled_reason=None))
     return webhook
@@ -528,9 +544,9 @@ def catalogue() -> list[WebhookEventCategory]:
     return _categories({}, placeholders=True)
 
 
-def shown(webhook: Webhook, *, placeholders: bool = False) -> Webhook:
-    """As an answer shows it: no secrets, and with what the catalogue says of its events. ``placeholders``: all events,
-    the ones that are not subscribed to as well."""
+def shown(webhook: Webhook, *, placeholders: bool = False, secret: bool = False, password: bool = False) -> Webhook:
+    """As an answer shows it, with what the catalogue says of its events. ``placeholders``: all events, those that are
+    not subscribed to as well. ``secret`` and ``password``: only in the answer that made them."""
     wanted = {
         event.event_name or "": event.expansion or ""
         for category in webhook.event_categories or []
@@ -538,17 +554,9 @@ def shown(webhook: Webhook, *, placeholders: bool = False) -> Webhook:
     }
     return replace(
         webhook,
-        basic_password=None,
-        signing_secret=None,
+        basic_password=webhook.basic_password if password else None,
+        signing_secret=webhook.signing_secrets[0].text if secret and webhook.signing_secrets else None,
         event_categories=_categories(wanted, placeholders=placeholders),
-    )
-
-
-def shown_once(webhook: Webhook, *, placeholders: bool = False) -> Webhook:
-    """As the answer that made the endpoint or its newest secret shows it: with the secret and the password."""
-    secret = webhook.signing_secrets[0].text if webhook.signing_secrets else None
-    return replace(
-        shown(webhook, placeholders=placeholders), basic_password=webhook.basic_password, signing_secret=secret
     )
 
 
@@ -675,11 +683,12 @@ def ended(delivery: Delivery, state: State, now: Instant, reason: str | None = N
 
 
 def claimed(delivery: Delivery, now: Instant) -> Delivery:
-    """Nobody else tries it for the length of a lease. Where the sweep has it looked at in that time already, that
-    stays: one index entry less to move."""
-    lease = later(now, seconds=LEASE_SECONDS)
-    due = delivery.due_dts if delivery.due_dts is not None and now < delivery.due_dts <= lease else lease
-    return replace(delivery, next_dts=lease, due_dts=due)
+    """Nobody else tries it for the length of a lease; a worker that is lost costs one."""
+    longest = later(now, seconds=LEASE_SECONDS)
+    pushed = delivery.due_dts
+    kept = pushed is not None and later(now, seconds=SHORTEST_LEASE_SECONDS) <= pushed <= longest
+    lease = pushed if kept else longest
+    return replace(delivery, next_dts=lease, due_dts=lease)
 
 
 def held_back(delivery: Delivery, until: Instant, chance: float) -> Delivery:
@@ -796,7 +805,12 @@ def _forgiven(webhook: Webhook) -> Webhook:
 
 def request_id(now: Instant, word: str) -> str:
     """Unique, and sorts as time passes; safe in a path."""
-    return f"{now:%Y%m%dT%H%M%SZ}-{word}"
+    return f"{stamp(now)}-{word}"
+
+
+def stamp(moment: Instant) -> str:
+    """The beginning of the ids of all requests at that moment."""
+    return f"{moment:%Y%m%dT%H%M%SZ}"
 
 
 def log_of(
