@@ -3,8 +3,7 @@
 Schedules and queues must stand here: from a blueprint they would deploy with a handler that never imports this module.
 """
 
-from chalice import Chalice
-from chalice.app import CloudWatchEvent, Rate, SQSEvent
+from chalice.app import Chalice, CloudWatchEvent, Rate, SQSEvent
 
 from chalicelib.handlers import doors, work
 

@@ -158,6 +158,7 @@ def embedded(data: Path, public_url: str, outbound_allow: frozenset[str], machin
     data.mkdir(parents=True, exist_ok=True)
     shop_file = data / "backroom.sqlite"
     clocks = TestClocks(shop_file, machine)
+    mailbox = Mailbox(shop_file, clocks.latest_now)
     queues = EmbeddedQueues(shop_file, lambda: machine().timestamp())
 
     @lru_cache(maxsize=64)
@@ -169,12 +170,12 @@ def embedded(data: Path, public_url: str, outbound_allow: frozenset[str], machin
         now_of=clocks.now_of,
         latest_now=clocks.latest_now,
         queue=queues,
-        mailer_of=lambda merchant_id: Mailbox(shop_file, merchant_id, lambda: clocks.now_of(merchant_id)),
+        mailer_of=lambda merchant_id: mailbox,
         http=GuardedHttp(allow=outbound_allow),
         payments_of=payments_of,
         public_url=public_url,
         outbound_allow=outbound_allow,
-        extras={"clocks": clocks, "queues": queues},
+        extras={"clocks": clocks, "queues": queues, "mailbox": mailbox},
     )
 
 
@@ -188,7 +189,7 @@ def _of_aws(settings: config.Config) -> House:
     from chalicelib.stores.dynamodb import DynamoTables
 
     clock = SystemClock()
-    ses = SesMailer(settings.region)
+    ses = SesMailer(lambda: client("sesv2"))
 
     def payments_of(merchant_id: str) -> Mapping[str, Payments]:
         if not settings.sandbox_file:

@@ -21,8 +21,8 @@ MOST_TRIES = 5
 EDITABLE_BLOCKS = ("billing", "shipping")
 
 
-def update(shop: Shop, oid: int, raw: Any, *, version: int | None = None) -> None:
-    """Lay the request over the auto order as it stands and store it.
+def update(shop: Shop, oid: int, raw: Any, *, version: int | None = None) -> str:
+    """Lay the request over the auto order as it stands and store it. Returns the id of the event.
 
     ``version`` is the one that If-Match named, if it did. Raises NotFound, Stale, and Invalid with all problems.
     """
@@ -32,27 +32,27 @@ def update(shop: Shop, oid: int, raw: Any, *, version: int | None = None) -> Non
         facts, document, original = read_facts(shop, oid)
         if version is not None and document.version != version:
             raise Stale(f"The auto order is at version {document.version} now.")
-        changes = _changes(shop, oid, raw, facts, document, original)
+        event, changes = _changes(shop, oid, raw, facts, document, original)
         try:
             shop.write(*changes)
         except Refused:
             continue
-        return
+        return event.event_id
     raise Contended("the auto order is being changed by others; try again")
 
 
-def pause(shop: Shop, oid: int) -> None:
-    """Pause every item. Pausing what is paused changes nothing."""
+def pause(shop: Shop, oid: int) -> str | None:
+    """Pause every item. Pausing what is paused changes nothing. Returns the id of the event, if there is one."""
     facts, _, _ = read_facts(shop, oid)
     entries = facts.auto_order.items or []
     if entries and all(entry.paused for entry in entries):
-        return
-    update(shop, oid, {"items": [wire.plain(replace(entry, paused=True)) for entry in entries]})
+        return None
+    return update(shop, oid, {"items": [wire.plain(replace(entry, paused=True)) for entry in entries]})
 
 
 def _changes(
     shop: Shop, oid: int, raw: dict[str, Any], facts: Facts, document: Kept[AutoOrder], original: Kept[Order]
-) -> list[Change]:
+) -> tuple[Event, list[Change]]:
     now, zone_name = shop.clock.now(), facts.zone_name()
     before = assembled(facts.auto_order, facts.head, facts.items, zone_name, now)
     wanted = wire.overlay(before, {name: value for name, value in raw.items() if name != "original_order"})
@@ -68,7 +68,7 @@ def _changes(
         changes.append(shop.orders.edited(ordered, original.version))
     event = _event(shop, oid, done, after, now, changed_order=ordered is not None)
     log = AutoOrderLog(log_dts=now, log_message=_message(done, raw))
-    return [*changes, shop.auto_orders.logged(oid, log, event.event_id), shop.events.happened(event)]
+    return event, [*changes, shop.auto_orders.logged(oid, log, event.event_id), shop.events.happened(event)]
 
 
 def _due(facts: Facts, now: Instant) -> Head:

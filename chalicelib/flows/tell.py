@@ -3,7 +3,7 @@
 Every step may happen twice and leaves the same behind; the event stays due until the last of them is written.
 """
 
-from collections.abc import Iterator
+import logging
 from typing import Any
 
 from chalicelib.domain import search, webhooks
@@ -22,6 +22,19 @@ from chalicelib.flows.ports import Change, Shop
 from chalicelib.flows.sweep import DELIVER_QUEUE
 
 
+log = logging.getLogger(__name__)
+
+
+def told_now(shop: Shop, event_id: str | None) -> None:
+    """Tell an API call's event at once, so that lists show what was just written. Where that fails the relay does it
+    within a minute; the call itself has succeeded."""
+    if event_id is None:
+        return
+    try:
+        tell(shop, event_id)
+    except Exception:
+        log.exception("event is left to the relay", extra={"event_id": event_id})
+
 
 def tell(shop: Shop, event_id: str) -> bool:
     """Tell everybody of one event. False where it was told before, or is not there."""
@@ -33,7 +46,7 @@ def tell(shop: Shop, event_id: str) -> bool:
     _plan_mails(shop, event)
     _plan_deliveries(shop, event, merchant.form())
     for kind, name in event.nouns():
-        _note(shop, kind, name, merchant.zone_name())
+        _note(shop, event, kind, name, merchant.zone_name())
     day = local_date(event.dts, merchant.zone_name()).isoformat()
     amounts = _amounts(event, merchant)
     changes: list[Change] = [shop.lists.counted(day, amounts)] if amounts else []
@@ -114,33 +127,39 @@ _NAMES = {
 }
 
 
-def _note(shop: Shop, kind: NounKind, name: str, zone_name: str) -> None:
+def _note(shop: Shop, event: Event, kind: NounKind, name: str, zone_name: str) -> None:
     """Make the noun's list row say what the noun says now."""
-    for change in _row(shop, kind, name, zone_name):
-        _once(shop, [change])
-
-
-def _row(shop: Shop, kind: NounKind, name: str, zone_name: str) -> Iterator[Change]:
+    now = shop.clock.now()
     try:
         match kind:
             case "auto_order":
                 document, head = shop.auto_orders.read(int(name))
-                original = shop.orders.get(document.noun.original_order_id or "").noun
+                original = shop.orders.get(document.noun.original_order_id or "")
                 wanted = [entry.original_item_id or "" for entry in document.noun.items or []]
                 items = {i.merchant_item_id or "": i for i in shop.items.get_many(list(dict.fromkeys(wanted)))}
-                noun = assembled(document.noun, head, with_step_items(shop, items), zone_name, shop.clock.now())
-                seq = head.fence + head.revision + head.run
-                yield shop.lists.noted(kind, name, search.row_of_auto_order(noun, original), seq)
+                noun = assembled(document.noun, head, with_step_items(shop, items), zone_name, now)
+                row = search.row_of_auto_order(noun, original.noun, now)
+                version = search.version_of_auto_order(head, document.version, original.version)
+                shop.lists.note(kind, name, row, version, new=_new(event, kind, name))
             case "order":
                 order = shop.orders.get(name)
-                yield shop.lists.noted(kind, name, search.row_of_order(order.noun), order.version)
+                row = search.row_of_order(order.noun)
+                shop.lists.note(kind, name, row, order.version, new=_new(event, kind, name))
             case "item":
                 item = shop.items.get(name)
-                yield shop.lists.noted(kind, name, search.row_of_item(item.noun), item.version)
+                version = search.version_of_item(item.noun.last_modified_dts or event.dts, item.version)
+                shop.lists.note(kind, name, search.row_of_item(item.noun, now), version, new=_new(event, kind, name))
             case "customer":
                 return
     except NotFound:
-        yield shop.lists.dropped(kind, name)
+        if kind == "item":
+            shop.lists.drop(kind, name, search.version_of_item(event.dts, event.seq))
+
+
+def _new(event: Event, kind: NounKind, name: str) -> bool:
+    """Whether the event made the noun, so that there is hardly a row of it yet."""
+    made = f"{kind}_create"
+    return any(happening.name == made and happening.id == name for happening in event.happenings)
 
 
 def _amounts(event: Event, merchant: Merchant) -> dict[str, int]:

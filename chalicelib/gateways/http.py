@@ -76,7 +76,9 @@ FORBIDDEN_V6 = tuple(
     )
 )
 
+# Host and port to addresses; address, port and seconds to a connection.
 Resolve = Callable[[str, int], list[str]]
+Dial = Callable[[str, int, float], socket.socket]
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
@@ -95,6 +97,7 @@ class GuardedHttp:
         allow: frozenset[str] = frozenset(),
         *,
         resolve: Resolve | None = None,
+        dial: Dial | None = None,
         tls: Callable[[], ssl.SSLContext] | None = None,
         deadline_seconds: float = DEADLINE_SECONDS,
         connect_seconds: float = CONNECT_SECONDS,
@@ -102,6 +105,7 @@ class GuardedHttp:
     ) -> None:
         self._allow = allow
         self._resolve = resolve or system_addresses
+        self._dial = dial or system_connection
         self._make_tls = tls or strict_tls
         self._tls: ssl.SSLContext | None = None
         self._deadline = deadline_seconds
@@ -192,23 +196,14 @@ class GuardedHttp:
         return list(dict.fromkeys(answer))
 
     def _connected(self, addresses: list[str], target: Target, deadline: float) -> socket.socket:
-        """A connection to the first address that takes one. Connects to numbers only: nothing is looked up again."""
+        """A connection to the first address that takes one. Addresses only: nothing is looked up again."""
         until = min(deadline, time.monotonic() + self._connect)
-        reason = "refused"
+        reason = ""
         for address in addresses:
-            connection = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
             try:
-                connection.settimeout(_left(until))
-                connection.connect((address, target.port))
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return self._dial(address, target.port, _left(until))
             except OSError as error:
-                connection.close()
                 reason = "too slow" if isinstance(error, TimeoutError) else _words(error)
-                continue
-            if _same(connection.getpeername()[0], address):
-                return connection
-            connection.close()
-            reason = "another address answered"
         raise Unreachable(f"no connection to {target.name}: {reason}")
 
     def _encrypted(self, connection: socket.socket, target: Target, deadline: float) -> socket.socket:
@@ -231,10 +226,6 @@ def is_public(address: str) -> bool:
     return not any(parsed in network for network in FORBIDDEN_V6)
 
 
-def _same(one: str, other: str) -> bool:
-    return ipaddress.ip_address(one) == ipaddress.ip_address(other)
-
-
 def _is_loopback(address: str) -> bool:
     try:
         parsed = ipaddress.ip_address(address)
@@ -247,6 +238,19 @@ def system_addresses(host: str, port: int) -> list[str]:
     """What the system's resolver says of the name."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(address[0]) for *_, address in found]
+
+
+def system_connection(address: str, port: int, seconds: float) -> socket.socket:
+    """A connection to exactly this address. Raises OSError."""
+    connection = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(seconds)
+        connection.connect((address, port))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 def strict_tls() -> ssl.SSLContext:

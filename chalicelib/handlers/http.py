@@ -121,7 +121,7 @@ class Ask:
 
     def raw(self) -> Any:
         """The body as plain values. Raises Invalid, TooLarge."""
-        body = self.request.raw_body or b""
+        body = bytes(self.request.raw_body or b"")
         if len(body) > MAXIMUM_BODY_BYTES:
             raise TooLarge(f"The body may have {MAXIMUM_BODY_BYTES} bytes at most.")
         if not body:
@@ -335,7 +335,7 @@ def _error(ask: Ask, status: int, code: str, message: str, problems: list[Proble
         "code": code,
         "request_id": ask.request_id,
     }
-    headers = _json_headers(ask) | {"UC-REST-ERROR": _one_line(told)}
+    headers = {**_json_headers(ask), "UC-REST-ERROR": _one_line(told)}
     return Response(body=wire.to_json(body).decode(), status_code=status, headers=headers)
 
 
@@ -344,7 +344,7 @@ def _one_line(text: str) -> str:
     return "".join(c if " " <= c <= "~" else "?" for c in text)[:500]
 
 
-def _headers(ask: Ask) -> dict[str, str]:
+def _headers(ask: Ask) -> dict[str, str | list[str]]:
     return {
         "X-UltraCart-Request-Id": ask.request_id,
         "Cache-Control": "no-store",
@@ -353,5 +353,5 @@ def _headers(ask: Ask) -> dict[str, str]:
     }
 
 
-def _json_headers(ask: Ask) -> dict[str, str]:
+def _json_headers(ask: Ask) -> dict[str, str | list[str]]:
     return {"Content-Type": "application/json; charset=UTF-8", **_headers(ask)}

@@ -7,8 +7,9 @@ from typing import Any
 from chalicelib import wiring
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.mails import read_waiting_name
-from chalicelib.flows import purchase, sweep as sweeping
-from chalicelib.flows.deliver import deliver as deliver_webhook, read_waiting_name as read_delivery_name
+from chalicelib.flows import purchase
+from chalicelib.flows import sweep as sweeping
+from chalicelib.flows.deliver import deliver as deliver_webhook
 from chalicelib.flows.notify import send_mail
 from chalicelib.flows.rebill import rebill as visit
 from chalicelib.flows.tell import tell
@@ -57,7 +58,8 @@ def deliver(event: Any) -> dict[str, object]:
         if mail := read_waiting_name(subject):
             send_mail(shop, *mail)
         else:
-            deliver_webhook(shop, *read_delivery_name(subject))
+            webhook_oid, _, event_id = subject.partition("/")
+            deliver_webhook(shop, int(webhook_oid), event_id)
 
     return drain(event.to_dict(), handle, event.context)
 
@@ -70,6 +72,7 @@ def _field(message: dict[str, str], name: str) -> str:
 
 def _time_left(event: Any) -> Callable[[], float]:
     context = getattr(event, "context", None)
-    if not hasattr(context, "get_remaining_time_in_millis"):
+    remaining = getattr(context, "get_remaining_time_in_millis", None)
+    if remaining is None:
         return lambda: wiring.FUNCTION_SECONDS
-    return lambda: context.get_remaining_time_in_millis() / 1000
+    return lambda: float(remaining()) / 1000

@@ -1,0 +1,157 @@
+"""List rows that searches read instead of scanning, the result sets that pages are cut from, and the day totals."""
+
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from typing import Any
+
+from chalicelib.domain import wire
+from chalicelib.domain.dates import Instant, later
+from chalicelib.domain.errors import Contended, Invalid, Refused
+from chalicelib.domain.heads import shard_of
+from chalicelib.stores.port import MAXIMUM_PAGE, Absent, Change, Condition, LessThan, Put, Record, TablePort, Update
+from chalicelib.stores.records import VERSION, pk
+from chalicelib.stores.tables import PK, SK
+
+TABLE = "lists"
+ROW = "row"
+# Spread of the rows of one kind, so that no one partition takes all writes. A new number means that all rows are
+# written anew.
+BUCKETS = 16
+# A search holds the rows that it found in memory at once: twice the shop that the figures are made for.
+MAXIMUM_ROWS = 200_000
+# A write is refused where the row is not there yet, then where somebody else was first to put it; it is never gone
+# again.
+MOST_TRIES = 3
+
+RESULTS = "documents"
+RESULT = "result"
+HEAD = "head"
+RESULT_SECONDS = 15 * 60
+# Names of one record of a result set: 66 KB of the longest; a page reads one record or two, whatever the set holds.
+CHUNK = 2000
+
+DAY = "day"
+
+
+class Lists:
+    """One merchant's lists."""
+
+    def __init__(self, port: TablePort, merchant_id: str) -> None:
+        self._port = port
+        self._merchant_id = merchant_id
+
+    # --- list rows ---------------------------------------------------------------------------------------------------
+
+    def note(self, kind: str, name: str, row: list[Any], version: int, *, new: bool = False) -> bool:
+        """Make the row of a noun say what the noun says. Replaces what is older or of the same version, so a worker
+        that was late never wins. Returns whether it was written.
+
+        A write of its own, never part of a transaction: one that has nothing to do would break it. It costs one write
+        unit, and one more where ``new`` was guessed wrong (there is no condition for "absent or older").
+        """
+        return self._noted(kind, name, {ROW: wire.kept(row)}, version, new=new)
+
+    def drop(self, kind: str, name: str, version: int) -> bool:
+        """The noun is no more. Its version stays behind, so that a late worker cannot bring the row back."""
+        return self._noted(kind, name, {}, version, new=False)
+
+    def _noted(self, kind: str, name: str, attributes: Record, version: int, *, new: bool) -> bool:
+        record: Record = {PK: self._bucket(kind, name), SK: name, VERSION: version, **attributes}
+        for _ in range(MOST_TRIES):
+            condition: Condition = Absent() if new else LessThan(VERSION, version + 1)
+            try:
+                self._port.write(Put(TABLE, record, when=(condition,)))
+            except Refused as refused:
+                if refused.found is not None and int(refused.found[VERSION]) > version:
+                    return False
+                new = refused.found is None
+                continue
+            return True
+        raise Contended(f"the list row of {kind} {name} is being written by others")
+
+    def rows(self, kind: str) -> Iterator[tuple[str, list[Any]]]:
+        """Every row of the kind with its noun's name, in no order, as of a moment ago: rows follow the events anyway,
+        and reading them so is half the price. Raises Invalid where there are too many to search."""
+        seen = 0
+        for bucket in range(BUCKETS):
+            for record in self._all(pk(self._merchant_id, kind, f"{bucket:02d}")):
+                if ROW not in record:
+                    continue
+                seen += 1
+                if seen > MAXIMUM_ROWS:
+                    what = f"the shop has more than {MAXIMUM_ROWS:,} {kind.replace('_', ' ')}s, too many to search"
+                    raise Invalid.one("", "too_many_rows", f"{what}: read them by their ids")
+                yield str(record[SK]), wire.load(str(record[ROW]), list[Any])
+
+    def _bucket(self, kind: str, name: str) -> str:
+        return pk(self._merchant_id, kind, shard_of(self._merchant_id, f"{kind}#{name}", BUCKETS))
+
+    def _all(self, hash_value: str, at_least: str = "", less_than: str = "") -> Iterator[Record]:
+        cursor = None
+        while True:
+            page = self._port.query(
+                TABLE, hash_value, at_least=at_least, less_than=less_than, limit=MAXIMUM_PAGE, cursor=cursor
+            )
+            yield from page.records
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    # --- result sets -------------------------------------------------------------------------------------------------
+
+    def remember(self, kind: str, question: str, names: list[str], now: Instant) -> None:
+        """Keep what was found for a question, in its order. The head is written last and names the set that it is the
+        head of, so two who ask the same at once never mix their answers."""
+        key = self._result(kind, question)
+        expires = int(later(now, seconds=RESULT_SECONDS).timestamp())
+        texts = [wire.kept(names[start : start + CHUNK]) for start in range(0, len(names), CHUNK)]
+        digest = sha256("".join(texts).encode()).hexdigest()
+        for number, text in enumerate(texts[1:], start=1):
+            self._port.write(Put(RESULTS, {PK: key, SK: _chunk(digest, number), "names": text, "expires": expires}))
+        first = texts[0] if texts else "[]"
+        head: Record = {PK: key, SK: HEAD, "found": digest, "total": len(names), "names": first, "expires": expires}
+        self._port.write(Put(RESULTS, head))
+
+    def remembered(
+        self, kind: str, question: str, now: Instant, offset: int, limit: int
+    ) -> tuple[list[str], int] | None:
+        """The names of one page and how many there are in all; None where nothing is remembered, or no longer."""
+        key = self._result(kind, question)
+        head = self._port.get(RESULTS, key, HEAD, consistent=True)
+        if head is None or int(head["expires"]) <= int(now.timestamp()):
+            return None
+        total = int(head["total"])
+        last = min(offset + limit, total) - 1
+        names: list[str] = []
+        first_chunk = offset // CHUNK
+        for number in range(first_chunk, last // CHUNK + 1):
+            sk = _chunk(str(head["found"]), number)
+            record = self._port.get(RESULTS, key, sk, consistent=True) if number else head
+            if record is None:
+                return None
+            names += wire.load(str(record["names"]), list[str])
+        start = offset - first_chunk * CHUNK
+        return names[start : start + limit], total
+
+    def _result(self, kind: str, question: str) -> str:
+        return pk(self._merchant_id, RESULT, sha256(f"{kind}\x1f{question}".encode()).hexdigest())
+
+    # --- day totals --------------------------------------------------------------------------------------------------
+
+    def counted(self, day: str, amounts: Mapping[str, int]) -> Change:
+        """Add to the totals of a day (ISO, the merchant's). Belongs into the transaction that marks the event as told,
+        or it would be added twice."""
+        return Update(TABLE, pk(self._merchant_id, DAY), day, add=dict(amounts))
+
+    def days(self, first: str, last: str) -> list[tuple[str, dict[str, int]]]:
+        """The totals of the days from ``first`` to ``last``, oldest first; days without any are left out."""
+        # A day's name is followed by nothing, so the first text after it is longer.
+        records = self._all(pk(self._merchant_id, DAY), at_least=first, less_than=f"{last}~")
+        return [
+            (str(record[SK]), {name: int(value) for name, value in record.items() if name not in (PK, SK)})
+            for record in records
+        ]
+
+
+def _chunk(digest: str, number: int) -> str:
+    return f"{digest}#{number:04d}"
