@@ -13,8 +13,6 @@ LOCAL_OPTIONS = $(if $(PORT),--port $(PORT)) $(if $(DATA),--data $(DATA))
 TESTS ?= tests
 WORKERS ?= 0
 PYTEST = $(BIN)/python -m pytest -p no:cacheprovider -q -n $(WORKERS) $(OPTIONS)
-# make test-long SEEDS=0-20000: a part of the worlds, so that a long run can be taken up again.
-export SEEDS
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo-reset test test-long bench check lint types rooms template generated audit package lock setup clean
@@ -41,8 +39,9 @@ demo-reset: .venv/local
 test: setup
 	$(PYTEST) $(TESTS)
 
+# A range of seeds is a part of the worlds: so a long run can be taken up again.
 test-long: setup
-	$(PYTEST) -m long --timeout=4800 $(TESTS)
+	$(if $(SEEDS),SEEDS=$(SEEDS) )$(PYTEST) -m long --timeout=4800 $(TESTS)
 
 bench: setup
 	$(BIN)/python -m pytest -p no:cacheprovider -q -s tests/bench
@@ -99,10 +98,10 @@ FORCE:
 
 # environment, lock, stamp
 define install
-	@test -n '$(PYTHON)' || { \
-	  echo 'Backroom needs Python 3.11 or newer. If it has another name or place: make $(MAKECMDGOALS) PYTHON=/path/to/it' >&2; \
-	  exit 1; }
 	@cmp -s $(2) $(3) && $(1)/bin/python -c '' 2>/dev/null || { \
+	  $(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo 'Backroom needs Python 3.11 or newer. Where it has another name: make $(MAKECMDGOALS) PYTHON=/path/to/it' >&2; \
+	    exit 1; }; \
 	  echo 'Setting up $(1) from $(2): a minute or two, once.'; rm -f $(1)/local $(1)/dev $(1)/ministack; \
 	  { $(1)/bin/python -c 'import pip' 2>/dev/null || $(PYTHON) -m venv --clear $(1); } || { \
 	    echo '$(PYTHON) cannot make a virtual environment. On Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }; \
