@@ -1,0 +1,171 @@
+"""A house to knock at: several merchants' shops on SQLite in memory, called through the doors of app.py.
+
+house = a_house()
+key = house.found("DEMO")
+reply = house.call("POST", "/rest/v2/item/items", {"merchant_item_id": "TEA"}, key=key)
+assert (reply.status, reply.json["item"]["merchant_item_oid"]) == (200, 1001)
+"""
+
+import itertools
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+
+from chalice.local import LambdaEventConverter, RouteMatcher
+
+from chalicelib import wiring
+from chalicelib.domain.access import AccessKey, Kind, key_hash
+from chalicelib.domain.merchants import Merchant
+from chalicelib.domain.payments import Charge
+from chalicelib.flows.ports import Http, Travel
+from chalicelib.flows.tell import tell
+from chalicelib.gateways.sandbox import Behaviour, Sandbox
+from chalicelib.stores.sqlite import SqliteTables
+from tests.worlds import ListedQueue, ManualClock, NoOutside
+
+ADDRESS = "203.0.113.7"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """``json`` is None where the body is none."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body) if self.body else None
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """Pointer to code, of every problem."""
+        return {problem["pointer"]: problem["code"] for problem in self.json["problems"]}
+
+    def message(self, pointer: str) -> str:
+        return next(str(p["message"]) for p in self.json["problems"] if p["pointer"] == pointer)
+
+
+@dataclass
+class TestHouse(wiring.House):
+    """A House whose parts a test can reach. Time stands still; oids count up from 1001; queues and mails are kept."""
+
+    # Not a test class, whatever pytest reads into the name.
+    __test__ = False
+
+    tables: SqliteTables = field(kw_only=True)
+    clock: ManualClock = field(kw_only=True)
+    sent: ListedQueue = field(kw_only=True)
+    outside: NoOutside = field(kw_only=True)
+    sandbox: Sandbox = field(kw_only=True)
+
+    def found(self, merchant_id: str = "DEMO", **section: Any) -> str:
+        """Found a merchant's shop and give its owner's key."""
+        shop = self.open_shop(merchant_id)
+        shop.write(shop.configuration.save(Merchant(merchant_id=merchant_id, **section), 0))
+        return self.key(merchant_id)
+
+    def key(self, merchant_id: str = "DEMO", scopes: list[str] | None = None, kind: Kind = "api") -> str:
+        """Issue a key; without ``scopes`` it opens everything that its kind can open."""
+        text = f"{kind}_{merchant_id}_{next(self._keys)}"
+        issued = AccessKey(
+            key_hash=key_hash(text),
+            merchant_id=merchant_id,
+            kind=kind,
+            name="test",
+            created_dts=self.clock.now(),
+            scopes=scopes,
+        )
+        self.port.write(self.keys().issued(issued))
+        return text
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        address: str = ADDRESS,
+        query: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """One request through app.py, as API Gateway hands it over. ``body``: bytes as they are, all else as JSON."""
+        from app import app
+
+        wiring.use(self)
+        sent = {"content-type": "application/json", **{name.lower(): value for name, value in (headers or {}).items()}}
+        if key is not None:
+            sent["x-ultracart-browser-key" if key.startswith("browser") else "x-ultracart-simple-key"] = key
+        if query:
+            path += "?" + "&".join(f"{quote(name)}={quote(value, safe='')}" for name, value in query.items())
+        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        event = _events(tuple(app.routes)).create_lambda_event(method, path, sent, raw)
+        event["requestContext"]["identity"]["sourceIp"] = address
+        answer = app(event, None)
+        return Reply(answer["statusCode"], answer["headers"] | answer["multiValueHeaders"], answer["body"])
+
+    def events(self, merchant_id: str = "DEMO") -> list[str]:
+        """The names of all events that a shop's outbox holds, told or not, in no order."""
+        rows = self.tables._db.execute("select body from record where name = 'events'").fetchall()
+        records = [json.loads(body) for (body,) in rows]
+        texts = [json.loads(record["document"]) for record in records if record["pk"].startswith(f"{merchant_id}#")]
+        return [happening["name"] for text in texts for happening in text["happenings"]]
+
+    def records(self, table: str) -> int:
+        """How many records a table holds: to see that a refused request left nothing."""
+        row = self.tables._db.execute("select count(*) from record where name = ?", (table,)).fetchone()
+        return int(row[0])
+
+    def everything(self) -> str:
+        """All that is kept, as one text: to see that something is not in it."""
+        return "\n".join(body for (body,) in self.tables._db.execute("select body from record"))
+
+    def relay(self) -> None:
+        """Tell all that waits."""
+        for shard in self.backroom().waiting.shards():
+            rows, _ = self.backroom().waiting.due("events", shard, self.clock.now(), 100)
+            for row in rows:
+                tell(self.open_shop(row.merchant_id), row.subject)
+
+    def __post_init__(self) -> None:
+        self._keys = itertools.count(1)
+
+
+@lru_cache(maxsize=4)
+def _events(routes: tuple[str, ...]) -> LambdaEventConverter:
+    return LambdaEventConverter(RouteMatcher(list(routes)))
+
+
+def a_house(
+    *,
+    behave: Callable[[Charge, int], Behaviour | None] | None = None,
+    http: Http | None = None,
+    travel_of: Callable[[str], Travel | None] = lambda merchant_id: None,
+) -> TestHouse:
+    """An empty house: ``found`` its merchants first. ``behave`` decides what each post at the gateway does."""
+    clock, tables, queue, outside = ManualClock(), SqliteTables(), ListedQueue(), NoOutside()
+    sandbox = Sandbox(now=clock.now, behave=behave)
+    numbers, words = itertools.count(1001), itertools.count(1)
+    return TestHouse(
+        port=tables,
+        now_of=lambda merchant_id: clock.now(),
+        latest_now=clock.now,
+        queue=queue,
+        mailer_of=lambda merchant_id: outside,
+        http=http or outside,
+        payments_of=lambda merchant_id: {"sandbox": sandbox},
+        travel_of=travel_of,
+        oids=lambda: numbers,
+        word=lambda: f"word-{next(words)}",
+        shuffled=list,
+        tables=tables,
+        clock=clock,
+        sent=queue,
+        outside=outside,
+        sandbox=sandbox,
+    )
