@@ -3,8 +3,9 @@
 from typing import Generic, TypeVar
 
 from chalicelib.domain.errors import NotFound
-from chalicelib.stores.port import MAXIMUM_GET_MANY, Change, Delete, TablePort
+from chalicelib.stores.port import MAXIMUM_GET_MANY, MAXIMUM_PAGE, Change, Cursor, Delete, TablePort
 from chalicelib.stores.records import DOCUMENT, Versioned, claimed, inserted, noun_of, pk, removed, replaced, versioned
+from chalicelib.stores.tables import SK
 
 T = TypeVar("T")
 
@@ -56,6 +57,28 @@ class Shelf(Generic[T]):
     def name_by(self, by: str, value: object) -> str | None:
         record = self._port.get(self._table, self._key_by(by, value), by, consistent=True)
         return str(record["name"]) if record else None
+
+    def listed(self, name: object) -> Change:
+        """A row in the shelf's own list, in the transaction that inserts the noun: for kinds that no search knows."""
+        return claimed(self._table, self._list(), str(name))
+
+    def unlisted(self, name: object) -> Change:
+        return Delete(self._table, self._list(), str(name))
+
+    def names(self) -> list[str]:
+        """The names of all nouns that were listed, in the order of their letters. All of them are read: for kinds of
+        which a merchant has few."""
+        found: list[str] = []
+        cursor: Cursor | None = None
+        while True:
+            page = self._port.query(self._table, self._list(), limit=MAXIMUM_PAGE, cursor=cursor, consistent=True)
+            found += [str(record[SK]) for record in page.records]
+            cursor = page.cursor
+            if cursor is None:
+                return found
+
+    def _list(self) -> str:
+        return pk(self._merchant_id, self._kind)
 
     def _key(self, name: object) -> str:
         return pk(self._merchant_id, self._kind, name)
