@@ -10,15 +10,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LINTER = Path(sys.executable).parent / "lint-imports"
+PROGRAMS = Path(sys.executable).parent
 
 
-def run(command: Sequence[str | Path], folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=folder, env={}, capture_output=True, text=True, timeout=60, check=False)
+def run(command: Sequence[str | Path], folder: Path, given: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=folder, env={}, input=given, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def lint(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return run([LINTER, "--no-logo", "--no-cache", *options], folder)
+    return run([PROGRAMS / "lint-imports", "--no-logo", "--no-cache", *options], folder)
 
 
 def imports(file: Path) -> Iterator[str]:
@@ -88,6 +90,29 @@ def test_a_flow_that_reaches_a_store_by_a_detour_is_caught(copy: Path) -> None:
     done = lint(copy, "--contract", "rooms")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "go_between -> chalicelib.stores.sqlite" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "statement", "allowed"),
+    [
+        ("chalicelib/flows/sweep.py", "from datetime import UTC, datetime\n\nnow = datetime.now(UTC)", False),
+        ("chalicelib/gateways/clock.py", "from datetime import UTC, datetime\n\nnow = datetime.now(UTC)", True),
+        ("chalicelib/handlers/http.py", "import time\n\nnow = time.time()", False),
+        ("chalicelib/wiring.py", "import os\n\nstage = os.environ['STAGE']", False),
+        ("chalicelib/wiring.py", "from os import getenv", False),
+        ("chalicelib/config.py", "import os\n\nstage = os.environ['STAGE']", True),
+        ("chalicelib/stores/sqlite.py", "import random\n\nlag = random.random()", False),
+        ("chalicelib/stores/sqlite.py", "import random\n\nchance = random.Random(7)", True),
+        ("tests/flows/test_sweep.py", "from unittest import mock", False),
+        ("tests/flows/test_sweep.py", "from unittest.mock import patch", False),
+        ("tests/flows/test_sweep.py", "import pytest\n\npatch = pytest.MonkeyPatch()", False),
+        ("tests/test_config.py", "import pytest\n\npatch = pytest.MonkeyPatch()", True),
+    ],
+)
+def test_time_chance_and_environment_come_in_by_their_doors(file: str, statement: str, allowed: bool) -> None:
+    command = [str(PROGRAMS / "ruff"), "check", "--no-cache", "--select=TID251", f"--stdin-filename={file}", "-"]
+    done = run(command, ROOT, statement)
+    assert done.returncode == (0 if allowed else 1), done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("room", ["domain", "flows"])
