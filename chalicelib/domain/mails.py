@@ -325,7 +325,8 @@ def one_line(text: str | None, longest: int = LONGEST_WORDS) -> str:
             kept.append(" ")
         elif category != "Cs" and character not in _TURNING:
             kept.append(character)
-    line = " ".join("".join(kept).split())
+    # An encoded word (RFC 2047) in a header would be decoded, line breaks and all.
+    line = " ".join("".join(kept).split()).replace("=?", "= ?")
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
@@ -340,6 +341,8 @@ def refuse_unsafe(mail: Mail) -> None:
     for name, value in (("subject", mail.subject), ("sender_name", mail.sender_name), *mail.headers.items()):
         if any(unicodedata.category(character) in ("Cc", "Zl", "Zp", "Cs") for character in name + value):
             raise ValueError(f"{name!r} holds a line break or another control character")
+        if "=?" in value:
+            raise ValueError(f"{name!r} holds an encoded word")
 
 
 def _first_name(order: Order) -> str:

@@ -3,6 +3,7 @@
 What people typed comes in as values, never as part of a template, and is escaped where it is HTML.
 """
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,14 +16,17 @@ if TYPE_CHECKING:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 TEMPLATES = Path(__file__).parent / "templates"
+# What is left of the parts of a template that have nothing to say.
+_SPARE_LINES = re.compile(r"\n{3,}")
 
 
 def compose(letter: Letter) -> Composed:
     """The letter as text and as HTML, the same words in both."""
     words = msgspec.to_builtins(letter)
     environment = _environment()
+    text = environment.get_template(f"{letter.template}.txt").render(words)
     return Composed(
-        text=environment.get_template(f"{letter.template}.txt").render(words).strip() + "\n",
+        text=_SPARE_LINES.sub("\n\n", text.strip()) + "\n",
         html=environment.get_template(f"{letter.template}.html").render(words),
     )
 
