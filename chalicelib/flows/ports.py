@@ -2,6 +2,7 @@
 only think. Its stores already hold the merchant's id, so another merchant's record cannot be named."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -220,13 +221,22 @@ class CardTokens(Protocol):
 
 
 class Travel(Protocol):
-    """The test clock of the embedded engine: moves the merchant's time through every due moment."""
+    """The test clock of the embedded engine: moves one merchant's time, and does the work that comes due."""
 
-    def set(self, now: Instant) -> None: ...
-    def next_due(self) -> Instant | None: ...
+    def alone(self) -> AbstractContextManager[None]:
+        """Until the block is left nobody else works, and the merchant's time moves by ``set`` alone. Raises Contended
+        where somebody travels already."""
+        ...
+
+    def set(self, now: Instant) -> None:
+        """The merchant's time is this from now on. It never goes back."""
+        ...
+
     def run_due(self) -> None:
         """Do all work that is due now: sweeps, relays, queues, until nothing is left."""
         ...
+
+    def backroom(self) -> "Backroom": ...
 
 
 @dataclass(frozen=True)

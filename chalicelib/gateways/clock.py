@@ -2,7 +2,8 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -30,14 +31,19 @@ class TestClocks:
         self._db = sqlite3.connect(str(path), check_same_thread=False, isolation_level=None, timeout=10)
         self._db.execute(SCHEMA)
         rows = self._db.execute("select merchant_id, seconds from test_clock").fetchall()
-        self._ahead: dict[str, int] = {merchant_id: seconds for merchant_id, seconds in rows}
+        self._ahead: dict[str, int] = dict(rows)
+        self._standing: dict[str, Instant] = {}
 
     def now_of(self, merchant_id: str) -> Instant:
+        standing = self._standing.get(merchant_id)
+        if standing is not None:
+            return standing
         return instant(self._machine() + timedelta(seconds=self._ahead.get(merchant_id, 0)))
 
     def latest_now(self) -> Instant:
         """The furthest of all clocks."""
-        return instant(self._machine() + timedelta(seconds=max(0, *self._ahead.values(), 0)))
+        with self._lock:
+            return instant(self._machine() + timedelta(seconds=max(self._ahead.values(), default=0)))
 
     def set(self, merchant_id: str, now: Instant) -> None:
         """The merchant's time is this from now on, and goes on from there. It never goes back."""
@@ -46,6 +52,20 @@ class TestClocks:
             seconds = max(seconds, self._ahead.get(merchant_id, 0))
             self._db.execute("insert or replace into test_clock values (?, ?)", (merchant_id, seconds))
             self._ahead[merchant_id] = seconds
+            if merchant_id in self._standing:
+                self._standing[merchant_id] = max(now, self._standing[merchant_id])
+
+    @contextmanager
+    def standing_still(self, merchant_id: str) -> Iterator[None]:
+        """Inside the block the merchant's time moves by ``set`` alone: how long the work takes changes nothing of what
+        is done. After it the clock has run on."""
+        with self._lock:
+            self._standing[merchant_id] = self.now_of(merchant_id)
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._standing[merchant_id]
 
 
 class MerchantClock:
