@@ -504,6 +504,7 @@ CRITERIA: dict[Kind, dict[str, str]] = {
     },
     "order": {
         "payment_method": "payment.payment_method",
+        "total": "summary.total",
         "screen_branding_theme_code": "checkout.screen_branding_theme_code",
         "storefront_host_name": "checkout.storefront_host_name",
         "phone": "billing.phone",

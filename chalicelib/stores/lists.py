@@ -36,9 +36,10 @@ DAY = "day"
 class Lists:
     """One merchant's lists."""
 
-    def __init__(self, port: TablePort, merchant_id: str) -> None:
+    def __init__(self, port: TablePort, merchant_id: str, *, maximum_rows: int = MAXIMUM_ROWS) -> None:
         self._port = port
         self._merchant_id = merchant_id
+        self._maximum_rows = maximum_rows
 
     # --- list rows ---------------------------------------------------------------------------------------------------
 
@@ -78,8 +79,10 @@ class Lists:
                 if ROW not in record:
                     continue
                 seen += 1
-                if seen > MAXIMUM_ROWS:
-                    what = f"the shop has more than {MAXIMUM_ROWS:,} {kind.replace('_', ' ')}s, too many to search"
+                if seen > self._maximum_rows:
+                    what = (
+                        f"the shop has more than {self._maximum_rows:,} {kind.replace('_', ' ')}s, too many to search"
+                    )
                     raise Invalid.one("", "too_many_rows", f"{what}: read them by their ids")
                 yield str(record[SK]), wire.load(str(record[ROW]), list[Any])
 
