@@ -86,7 +86,7 @@ def reauthorised(head: Head, owner: str, now: Instant) -> Head:
     if head.attempt is None:
         raise ValueError("there is no open attempt to authorise")
     lease = later(now, seconds=LEASE_SECONDS)
-    attempt = msgspec.structs.replace(head.attempt, owner=owner, claimed_dts=now)
+    attempt = msgspec.structs.replace(head.attempt, owner=owner, claimed_dts=now, look_dts=None)
     return msgspec.structs.replace(head, attempt=attempt, fence=head.fence + 1, lease_until=lease, due_dts=lease)
 
 

@@ -157,7 +157,8 @@ class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One attempt to move money, written before anything is sent, carried by a head until its outcome is known.
 
     ``revision`` is the head's when it was claimed: an edit since then forbids sending again. ``looks`` counts how
-    often the resolver asked; ``missing`` how often a look-up after the quarantine found nothing.
+    often the resolver asked; ``missing`` how often a look-up after the quarantine found nothing; before ``look_dts``
+    it does not ask again, whoever comes by.
     """
 
     kind: Kind
@@ -174,6 +175,7 @@ class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True):
     plan: FrozenPlan
     looks: int = 0
     missing: int = 0
+    look_dts: Instant | None = None
     pending: bool = False
     review_dts: Instant | None = None
 

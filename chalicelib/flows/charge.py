@@ -234,9 +234,11 @@ def _look_again(
         if stands is None or stands.key != attempt.key:
             return
         now = shop.clock.now()
-        wait = look_again_seconds(stands.looks) if seconds is None else seconds
-        waiting = replace(stands, looks=stands.looks + 1, pending=pending or stands.pending, missing=missing)
-        after = replace(work.head, attempt=waiting, lease_until=None, due_dts=later(now, seconds=wait))
+        again = later(now, seconds=look_again_seconds(stands.looks) if seconds is None else seconds)
+        waiting = replace(
+            stands, looks=stands.looks + 1, pending=pending or stands.pending, missing=missing, look_dts=again
+        )
+        after = replace(work.head, attempt=waiting, lease_until=None, due_dts=again)
         try:
             shop.write(work.moved(work.head, after))
         except Refused:
@@ -253,8 +255,7 @@ def _look_again(
 def resolve(shop: Shop, work: Work) -> None:
     """Find out what became of an open attempt: ask the gateway by key, and only then decide."""
     attempt, now = work.head.attempt, shop.clock.now()
-    due = work.head.due_dts
-    if attempt is None or work.head.leased(now) or (due is not None and now < due):
+    if attempt is None or work.head.leased(now) or (attempt.look_dts is not None and now < attempt.look_dts):
         return
     if attempt.card is None:
         _record(shop, work, attempt, _nothing_to_pay(attempt))
@@ -312,10 +313,9 @@ def _review(shop: Shop, work: Work, attempt: Attempt, now: Instant) -> None:
     if attempt.review_dts is not None:
         _look_again(shop, work, attempt)
         return
-    reviewed = replace(attempt, review_dts=now, looks=attempt.looks + 1)
-    after = replace(
-        work.head, attempt=reviewed, lease_until=None, due_dts=later(now, seconds=look_again_seconds(attempt.looks))
-    )
+    again = later(now, seconds=look_again_seconds(attempt.looks))
+    reviewed = replace(attempt, review_dts=now, looks=attempt.looks + 1, look_dts=again)
+    after = replace(work.head, attempt=reviewed, lease_until=None, due_dts=again)
     try:
         shop.write(*work.reviewed(work.head, after, now))
     except Refused:

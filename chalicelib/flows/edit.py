@@ -74,8 +74,9 @@ def _changes(
 def _due(facts: Facts, now: Instant) -> Head:
     """When to look next: at once where an attempt is open, for the edit may forbid what it would do."""
     head = facts.head
-    due = now if head.attempt is not None else next_look(facts, head, now)
-    return replace(head, due_dts=due)
+    if head.attempt is None:
+        return replace(head, due_dts=next_look(facts, head, now))
+    return replace(head, due_dts=now, attempt=replace(head.attempt, look_dts=None, missing=0))
 
 
 def _original(order: Order, raw: Any) -> Order | None:
