@@ -138,12 +138,21 @@ def house() -> House:
     """The house that is open; made from the environment at the first call."""
     with _lock:
         if not _standing:
-            _standing.append(_of_aws(config.read()))
+            _standing.append(of_environment(config.read()))
         return _standing[0]
 
 
 def open_shop(merchant_id: str, time_left: Callable[[], float] = _plenty) -> Shop:
     return house().open_shop(merchant_id, time_left)
+
+
+def of_environment(settings: config.Config) -> House:
+    """The house of the engine that the environment names."""
+    if not settings.embedded:
+        return _of_aws(settings)
+    from chalicelib.gateways.clock import SystemClock
+
+    return embedded(settings.data, settings.public_url, settings.outbound_allow, SystemClock().now)
 
 
 def embedded(data: Path, public_url: str, outbound_allow: frozenset[str], machine: Callable[[], Instant]) -> House:
