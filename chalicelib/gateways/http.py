@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import IO
 
 from chalicelib.domain.webhooks import (
@@ -22,6 +22,7 @@ from chalicelib.domain.webhooks import (
     Target,
     target_of,
 )
+from chalicelib.gateways.clock import SystemClock
 
 # From the look-up of the name to the last byte of the answer; receivers are told that they have 15 seconds.
 DEADLINE_SECONDS = 15.0
@@ -101,7 +102,7 @@ class GuardedHttp:
         tls: Callable[[], ssl.SSLContext] | None = None,
         deadline_seconds: float = DEADLINE_SECONDS,
         connect_seconds: float = CONNECT_SECONDS,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] | None = None,
     ) -> None:
         self._allow = allow
         self._resolve = resolve or system_addresses
@@ -110,7 +111,7 @@ class GuardedHttp:
         self._tls: ssl.SSLContext | None = None
         self._deadline = deadline_seconds
         self._connect = connect_seconds
-        self._now = now
+        self._now = now or SystemClock().now
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """One POST, no redirect followed. Raises ValueError for headers that are none; never for the outside."""
