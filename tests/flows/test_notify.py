@@ -645,6 +645,24 @@ def test_of_two_workers_that_claim_at_once_the_slower_leaves_it() -> None:
     assert (shop.post.asked, other.post.asked) == (0, 1)
 
 
+def test_a_claim_of_somebody_who_is_still_sending_is_not_taken_for_ones_own() -> None:
+    shop = opened()
+    mail = told(shop, "receipt")
+    other = Shop("died", port=shop.port)
+    other.word = lambda: "other"
+
+    def first(*changes: Change) -> None:
+        shop.write = shop.port.write
+        with pytest.raises(Died):
+            send(other, mail)
+        shop.port.write(*changes)
+
+    shop.write = first
+    after = send(shop, mail)
+    assert (after.state, after.owner) == ("sending", "other")
+    assert shop.post.asked == 0
+
+
 @pytest.mark.parametrize("template", ["receipt", "update_billing"])
 def test_a_worker_that_slept_over_its_lease_still_says_that_it_sent(template: Template) -> None:
     """Somebody has concluded meanwhile that nobody knows; who knows better says so, and nothing is sent again."""
