@@ -195,5 +195,9 @@ class TablePort(Protocol):
         """One change, or several as one transaction (all or none; never two on one record).
 
         Raises Refused(change, found) and Contended; ValueError where the change itself breaks a limit.
+
+        A single change whose answer was lost is sent again: it may be refused by the record that it wrote itself, so
+        who must know compares ``found``; and an ``add`` that no condition guards may add twice. A transaction is
+        applied once.
         """
         ...

@@ -149,7 +149,7 @@ class SqliteTables:
             rows = self._select(described, wanted, hash_value, prefix, at_least, less_than, cursor, descending, limit)
             with closing(rows):
                 for record in rows:
-                    if records and size + record_bytes(record) > MAXIMUM_PAGE_BYTES:
+                    if size + record_bytes(record) > MAXIMUM_PAGE_BYTES:
                         more = True
                         break
                     records.append(record)

@@ -522,7 +522,7 @@ def test_a_query_takes_a_prefix_or_a_half_open_range(
     tables = faithful_tables
     tables.write(*(Put(PLAIN, record(pk, sk)) for sk in TEXTS))
     expected = wanted[::-1] if descending else wanted
-    for limit in (2, 100):
+    for limit in (1, 100):
         assert range_keys(tables, pk, limit=limit, descending=descending, **asked) == expected
 
 
@@ -1385,6 +1385,17 @@ def test_what_the_port_has_no_word_for_goes_through(scripted: Callable[..., Scri
         scripted(failed("AccessDeniedException")).tables.get(PLAIN, "a", "b")
     with pytest.raises(ClientError, match="TransactionCanceled"):
         scripted(cancelled("None", "DuplicateItem")).tables.write(*TWO)
+
+
+@pytest.mark.parametrize("consistent", [False, True])
+def test_a_read_is_consistent_where_that_is_asked_for(scripted: Callable[..., Scripted], consistent: bool) -> None:
+    made = scripted((200, {"Items": []}))
+    made.tables.get(PLAIN, "a", "b", consistent=consistent)
+    made.tables.query(PLAIN, "a", consistent=consistent)
+    made.tables.get_many(PLAIN, [("a", "b")], consistent=consistent)
+    get, query, get_many = made.asked
+    asked = [get, query, get_many["RequestItems"]["shop-customers"]]
+    assert [one.get("ConsistentRead", False) for one in asked] == [consistent] * 3
 
 
 def test_a_transaction_is_sent_in_the_order_of_its_changes(scripted: Callable[..., Scripted]) -> None:
