@@ -173,6 +173,11 @@ def test_an_address_that_no_server_takes_is_recorded_as_skipped(address: str) ->
     assert found.email == address
 
 
+def test_it_is_said_which_letters_a_server_does_not_take() -> None:
+    (found,) = planned("receipt", Addressee(email="josé@example.com"))
+    assert found.skip_reason == "the customer's address has letters before the @ that mail servers do not take"
+
+
 def test_a_hold_is_told_to_the_shop_and_not_to_the_customer() -> None:
     (found,) = planned("held")
     assert found.email == "help@example.com"

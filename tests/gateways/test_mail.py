@@ -262,7 +262,7 @@ def test_a_receipt_reads_well() -> None:
     assert compose(letter("receipt")).text == (
         "Hello Jane,\n"
         "\n"
-        "this is the receipt for your auto order: order DEMO-1.\n"
+        "This is the receipt for your auto order: order DEMO-1.\n"
         "\n"
         "2 x Tea for Jane: $19.00\n"
         "    Size: Jane\n"
@@ -286,7 +286,7 @@ def test_a_decline_reads_well() -> None:
     assert compose(letter("update_billing", words)).text.startswith(
         "Hello Jane,\n"
         "\n"
-        "the payment for your auto order at Jane's shop did not go through (VISA ending in 1111). "
+        "The payment for your auto order at Jane's shop did not go through (VISA ending in 1111). "
         "Nothing was charged.\n"
         "\n"
         "This was attempt 1 of 3.\n"
