@@ -1,4 +1,4 @@
-"""The one composition root: puts stores, gateways and clock together into a Shop. Only here is known which engine runs."""
+"""The one composition root: stores, gateways and clock put together into a Shop. Only here is known which engine runs."""
 
 import secrets
 import threading
@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib import config
+from chalicelib.domain.coupons import Coupon
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.fields import LARGEST_OID
 from chalicelib.domain.items import Item
-from chalicelib.domain.coupons import Coupon
 from chalicelib.flows.ports import Backroom, Http, Mailer, Payments, Queue, Shop, Travel
 from chalicelib.stores.auto_orders import AutoOrders
 from chalicelib.stores.configuration import Configuration, Keys

@@ -1,4 +1,4 @@
-"""A step scheduler: workers run in greenlets and stop before every call that leaves them, so a test decides who goes on.
+"""A step scheduler: workers run in greenlets and stop before every call that leaves them; a test decides who goes on.
 
 Everything happens in one thread; what interleaves is exactly what the order says.
 """
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
-from greenlet import greenlet, getcurrent
+from greenlet import getcurrent, greenlet
 
 
 class Stepped:

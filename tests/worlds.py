@@ -1,5 +1,5 @@
-"""A small world to break: one shop on SQLite, the sandbox gateway with its ledger, a clock that only tests move, and the
-checker that holds what was captured against what was recorded."""
+"""A small world to break: one shop on SQLite, the sandbox gateway with its ledger, a clock that only tests move, and
+the checker that holds what was captured against what was recorded."""
 
 import itertools
 from collections import Counter
@@ -253,7 +253,9 @@ class World:
     def rebill_days(self, oid: int) -> list[str]:
         from chalicelib.domain.dates import local_date
 
-        return [local_date(order.creation_dts, NEW_YORK).isoformat() for order in self.rebills(oid) if order.creation_dts]
+        return [
+            local_date(order.creation_dts, NEW_YORK).isoformat() for order in self.rebills(oid) if order.creation_dts
+        ]
 
     # --- the checker -------------------------------------------------------------------------------------------------
 
@@ -278,7 +280,9 @@ class World:
                     assert found[0].key == order.charge_key
             if at_rest:
                 ids = {order.order_id for order in [original, *orders]}
-                lost = [c for c in net if c.order_id.startswith(str(document.original_order_id)) and c.order_id not in ids]
+                lost = [
+                    c for c in net if c.order_id.startswith(str(document.original_order_id)) and c.order_id not in ids
+                ]
                 assert not lost, f"captured without an order: {lost}"
                 if head.status == "active" or head.attempt is not None:
                     assert head.due_dts is not None, f"auto order {oid} would never be looked at again"
@@ -289,5 +293,3 @@ class World:
 
     def taken(self) -> Decimal:
         return total_of(c.amount for c in self.sandbox.captures() if c.refunded_dts is None)
-
-

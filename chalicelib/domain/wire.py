@@ -216,7 +216,7 @@ def _into(type_: type, raw: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, int | Decimal):
             raise ValueError("must be an amount: a number, or an object with a number in `value`")
         amount = Currency(value)
-        if not amount.is_finite() or abs(amount) > Decimal("9999999999"):
+        if not amount.is_finite() or abs(amount) > Decimal(9999999999):
             raise ValueError("is not an amount that money comes in")
         return amount
     if type_ is Instant:
@@ -341,7 +341,7 @@ def _escaped(name: str) -> str:
 
 
 def _told(text: str, bare: Any, pointer: str) -> Problem:
-    message = text.split(" - at `$")[0].replace("`", "'")
+    message = text.split(" - at `$", maxsplit=1)[0].replace("`", "'")
     if get_origin(bare) is Literal:
         allowed = ", ".join(f"'{value}'" for value in get_args(bare))
         return Problem(pointer=pointer, code="not_allowed_value", message=f"{message}; allowed are {allowed}")
@@ -437,4 +437,6 @@ def _has_bounds(type_: Any) -> bool:
     bare = _bare(type_)
     if get_origin(bare) is list:
         return _has_bounds(get_args(bare)[0])
-    return isinstance(bare, type) and issubclass(bare, msgspec.Struct) and any(_has_bounds(h) for _, _, h in _fields(bare))
+    return (
+        isinstance(bare, type) and issubclass(bare, msgspec.Struct) and any(_has_bounds(h) for _, _, h in _fields(bare))
+    )

@@ -191,5 +191,3 @@ def _attempt(facts: Facts, go: Go, moment: Instant) -> Attempt:
 
 def _approved(frozen: FrozenPlan) -> Approved:
     return Approved(transaction_id="", amount=frozen.total, currency_code=frozen.currency)
-
-

@@ -36,10 +36,10 @@ def _auto_order(shop: Shop, document: AutoOrder, head: Head, expand: list[str], 
     if any(name.startswith("items") for name in expand):
         wanted = [entry.original_item_id or "" for entry in document.items or []]
         wanted += [entry.arbitrary_item_id for entry in document.items or [] if entry.arbitrary_item_id]
-        items = with_step_items(shop, {i.merchant_item_id or "": i for i in shop.items.get_many(list(dict.fromkeys(wanted)))})
-    noun = assembled(
-        document, head, items, form.zone_name, shop.clock.now(), future="items.future_schedules" in expand
-    )
+        items = with_step_items(
+            shop, {i.merchant_item_id or "": i for i in shop.items.get_many(list(dict.fromkeys(wanted)))}
+        )
+    noun = assembled(document, head, items, form.zone_name, shop.clock.now(), future="items.future_schedules" in expand)
     if any(name.startswith("original_order") for name in expand):
         noun = replace(noun, original_order=shop.orders.get(original_id).noun)
     if any(name.startswith("rebill_orders") for name in expand):
@@ -72,7 +72,11 @@ def _auto_order_block(shop: Shop, noun: Order) -> OrderAutoOrder | None:
         auto_order_code=document.auto_order_code,
         original_order_id=document.original_order_id,
         # The order's block knows no "merged" (the SDK refuses it): it is canceled there.
-        status="canceled" if head.status == "merged" else head.status if head.status in ("active", "canceled", "disabled") else None,
+        status="canceled"
+        if head.status == "merged"
+        else head.status
+        if head.status in ("active", "canceled", "disabled")
+        else None,
         enabled=head.status == "active",
         credit_card_attempt=head.round,
         next_attempt=state.next_attempt,

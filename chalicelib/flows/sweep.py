@@ -1,5 +1,5 @@
-"""The sweep: what is due goes to its queue as an id. Send first, then push: a crash in between costs a message, never an
-auto order."""
+"""The sweep: what is due goes to its queue as an id. Send first, then push: a crash in between costs a message, never
+an auto order."""
 
 import logging
 from collections.abc import Callable

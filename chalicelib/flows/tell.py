@@ -21,7 +21,6 @@ from chalicelib.flows.notify import plan_mails
 from chalicelib.flows.ports import Change, Shop
 from chalicelib.flows.sweep import DELIVER_QUEUE
 
-
 log = logging.getLogger(__name__)
 
 

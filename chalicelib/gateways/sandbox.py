@@ -261,9 +261,14 @@ class Sandbox:
             "insert into capture (key, amount, currency, order_id, transaction_id, captured_dts) values (?,?,?,?,?,?)",
             (charge.key, str(charge.amount), charge.currency_code, charge.order_id, transaction_id, str(when)),
         )
-        found = self._find(charge.key)
-        assert found is not None
-        return found
+        return Capture(
+            key=charge.key,
+            amount=charge.amount,
+            currency=charge.currency_code,
+            order_id=charge.order_id,
+            transaction_id=transaction_id,
+            captured_dts=when,
+        )
 
     def _approved(self, capture: Capture) -> Approved:
         return Approved(

@@ -1,4 +1,4 @@
-"""The HTTP door: who is asking, what was sent, and the answer's envelope. Alone knows Chalice's request and response."""
+"""The HTTP door: who is asking, what was sent, and the envelope of the answer. Alone knows Chalice's request."""
 
 import logging
 import secrets
@@ -217,6 +217,7 @@ class Door:
     """The routes of one resource. Each declares its scope; what is not declared is denied."""
 
     def __init__(self, name: str) -> None:
+        self.name = name
         self.blueprint = Blueprint(name)
 
     def __call__(
@@ -236,20 +237,17 @@ class Door:
         whole = base + path
 
         def declare(view: View) -> View:
-            name = f"{self.blueprint._import_name}_{view.__name__}".replace(".", "_")
+            name = f"{self.name}_{view.__name__}"
             ROUTES.append(Route(method, whole, scope, view.__name__, summary, takes, gives, query))
 
             def wrapped(**parts: str) -> Response:
-                return answered(self.blueprint.current_request, scope, view, parts, self._context())
+                return answered(self.blueprint.current_request, scope, view, parts, self.blueprint.lambda_context)
 
             wrapped.__name__ = name
             self.blueprint.route(whole, methods=[method], name=name, content_types=CONTENT_TYPES)(wrapped)
             return view
 
         return declare
-
-    def _context(self) -> Any:
-        return getattr(self.blueprint._current_app, "lambda_context", None)
 
 
 # Clients spell the type both ways; what it says is not what decides (the body must be JSON in any case).

@@ -98,5 +98,3 @@ def _why(outcome: Outcome | None) -> str:
     if outcome is None or isinstance(outcome, Unknown | Pending):
         return NOT_KNOWN_YET
     return str(getattr(outcome, "reason", NOT_KNOWN_YET))
-
-

@@ -26,7 +26,7 @@ def sweep(event: Any) -> int:
 def relay(event: Any) -> int:
     """Every minute: the outbox is told; due deliveries and mails go to their queue."""
     backroom = wiring.house().backroom(_time_left(event))
-    told = sweeping.events_due(backroom, lambda merchant_id, event_id: _tell(merchant_id, event_id))
+    told = sweeping.events_due(backroom, _tell)
     return told + sweeping.sweep_deliveries(backroom)
 
 

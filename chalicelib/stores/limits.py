@@ -36,9 +36,7 @@ class Limits:
                 raise TooMany("too many tries; wait before the next", max(1, wait)) from None
             self._first(key, sk, window + window_seconds, most, scope, window_seconds, now)
 
-    def _first(
-        self, key: str, sk: str, ends: int, most: int, scope: str, window_seconds: int, now: Instant
-    ) -> None:
+    def _first(self, key: str, sk: str, ends: int, most: int, scope: str, window_seconds: int, now: Instant) -> None:
         try:
             self._port.write(
                 Put(TABLE, {PK: key, SK: sk, "count": 1, "expires": ends + KEEP_SECONDS}, when=(Absent(),))

@@ -21,7 +21,13 @@ class Waiting:
         return [f"{number:02d}" for number in range(DUE_SHARDS)]
 
     def due(
-        self, table: str, shard: str, until: Instant, limit: int, cursor: Cursor | None = None, since: Instant | None = None
+        self,
+        table: str,
+        shard: str,
+        until: Instant,
+        limit: int,
+        cursor: Cursor | None = None,
+        since: Instant | None = None,
     ) -> tuple[list[DueRow], Cursor | None]:
         """What was due before or at ``until``, oldest first; nothing is read of what is not due."""
         page = self._port.query(

@@ -38,7 +38,8 @@ def put_card(world: World, oid: int, number: str) -> None:
     """Another card on the original order, as after an update of the payment."""
     shop = world.shop
     original = shop.orders.get(world.document(oid).original_order_id or "")
-    assert original.noun.payment and original.noun.payment.credit_card
+    assert original.noun.payment is not None
+    assert original.noun.payment.credit_card is not None
     original.noun.payment.credit_card.stored_card = shop.gateway().tokenise(number, 12, 2040)
     shop.write(shop.orders.edited(original.noun, original.version))
 

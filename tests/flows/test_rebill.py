@@ -1,6 +1,7 @@
 """The rebill worker's stories: dates, retries, the window, missed shipments, edits that come in between."""
 
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ def test_a_year_of_weeks_is_52_orders_across_both_clock_changes() -> None:
     oid = world.subscribe({"COFFEE": "Weekly"})
     world.travel(364)
     days = world.rebill_days(oid)
-    assert len(days) == 52 and days[0] == "2027-02-07" and days[-1] == "2028-01-30"
+    assert (len(days), days[0], days[-1]) == (52, "2027-02-07", "2028-01-30")
     world.check(oid)
 
 
@@ -68,7 +69,7 @@ def test_automatic_steps_pace_and_change_the_item_and_end_the_auto_order_when_th
             recurring_merchant_item_id="COFFEE",
             schedule="Monthly",
             repeat_count=1,
-            arbitrary_unit_cost=Decimal("5"),
+            arbitrary_unit_cost=Decimal(5),
         ),
     ]
     world.sell("TRIAL", "1.00", ItemAutoOrder(auto_order_upsell=True, steps=steps))
@@ -78,7 +79,7 @@ def test_automatic_steps_pace_and_change_the_item_and_end_the_auto_order_when_th
     assert [order.summary.total for order in world.rebills(oid) if order.summary] == [
         Decimal("9.5"),
         Decimal("9.5"),
-        Decimal("5"),
+        Decimal(5),
     ]
     head = world.head(oid)
     assert (head.status, head.state.completed, head.due_dts) == ("disabled", True, None)
@@ -137,7 +138,7 @@ def test_declines_are_tried_as_often_and_as_far_apart_as_the_settings_say_then_t
     days = [row.closed_dts.astimezone().date().isoformat() for row in attempts]
     assert len(days) == 3
     assert [row.attempt.round for row in attempts] == [0, 1, 2]
-    gaps = [(b.closed_dts - a.closed_dts).days for a, b in zip(attempts, attempts[1:], strict=False)]
+    gaps = [(b.closed_dts - a.closed_dts).days for a, b in pairwise(attempts)]
     assert gaps == [2, 2]
     assert (head.status, head.round, head.state.failure_reason) == ("disabled", 3, "The bank declined the charge.")
     assert len({row.attempt.key for row in attempts}) == 3
@@ -295,9 +296,7 @@ def test_an_item_re_dated_between_claim_and_send_is_billed_once_and_next_on_its_
 
     def re_date() -> None:
         items = [
-            {**item, "next_shipment_dts": "2027-03-15T00:00:00-04:00"}
-            if item["original_item_id"] == "COFFEE"
-            else item
+            {**item, "next_shipment_dts": "2027-03-15T00:00:00-04:00"} if item["original_item_id"] == "COFFEE" else item
             for item in shown_items(world, oid)
         ]
         edit.update(world.shop, oid, {"items": plain_items(items)})
