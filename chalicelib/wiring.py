@@ -1,4 +1,5 @@
-"""The one composition root: stores, gateways and clock put together into a Shop. Only here is known which engine runs."""
+"""The one composition root: stores, gateways and clock put together into a Shop; only here is known which engine
+runs."""
 
 import secrets
 import threading
@@ -198,7 +199,7 @@ def _of_aws(settings: config.Config) -> House:
     from chalicelib.stores.dynamodb import DynamoTables
 
     clock = SystemClock()
-    ses = SesMailer(lambda: client("sesv2"))
+    ses = SesMailer()
 
     def payments_of(merchant_id: str) -> Mapping[str, Payments]:
         if not settings.sandbox_file:

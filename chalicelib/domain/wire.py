@@ -27,8 +27,9 @@ MAXIMUM_DIGITS = 20
 
 class Noun(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What all nouns share. ``expansions``: the ``_expand`` names that differ from their field;
-    ``deep``: dotted expansions (``payment.transaction``) and the field that needs them; ``own``: fields that are kept but never shown or taken;
-    ``read_only``: fields that the server sets: a request may send them back but not change them."""
+    ``deep``: dotted expansions (``payment.transaction``) and the field that needs them; ``own``: fields that
+    are kept but never shown or taken; ``read_only``: fields that the server sets: a request may send them back but not
+    change them."""
 
     expansions: ClassVar[dict[str, str]] = {}
     deep: ClassVar[dict[str, str]] = {}

@@ -41,6 +41,8 @@ DEFAULT_LIMIT = 100
 MAXIMUM_LIMIT = 200
 # Past this a page by offset is a walk over the whole list; nobody reads that far.
 MAXIMUM_OFFSET = 1_000_000
+# Names in a path: an e-mail address is the longest that any noun has.
+MAXIMUM_NAME = 200
 # A client that met a busy record may come back after so many seconds.
 BUSY_SECONDS = 1
 # A route that anybody may call: it shows nothing of any merchant.
@@ -121,7 +123,8 @@ class Ask:
 
     def raw(self) -> Any:
         """The body as plain values. Raises Invalid, TooLarge."""
-        body = bytes(self.request.raw_body or b"")
+        body = self.request.raw_body or b""
+        body = body.encode() if isinstance(body, str) else body
         if len(body) > MAXIMUM_BODY_BYTES:
             raise TooLarge(f"The body may have {MAXIMUM_BODY_BYTES} bytes at most.")
         if not body:
@@ -262,7 +265,7 @@ def answered(request: Request, scope: str, view: View, parts: Mapping[str, str],
         ask.access = _access(ask, scope)
         cors = _cors(ask, scope)
         ask.headers_out.update(cors)
-        answer = view(ask, **{name: unquote(part) for name, part in parts.items()})
+        answer = view(ask, **_names(parts))
     except ShopError as error:
         return _refused(ask, error, request.method)
     except Exception:
@@ -274,6 +277,15 @@ def answered(request: Request, scope: str, view: View, parts: Mapping[str, str],
     if answer is None:
         return Response(body="", status_code=204, headers=_headers(ask))
     return Response(body=wire.to_json(answer).decode(), status_code=200, headers=_json_headers(ask))
+
+
+def _names(parts: Mapping[str, str]) -> dict[str, str]:
+    """The parts of the path, decoded. What is longer than any name names nothing (and would not fit into a key)."""
+    names = {name: unquote(part) for name, part in parts.items()}
+    for name, part in names.items():
+        if len(part) > MAXIMUM_NAME:
+            raise NotFound(name.replace("_", " "), part[:20] + "…")
+    return names
 
 
 def _time_left(context: Any) -> Callable[[], float]:
