@@ -349,6 +349,18 @@ def test_basic_credentials_are_made_up_where_none_came() -> None:
     assert webhooks.basic_authorization(an_endpoint()) is None
 
 
+def test_a_new_endpoint_is_checked_whole() -> None:
+    event = WebhookEventSubscription(event_name="order_explode", subscribed=False)
+    category = WebhookEventCategory(event_category="order", events=[event])
+    with pytest.raises(Invalid) as caught:
+        an_endpoint(webhook_url="http://127.0.0.1:9000/", event_categories=[category])
+    # As it was sent, not as it would be kept.
+    assert {problem.pointer for problem in caught.value.problems} == {
+        "/webhook_url",
+        "/event_categories/0/events/0/event_name",
+    }
+
+
 def test_secrets_are_shown_by_the_answer_that_made_them_and_by_no_other() -> None:
     webhook = an_endpoint("order_create", authentication_type="basic")
     once = wire.whole(webhooks.shown(webhook, secret=True, password=True), FORM)

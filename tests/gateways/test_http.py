@@ -566,6 +566,14 @@ def test_an_allowance_opens_loopback_and_nothing_else(address: str) -> None:
     assert network.dialled == []
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_an_allowed_name_on_loopback_is_connected_to(scheme: str, address: str) -> None:
+    network = Network([address])
+    network.door(frozenset({"demo.example.com:9000"})).post(f"{scheme}://demo.example.com:9000/", b"{}", NO_HEADERS)
+    assert network.dialled == [address]
+
+
 def test_a_proxy_in_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(saying(ok(b"proxy"))) as proxy, serving(saying(ok(b"receiver"))) as receiver:
         for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
