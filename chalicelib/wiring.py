@@ -17,7 +17,7 @@ from chalicelib.domain.fields import LARGEST_OID
 from chalicelib.domain.items import Item
 from chalicelib.flows.ports import Backroom, Http, Mailer, Payments, Queue, Shop, Travel
 from chalicelib.stores.auto_orders import AutoOrders
-from chalicelib.stores.configuration import Configuration, Keys
+from chalicelib.stores.configuration import Configuration, Keys, Memory
 from chalicelib.stores.deliveries import Deliveries
 from chalicelib.stores.events import Events
 from chalicelib.stores.failures import Failures
@@ -68,6 +68,7 @@ class House:
     oids: Callable[[], Iterator[int]] = random_oids
     word: Callable[[], str] = random_word
     shuffled: Callable[[list[str]], list[str]] = shuffled
+    memory: Memory = field(default_factory=dict)
     extras: dict[str, Any] = field(default_factory=dict)
 
     def open_shop(self, merchant_id: str, time_left: Callable[[], float] = _plenty) -> Shop:
@@ -75,7 +76,7 @@ class House:
         return Shop(
             merchant_id=merchant_id,
             clock=_Clock(self.now_of, merchant_id),
-            configuration=Configuration(port, merchant_id),
+            configuration=Configuration(port, merchant_id, self.memory, lambda: self.now_of(merchant_id)),
             items=Shelf(port, merchant_id, "configuration", "item", Item),
             coupons=Shelf(port, merchant_id, "configuration", "coupon", Coupon),
             customers=Shelf(port, merchant_id, "customers", "customer", Customer),

@@ -14,6 +14,10 @@ class Instant(datetime):
         return self.strftime(FORMAT)
 
 
+# Before everything: what a clock says that nobody has set.
+BEGINNING = Instant(1, 1, 1, tzinfo=UTC)
+
+
 def instant(moment: datetime) -> Instant:
     """The moment in UTC, cut to the second. A naive datetime is refused: nobody knows which zone it meant."""
     if moment.tzinfo is None:

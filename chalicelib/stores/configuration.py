@@ -1,9 +1,12 @@
 """The merchant's sections, the keys that open the shop, and the catalogue's shelves: all in one table."""
 
+from collections.abc import Callable
 from typing import TypeVar
 
+from chalicelib.domain import wire
 from chalicelib.domain.access import AccessKey
 from chalicelib.domain.coupons import Coupon, code_key
+from chalicelib.domain.dates import BEGINNING, Instant, later
 from chalicelib.domain.items import Item
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.settings import AutoOrderProcessing
@@ -20,12 +23,28 @@ ITEM = "item"
 COUPON = "coupon"
 
 
-class Configuration:
-    """One merchant's sections."""
+# A warm function may price and plan by sections this old; whoever saves one forgets it where it was saved.
+REMEMBER_SECONDS = 30
 
-    def __init__(self, port: TablePort, merchant_id: str) -> None:
+# Keys of sections to when they are read again and their text ("" where there is none): of all merchants, each under
+# keys that name it. Texts, not nouns: nobody can change what others will read.
+Memory = dict[str, tuple[Instant, str]]
+
+
+class Configuration:
+    """One merchant's sections. ``memory`` is the process's; without one every price list reads them anew."""
+
+    def __init__(
+        self,
+        port: TablePort,
+        merchant_id: str,
+        memory: Memory | None = None,
+        now: Callable[[], Instant] = lambda: BEGINNING,
+    ) -> None:
         self._port = port
         self._merchant_id = merchant_id
+        self._memory: Memory = {} if memory is None else memory
+        self._now = now
 
     def section(self, type_: type[S]) -> Versioned[S]:
         """The section as it stands; version 0 and all defaults where it was never saved."""
@@ -34,6 +53,7 @@ class Configuration:
 
     def save(self, noun: S, version: int) -> Change:
         key = self._key(type(noun))
+        self._memory.pop(key, None)
         if version == 0:
             return inserted(TABLE, key, DOCUMENT, noun)
         return replaced(TABLE, key, DOCUMENT, noun, version)
@@ -44,7 +64,8 @@ class Configuration:
         """All that a price and a plan read of the configuration, in one round trip."""
         sections = (Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings)
         coupon_keys = list(dict.fromkeys(code_key(code) for code in coupon_codes))
-        wanted = [self._key(type_) for type_ in sections]
+        known = {key: self._remembered(key) for key in map(self._key, sections)}
+        wanted = [key for key, text in known.items() if text is None]
         wanted += [pk(self._merchant_id, ITEM, item_id) for item_id in dict.fromkeys(item_ids)]
         wanted += [pk(self._merchant_id, COUPON, key) for key in coupon_keys]
         records = {}
@@ -53,8 +74,12 @@ class Configuration:
             records.update({str(record[PK]): record for record in self._port.get_many(TABLE, keys)})
 
         def read(type_: type[S]) -> S:
-            record = records.get(self._key(type_))
-            return noun_of(record, type_) if record else type_()
+            key = self._key(type_)
+            text = known[key]
+            if text is None:
+                text = str(records[key][DOCUMENT]) if key in records else ""
+                self._memory[key] = (later(self._now(), seconds=REMEMBER_SECONDS), text)
+            return wire.load(text, type_) if text else type_()
 
         items = {
             item_id: noun_of(records[key], Item)
@@ -74,6 +99,10 @@ class Configuration:
             items,
             coupons,
         )
+
+    def _remembered(self, key: str) -> str | None:
+        until, text = self._memory.get(key, (BEGINNING, ""))
+        return text if self._now() < until else None
 
     def _key(
         self, type_: type[Merchant] | type[AutoOrderProcessing] | type[ShippingSettings] | type[TaxSettings]
