@@ -163,6 +163,12 @@ class World:
 
     def order(self, lines: dict[str, str | None], card: str = "4111111111111111", **more: Any) -> str:
         """Place an order of the items, each with its schedule, and pay for it. Returns its id."""
+        order_id = self.place(lines, card, **more)
+        purchase.pay(self.shop, order_id)
+        return order_id
+
+    def place(self, lines: dict[str, str | None], card: str = "4111111111111111", **more: Any) -> str:
+        """Place an order; nobody has paid for it yet."""
         order = Order(
             items=[
                 OrderItem(merchant_item_id=item_id, quantity=Decimal(1), auto_order_schedule=schedule)  # type: ignore[arg-type]
@@ -175,10 +181,7 @@ class World:
             payment=OrderPayment(credit_card=OrderPaymentCreditCard(card_number_token=self.card(card))),
             **more,
         )
-        kept = place_order.place(self.shop, order, by_shopper=False)
-        order_id = kept.noun.order_id or ""
-        purchase.pay(self.shop, order_id)
-        return order_id
+        return place_order.place(self.shop, order, by_shopper=False).noun.order_id or ""
 
     def subscribe(self, lines: dict[str, str | None] | None = None, card: str = "4111111111111111") -> int:
         """A paid order with a schedule. Returns the oid of its auto order."""

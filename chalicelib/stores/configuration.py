@@ -64,7 +64,7 @@ class Configuration:
         """All that a price and a plan read of the configuration, in one round trip."""
         sections = (Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings)
         coupon_keys = list(dict.fromkeys(code_key(code) for code in coupon_codes))
-        known = {key: self._remembered(key) for key in map(self._key, sections)}
+        known = {key: self._remembered(key) for key in [self._key(type_) for type_ in sections]}
         wanted = [key for key, text in known.items() if text is None]
         wanted += [pk(self._merchant_id, ITEM, item_id) for item_id in dict.fromkeys(item_ids)]
         wanted += [pk(self._merchant_id, COUPON, key) for key in coupon_keys]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chalicelib.flows.purchase import pay
 from chalicelib.gateways.sandbox import PROFILES
 from chalicelib.stores.sqlite import SqliteTables
 from tests.cutting import SIDES, Crash, CutGateway, CutPort, Scissors, Side
@@ -91,3 +92,50 @@ def test_a_cut_at_any_single_call_of_the_sweep_and_the_relay_loses_nothing() -> 
         for side in SIDES:
             scissors, _ = run_with_cuts("full", CARDS["approved"], (number, side), swept=True)
             assert scissors.reached == 1
+
+
+def pay_with_cuts(profile: str, card: str, *cuts: tuple[int, Side]) -> Scissors:
+    """A shopper pays, is cut off, and tries once more; then sweeps put it right."""
+    scissors = Scissors()
+    world = World(
+        capabilities=PROFILES[profile],
+        port=CutPort(SqliteTables(), scissors),
+        gateway=lambda sandbox: CutGateway(sandbox, scissors),
+    ).open()
+    order_id = world.place({"COFFEE": "Monthly"}, card)
+    scissors.arm(*cuts)
+    for _ in range(2):
+        try:
+            pay(world.shop, order_id)
+        except Crash:
+            continue
+    if not cuts:
+        return scissors
+    reached = scissors.reached
+    scissors.arm()
+    scissors.reached = reached
+    world.travel(RECOVERY_DAYS, twice=True)
+    order, head = world.shop.orders.read(order_id)
+    captures = [c for c in world.sandbox.captures() if c.order_id == order_id and c.refunded_dts is None]
+    assert order.noun.payment is not None
+    assert head is not None
+    assert head.attempt is None
+    assert head.due_dts is None
+    paid = order.noun.payment.payment_status == "Processed"
+    assert len(captures) == (1 if paid else 0), f"cut {cuts}: {order.noun.payment.payment_status}, {captures}"
+    oid = world.shop.auto_orders.oid_by_original_order(order_id)
+    assert (oid is not None) == paid
+    if oid is not None:
+        world.check(oid)
+    return scissors
+
+
+@pytest.mark.parametrize("profile", ["full", "keys", "lookup"])
+@pytest.mark.parametrize("card", CARDS.values(), ids=CARDS.keys())
+def test_a_cut_at_any_single_call_of_a_payment_charges_once_and_begins_one_auto_order(profile: str, card: str) -> None:
+    clean = pay_with_cuts(profile, card)
+    cut = sum(
+        pay_with_cuts(profile, card, (number, side)).reached for number in range(1, clean.calls + 1) for side in SIDES
+    )
+    assert cut == clean.calls * len(SIDES)
+    print(f"paying, {profile}, {card}: {cut} cuts, 0 charged twice, 0 unrecorded")
