@@ -78,6 +78,9 @@ class StorefrontOrder(Noun):
 
 def order_of(request: StorefrontOrder) -> Order:
     """The shopper's order in the contract's words."""
+    checkout = request.checkout
+    if request.storefront_host_name is not None:
+        checkout = replace(checkout or OrderCheckout(), storefront_host_name=request.storefront_host_name)
     return Order(
         items=[
             OrderItem(
@@ -91,7 +94,7 @@ def order_of(request: StorefrontOrder) -> Order:
         billing=request.billing,
         shipping=request.shipping,
         coupons=[OrderCoupon(coupon_code=code) for code in request.coupons or []] or None,
-        checkout=request.checkout,
+        checkout=checkout,
         marketing=request.marketing,
         language_iso_code=request.language_iso_code,
         payment=OrderPayment(credit_card=OrderPaymentCreditCard(card_number_token=request.card_token)),

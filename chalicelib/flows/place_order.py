@@ -1,14 +1,16 @@
 """An order comes in: priced from the catalogue, stored unpaid, told to everybody."""
 
+from collections.abc import Mapping
 from hashlib import sha256
 
 from msgspec.structs import replace
 
 from chalicelib.domain.customers import normalised_email
 from chalicelib.domain.dates import Instant, later
-from chalicelib.domain.errors import Invalid, Refused
+from chalicelib.domain.errors import Invalid, Problem, Refused
 from chalicelib.domain.events import Event, Happening, event_id
 from chalicelib.domain.heads import Head
+from chalicelib.domain.items import Item
 from chalicelib.domain.orders import Order, OrderPayment, OrderPaymentCreditCard, masked
 from chalicelib.domain.payments import StoredCard, card_type_of, luhn
 from chalicelib.domain.placing import Shelves, placed
@@ -19,6 +21,7 @@ from chalicelib.flows.ports import Kept, Shop
 CARD_TOKEN_SECONDS = 2 * 3600
 # An order id that is taken by chance is drawn again; ten digits collide once in thousands of years.
 DRAWS = 5
+OF_CARD = "/payment/credit_card/card_number_token"
 
 
 def card_token(shop: Shop, number: str, month: int, year: int) -> tuple[str, Instant]:
@@ -26,12 +29,17 @@ def card_token(shop: Shop, number: str, month: int, year: int) -> tuple[str, Ins
 
     Raises Invalid where the number or the date cannot be a card's.
     """
-    now = shop.clock.now()
-    brand = card_type_of(number) if number.isdigit() and 12 <= len(number) <= 19 else None
-    if brand is None or not luhn(number):
-        raise Invalid.one("/card_number", "invalid", "is not a card number that is accepted here")
+    now, problems = shop.clock.now(), []
+    digits = number.isascii() and number.isdigit() and 12 <= len(number) <= 19
+    brand = card_type_of(number) if digits and luhn(number) else None
+    if brand is None:
+        message = "is not a card number that is accepted here"
+        problems.append(Problem(pointer="/card_number", code="invalid", message=message))
     if (year, month) < (now.year, now.month):
-        raise Invalid.one("/card_expiration_year", "past_date", "the card has expired")
+        message = "the card has expired"
+        problems.append(Problem(pointer="/card_expiration_year", code="past_date", message=message))
+    if problems:
+        raise Invalid(problems)
     stored = shop.gateway().tokenise(number, month, year)
     token, expires = f"card_{shop.word()}", later(now, seconds=CARD_TOKEN_SECONDS)
     shop.card_tokens.put(
@@ -63,9 +71,7 @@ def with_card(shop: Shop, payment: OrderPayment | None) -> OrderPayment | None:
         return payment
     found = shop.card_tokens.find(token, shop.clock.now())
     if found is None:
-        raise Invalid.one(
-            "/payment/credit_card/card_number_token", "unknown", "is not a card token, or it has expired (2 hours)"
-        )
+        raise Invalid.one(OF_CARD, "unknown", "is not a card token, or it has expired (2 hours)")
     card = OrderPaymentCreditCard(
         card_type=found["card_type"],
         card_number=found["card_number"],
@@ -107,7 +113,12 @@ def place(shop: Shop, wanted: Order, *, by_shopper: bool, idempotency_key: str |
 
 
 def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Order:
-    payment = with_card(shop, wanted.payment)
+    problems: list[Problem] = []
+    payment = None
+    try:
+        payment = with_card(shop, wanted.payment)
+    except Invalid as invalid:
+        problems += invalid.problems
     ids = [line.merchant_item_id for line in wanted.items or [] if line.merchant_item_id]
     codes = [coupon.coupon_code or "" for coupon in wanted.coupons or []]
     merchant, settings, shipping, taxes, items, coupons = shop.configuration.price_list(ids, codes)
@@ -121,11 +132,30 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
     )
     if merchant.merchant_id is None:
         merchant.merchant_id = shop.merchant_id
-    order = placed(wanted, shelves, order_id, shop.clock.now(), by_shopper=by_shopper)
+    try:
+        order = placed(wanted, shelves, order_id, shop.clock.now(), by_shopper=by_shopper)
+    except Invalid as invalid:
+        raise Invalid([*problems, *invalid.problems]) from None
+    if by_shopper and not problems and not _has_card(payment) and _needs_card(order, items):
+        message = "a card is needed: the order costs something now, or is billed again later"
+        problems.append(Problem(pointer=OF_CARD, code="required", message=message))
+    if problems:
+        raise Invalid(problems)
     if order.payment is not None and payment is not None:
         order.payment.credit_card = payment.credit_card
     order.customer_profile_oid = _customer(shop, order)
     return order
+
+
+def _has_card(payment: OrderPayment | None) -> bool:
+    return bool(payment and payment.credit_card and payment.credit_card.stored_card)
+
+
+def _needs_card(order: Order, items: Mapping[str, Item]) -> bool:
+    if order.summary and order.summary.total:
+        return True
+    lines = order.items or []
+    return any(line.auto_order_schedule or items[line.merchant_item_id or ""].steps() for line in lines)
 
 
 def _customer(shop: Shop, order: Order) -> int | None:

@@ -27,16 +27,18 @@ from chalicelib.flows.rebill import closed_row
 CODE_LENGTH = 10
 
 
-def pay(shop: Shop, order_id: str) -> Outcome | None:
+def pay(shop: Shop, order_id: str, *, again: bool = True) -> Outcome | None:
     """Charge an unpaid order. None: it is paid for already, or somebody is at it at this moment; read it to see.
 
-    Raises NotFound; Invalid where it cannot be charged at all.
+    ``again`` False: what was declined once stays so. Raises NotFound; Invalid where it cannot be charged at all.
     """
     work = PaymentOf(shop, order_id)
     if work.head_or_none is None or work.head.status == "paid":
         return None
     if work.head.attempt is not None:
         charge.resolve(shop, work)
+        return None
+    if work.head.round and not again:
         return None
     plan, card = made_orders.plan_of(work.order.noun), work.card()
     if plan.total > 0 and card is None:

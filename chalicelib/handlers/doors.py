@@ -2,9 +2,17 @@
 
 from chalice.app import Blueprint
 
-from chalicelib.handlers import auto_orders, orders
+from chalicelib.handlers import auto_orders, configuration, coupons, customers, items, orders, storefront
 
-DOORS = (auto_orders.door, orders.door)
+DOORS = (
+    auto_orders.door,
+    configuration.door,
+    coupons.door,
+    customers.door,
+    items.door,
+    orders.door,
+    storefront.door,
+)
 
 
 def blueprints() -> list[Blueprint]:

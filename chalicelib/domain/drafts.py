@@ -1,0 +1,99 @@
+"""What a request makes of a noun: its shape, what only the server sets, and the noun's own rules, all in one answer."""
+
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Any, TypeVar
+
+import msgspec
+
+from chalicelib.domain import wire
+from chalicelib.domain.errors import Invalid, Problem
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def made(raw: Any, type_: type[S], *rules: Callable[[S], None]) -> S:
+    """The new noun that an insert describes. Raises Invalid with all problems."""
+    problems = [*problems_of(_into(raw, type_)), *problems_of(lambda: wire.refuse_owned(raw, type_))]
+    try:
+        noun = wire.noun(_without(raw, problems), type_)
+    except Invalid:
+        raise Invalid(problems) from None
+    return _judged(noun, problems, rules)
+
+
+def changed(stored: S, raw: Any, *rules: Callable[[S], None], moving: Collection[str] = ()) -> S:
+    """The stored noun under a partial update. Raises Invalid with all problems.
+
+    ``moving``: what the server sets anew with every change. A request may send it back as it was read, so that the
+    same PUT can be sent twice.
+    """
+    problems = problems_of(_into(raw, type(stored)))
+    said = {name: value for name, value in _without(raw, problems).items() if name not in moving}
+    problems += [problem for problem in problems_of(lambda: wire.overlay(stored, said)) if problem not in problems]
+    try:
+        noun = wire.overlay(stored, _without(said, problems))
+    except Invalid:
+        raise Invalid(problems) from None
+    return _judged(noun, problems, rules)
+
+
+def problems_of(act: Callable[[], object]) -> list[Problem]:
+    """What an act finds wrong; none where it goes well."""
+    try:
+        act()
+    except Invalid as invalid:
+        return invalid.problems
+    return []
+
+
+def _into(raw: Any, type_: type[S]) -> Callable[[], S]:
+    if not isinstance(raw, dict):
+        raise Invalid.one("", "wrong_type", "the body must be an object")
+    return lambda: wire.noun(raw, type_)
+
+
+def _judged(noun: S, problems: list[Problem], rules: Collection[Callable[[S], None]]) -> S:
+    """What a rule says of a field that is wrong already, or of the noun that lacks it, is no news."""
+    known = [problem.pointer for problem in problems]
+    for rule in rules:
+        found = problems_of(partial(rule, noun))
+        problems += [one for one in found if not any(_touch(one.pointer, pointer) for pointer in known)]
+    if problems:
+        raise Invalid(problems[: wire.MAXIMUM_PROBLEMS])
+    return noun
+
+
+def _touch(one: str, other: str) -> bool:
+    """Whether one of two pointers lies in what the other points to."""
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+
+
+def _without(raw: dict[str, Any], problems: Collection[Problem]) -> dict[str, Any]:
+    """The request without the fields that are wrong, so that the rules can be asked about the rest."""
+    rest: dict[str, Any] = _copied(raw)
+    for problem in problems:
+        names = [name.replace("~1", "/").replace("~0", "~") for name in problem.pointer.split("/")[1:]]
+        _drop(rest, names)
+    return rest
+
+
+def _drop(inside: Any, names: list[str]) -> None:
+    """A field goes; a wrong entry of a list takes the list with it, or the places of the others would move."""
+    for position, name in enumerate(names):
+        following = names[position + 1 : position + 2]
+        if isinstance(inside, list) and name.isdigit() and int(name) < len(inside):
+            inside = inside[int(name)]
+        elif not isinstance(inside, dict):
+            return
+        elif not following or (isinstance(inside.get(name), list) and position == len(names) - 2):
+            inside.pop(name, None)
+            return
+        else:
+            inside = inside.get(name)
+
+
+def _copied(raw: Any) -> Any:
+    if isinstance(raw, dict):
+        return {name: _copied(value) for name, value in raw.items()}
+    return [_copied(entry) for entry in raw] if isinstance(raw, list) else raw

@@ -1,0 +1,157 @@
+"""Customer profiles: each change one transaction over the profile, its unique e-mail address and its event."""
+
+from functools import partial
+from typing import Any
+
+from msgspec.structs import replace
+
+from chalicelib.domain.customers import Customer, CustomerCard, normalised_email, numbered, validate
+from chalicelib.domain.dates import Instant
+from chalicelib.domain.drafts import changed, made
+from chalicelib.domain.errors import Contended, Invalid, NotFound, Problem, Refused, Stale
+from chalicelib.domain.events import Event, Happening, event_id
+from chalicelib.domain.payments import StoredCard
+from chalicelib.flows.ports import Change, Kept, Shop
+from chalicelib.flows.tell import told_now
+
+# An oid that is taken by chance is drawn again: of 2,000 million, so twice in a row never happens.
+DRAWS = 5
+# A change that met a faster writer is laid over what stands now.
+MOST_TRIES = 5
+# What changes with every change: a PUT may send it back as it was read.
+MOVING = ("last_modified_dts",)
+EMAIL = "email"
+# The noun's own bound; a longer text is nobody's address, and no key that an engine takes.
+LONGEST_EMAIL = 100
+
+
+def customer_by_email(shop: Shop, email: str) -> Kept[Customer]:
+    """Raises NotFound."""
+    known = 0 < len(email) <= LONGEST_EMAIL
+    name = shop.customers.name_by(EMAIL, normalised_email(email)) if known else None
+    found = shop.customers.find(name) if name is not None else None
+    if found is None:
+        raise NotFound("customer", email[:LONGEST_EMAIL])
+    return found
+
+
+def insert_customer(shop: Shop, raw: Any) -> tuple[Customer, int]:
+    """A new profile and its version. Raises Invalid with all problems."""
+    asked, now = made(raw, Customer, validate, partial(_card_rules, shop)), shop.clock.now()
+    asked = replace(_with_cards(shop, asked), merchant_id=shop.merchant_id, signup_dts=now, last_modified_dts=now)
+    for _ in range(DRAWS):
+        customer = numbered(asked, None, shop.oids)
+        oid = customer.customer_profile_oid
+        event = _event(shop, customer, "customer_create", 1, now)
+        try:
+            shop.write(
+                shop.customers.inserted(oid, customer),
+                _address(shop, customer),
+                shop.events.happened(event),
+            )
+        except Refused as refused:
+            if refused.change == 1:
+                raise _taken(customer) from None
+            continue
+        told_now(shop, event.event_id)
+        return customer, 1
+    raise Contended("no free oid was found; try again")
+
+
+def update_customer(shop: Shop, oid: int, raw: Any, *, version: int | None = None) -> tuple[Customer, int]:
+    """The profile with the request laid over it, and its version. What changes nothing writes nothing.
+
+    ``version`` is the one that If-Match named, if it did. Raises NotFound, Stale, and Invalid with all problems.
+    """
+    for _ in range(MOST_TRIES):
+        kept = shop.customers.get(oid)
+        if version is not None and version != kept.version:
+            raise Stale(f"The customer is at version {kept.version} now.")
+        before, now = kept.noun, shop.clock.now()
+        asked = changed(before, raw, validate, partial(_card_rules, shop), moving=MOVING)
+        customer = numbered(_with_cards(shop, asked), before, shop.oids)
+        if customer == before:
+            return before, kept.version
+        customer = replace(customer, last_modified_dts=now)
+        event = _event(shop, customer, "customer_update", kept.version + 1, now)
+        changes: list[Change] = [
+            shop.customers.replaced(oid, customer, kept.version),
+            shop.events.happened(event),
+        ]
+        if _normalised(before) != _normalised(customer):
+            changes += [_address(shop, customer), shop.customers.unnamed(EMAIL, _normalised(before))]
+        try:
+            shop.write(*changes)
+        except Refused as refused:
+            if refused.change == 2:
+                raise _taken(customer) from None
+            continue
+        told_now(shop, event.event_id)
+        return customer, kept.version + 1
+    raise Contended("the customer is being changed by others; try again")
+
+
+def _address(shop: Shop, customer: Customer) -> Change:
+    return shop.customers.named(EMAIL, _normalised(customer), str(customer.customer_profile_oid))
+
+
+def _normalised(customer: Customer) -> str:
+    return normalised_email(customer.email or "")
+
+
+def _taken(customer: Customer) -> Invalid:
+    message = f"there is a customer with {_normalised(customer)} already; addresses are compared in lower case"
+    return Invalid.one("/email", "duplicate", message)
+
+
+def _event(shop: Shop, customer: Customer, name: str, version: int, now: Instant) -> Event:
+    oid = str(customer.customer_profile_oid)
+    return Event(
+        event_id=event_id(shop.merchant_id, f"customer#{oid}", f"{name}#{version}"),
+        dts=now,
+        happenings=[Happening(name=name, kind="customer", id=oid)],
+        seq=version,
+    )
+
+
+# --- cards -----------------------------------------------------------------------------------------------------------
+
+
+def _card_rules(shop: Shop, customer: Customer) -> None:
+    """Every token that is sent stands for a card. Raises Invalid with all problems."""
+    now = shop.clock.now()
+    problems = [
+        Problem(
+            pointer=f"/cards/{position}/card_number_token",
+            code="unknown",
+            message="is not a card token, or it has expired (2 hours)",
+        )
+        for position, card in enumerate(customer.cards or [])
+        if card.card_number_token and shop.card_tokens.find(card.card_number_token, now) is None
+    ]
+    if problems:
+        raise Invalid(problems)
+
+
+def _with_cards(shop: Shop, customer: Customer) -> Customer:
+    """The profile with the cards that its tokens stand for; nothing else that was said of such a card counts."""
+    if not customer.cards:
+        return customer
+    now = shop.clock.now()
+    cards: list[CustomerCard] = []
+    for card in customer.cards:
+        token = card.card_number_token
+        found = shop.card_tokens.find(token, now) if token else None
+        if found is not None:
+            card = CustomerCard(  # noqa: PLW2901  # the card itself, in the place of its token
+                customer_profile_credit_card_id=card.customer_profile_credit_card_id,
+                card_type=found["card_type"],
+                card_number=found["card_number"],
+                card_expiration_month=found["card_expiration_month"],
+                card_expiration_year=found["card_expiration_year"],
+                stored_card=StoredCard(
+                    gateway=found["gateway"], reference=found["reference"], fingerprint=found["fingerprint"]
+                ),
+            )
+        cards.append(card)
+    return replace(customer, cards=cards)

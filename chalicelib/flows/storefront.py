@@ -1,0 +1,113 @@
+"""A shopper buys: within limits that make a shop no good for testing stolen cards, once for each Idempotency-Key."""
+
+import re
+from typing import Any
+
+from chalicelib.domain.errors import Invalid, NotFound, Problem
+from chalicelib.domain.events import event_id
+from chalicelib.domain.merchants import Merchant
+from chalicelib.domain.orders import Order
+from chalicelib.domain.payments import ActionNeeded, Approved, Declined, NotSent, Outcome
+from chalicelib.domain.settings import AutoOrderProcessing
+from chalicelib.domain.storefront import (
+    CardToken,
+    PaymentOutcome,
+    StorefrontItem,
+    card_of,
+    in_a_shoppers_words,
+    seen_item,
+    shoppers_order,
+)
+from chalicelib.flows import place_order, purchase
+from chalicelib.flows.ports import Shop
+from chalicelib.flows.tell import told_now
+
+# Who buys mistypes a card a few times, and a whole office may share an address; who tests stolen cards needs thousands.
+ADDRESS_TRIES, ADDRESS_SECONDS = 20, 600
+# A card that was declined five times in an hour is not going to work; twice that leaves room for repeated requests.
+CARD_TRIES, CARD_SECONDS = 10, 3600
+# One order a second is a shop's best ten minutes; many addresses at once that are more than that are an attack.
+SHOP_TRIES, SHOP_SECONDS = 600, 600
+PRINTABLE = r"[ -~]{1,200}"
+LONGEST_ID = 20
+
+
+def card_token(shop: Shop, raw: Any, address: str) -> CardToken:
+    """A token in the place of the card. Raises Invalid with all problems, TooMany."""
+    card = card_of(raw)
+    _within_limits(shop, "card_token", address)
+    month, year = card.card_expiration_month, card.card_expiration_year
+    token, expires = place_order.card_token(shop, card.digits(), month, year)
+    return CardToken(card_token=token, expiration_dts=expires)
+
+
+def buy(shop: Shop, raw: Any, key: str | None, address: str) -> tuple[Order, PaymentOutcome, str | None]:
+    """Store the order and charge its card. Returns the order as it then stands, how the payment ended, and where the
+    bank wants to see the customer, if it does.
+
+    ``key`` is the Idempotency-Key. The same one again returns the order as it now stands: what was charged or declined
+    is not charged again, what is not known yet is asked for. Raises Invalid with all problems, TooMany; nothing is
+    stored then.
+    """
+    wanted = _asked(raw, key)
+    _within_limits(shop, "order", address)
+    token = wanted.payment.credit_card.card_number_token if wanted.payment and wanted.payment.credit_card else None
+    fingerprint = place_order.fingerprint_of(shop, token) if token else None
+    if fingerprint is not None:
+        shop.limits.take(f"order#card#{fingerprint}", CARD_TRIES, CARD_SECONDS, shop.clock.now())
+    try:
+        placed = place_order.place(shop, wanted, by_shopper=True, idempotency_key=key)
+    except Invalid as invalid:
+        raise in_a_shoppers_words(invalid) from None
+    order_id = placed.noun.order_id or ""
+    outcome = purchase.pay(shop, order_id, again=False)
+    for transition in ("created", "paid"):
+        told_now(shop, event_id(shop.merchant_id, f"order#{order_id}", transition))
+    order = shop.orders.get(order_id).noun
+    return order, _ended(order, outcome), outcome.url if isinstance(outcome, ActionNeeded) else None
+
+
+def _asked(raw: Any, key: str | None) -> Order:
+    problems: list[Problem] = []
+    if key is None or not re.fullmatch(PRINTABLE, key):
+        message = (
+            "is required: a text of your own for this one order, 1 to 200 printable ASCII characters, so that the same "
+            "request sent twice charges once"
+        )
+        problems.append(Problem(pointer="/Idempotency-Key", code="required", message=message))
+    try:
+        wanted = shoppers_order(raw)
+    except Invalid as invalid:
+        raise Invalid([*problems, *invalid.problems]) from None
+    if problems:
+        raise Invalid(problems)
+    return wanted
+
+
+def _within_limits(shop: Shop, what: str, address: str) -> None:
+    """Count one call from an address. Raises TooMany; one address alone never uses up what the whole shop may have."""
+    now = shop.clock.now()
+    shop.limits.take(f"{what}#address#{address}", ADDRESS_TRIES, ADDRESS_SECONDS, now)
+    shop.limits.take(f"{what}#shop", SHOP_TRIES, SHOP_SECONDS, now)
+
+
+def _ended(order: Order, outcome: Outcome | None) -> PaymentOutcome:
+    """How the payment ended: what the order says counts, whoever charged it."""
+    status = order.payment.payment_status if order.payment else None
+    if status == "Processed" or isinstance(outcome, Approved):
+        return "approved"
+    if isinstance(outcome, ActionNeeded):
+        return "action_needed"
+    if status == "Declined" or isinstance(outcome, Declined):
+        return "declined"
+    return "not_sent" if isinstance(outcome, NotSent) else "not_known_yet"
+
+
+def item(shop: Shop, merchant_item_id: str) -> StorefrontItem:
+    """What a shopper may see of an item. Raises NotFound, for one that is not sold any more too."""
+    kept = shop.items.find(merchant_item_id) if len(merchant_item_id) <= LONGEST_ID else None
+    if kept is None or kept.noun.inactive:
+        raise NotFound("item", merchant_item_id[:LONGEST_ID])
+    settings = shop.configuration.section(AutoOrderProcessing).noun
+    currency = shop.configuration.section(Merchant).noun.currency()
+    return seen_item(kept.noun, settings, currency, shop.clock.now())

@@ -1,0 +1,111 @@
+"""Coupons over HTTP. They have no expansions: every answer shows the whole coupon."""
+
+from typing import Any
+
+from chalicelib.domain.coupon_search import CouponQuery, query_of, search
+from chalicelib.domain.coupons import Coupon, code_key
+from chalicelib.domain.errors import NotFound
+from chalicelib.domain.wire import whole
+from chalicelib.flows import catalogue
+from chalicelib.handlers.http import Ask, Door, many, oid_of, one, page_of
+
+door = Door("coupons")
+
+NOUN = "coupon"
+LONGEST_CODE = 20
+ONE = "/coupon/coupons/{coupon_oid}"
+BY_CODE = "/coupon/coupons/merchant_code/{merchant_code}"
+EXPANSIONS = ("_expand",)
+PAGING = ("_limit", "_offset", "_sort", *EXPANSIONS)
+CRITERIA = (
+    "merchant_code",
+    "description",
+    "coupon_type",
+    "start_date_begin",
+    "start_date_end",
+    "expiration_date_begin",
+    "expiration_date_end",
+    "exclude_expired",
+)
+
+
+def _answer(ask: Ask, coupon: Coupon, version: int) -> dict[str, Any]:
+    ask.etag(version)
+    return one("coupon", whole(coupon, ask.form))
+
+
+def _key(merchant_code: str) -> str:
+    """The code as coupons are kept by. Raises NotFound for what can be no code."""
+    if len(merchant_code) > LONGEST_CODE:
+        raise NotFound(NOUN, merchant_code[:LONGEST_CODE])
+    return code_key(merchant_code)
+
+
+@door(
+    "POST", "/coupon/coupons", "coupon_write", summary="Insert a coupon", takes=Coupon, gives=Coupon, query=EXPANSIONS
+)
+def insert_coupon(ask: Ask) -> dict[str, Any]:
+    return _answer(ask, *catalogue.insert_coupon(ask.shop, ask.raw()))
+
+
+@door("GET", ONE, "coupon_read", summary="Retrieve a coupon", gives=Coupon, query=EXPANSIONS)
+def get_coupon(ask: Ask, coupon_oid: str) -> dict[str, Any]:
+    kept = catalogue.coupon_by_oid(ask.shop, oid_of(coupon_oid, NOUN))
+    return _answer(ask, kept.noun, kept.version)
+
+
+@door("GET", BY_CODE, "coupon_read", summary="Retrieve a coupon by its code", gives=Coupon, query=EXPANSIONS)
+def get_coupon_by_merchant_code(ask: Ask, merchant_code: str) -> dict[str, Any]:
+    kept = ask.shop.coupons.get(_key(merchant_code))
+    return _answer(ask, kept.noun, kept.version)
+
+
+@door("GET", BY_CODE + "/exists", "coupon_read", summary="Whether there is a coupon of that code")
+def does_coupon_code_exist(ask: Ask, merchant_code: str) -> dict[str, Any]:
+    exists = len(merchant_code) <= LONGEST_CODE and ask.shop.coupons.find(_key(merchant_code)) is not None
+    return {"exists": exists, "success": True, "metadata": {}}
+
+
+@door("GET", "/coupon/coupons", "coupon_read", summary="Retrieve coupons", gives=list[Coupon], query=CRITERIA + PAGING)
+def get_coupons(ask: Ask) -> dict[str, Any]:
+    return _found(ask, query_of(ask.query))
+
+
+@door(
+    "POST",
+    "/coupon/coupons/query",
+    "coupon_read",
+    summary="Retrieve coupons by query",
+    takes=CouponQuery,
+    gives=list[Coupon],
+    query=PAGING,
+)
+def get_coupons_by_query(ask: Ask) -> dict[str, Any]:
+    return _found(ask, ask.body(CouponQuery))
+
+
+def _found(ask: Ask, query: CouponQuery) -> dict[str, Any]:
+    limit, offset = ask.page()
+    now, zone_name = ask.shop.clock.now(), ask.form.zone_name
+    found = search(catalogue.all_coupons(ask.shop), query, ask.query.get("_sort"), now=now, zone_name=zone_name)
+    page = [whole(coupon, ask.form) for coupon in page_of(found, limit, offset)]
+    return many("coupons", page, limit=limit, offset=offset, total=len(found))
+
+
+@door(
+    "PUT",
+    ONE,
+    "coupon_write",
+    summary="Update a coupon: only the keys present change; another kind replaces the kind; the code stays",
+    takes=Coupon,
+    gives=Coupon,
+    query=EXPANSIONS,
+)
+def update_coupon(ask: Ask, coupon_oid: str) -> dict[str, Any]:
+    oid = oid_of(coupon_oid, NOUN)
+    return _answer(ask, *catalogue.update_coupon(ask.shop, oid, ask.raw(), version=ask.if_match()))
+
+
+@door("DELETE", ONE, "coupon_write", summary="Delete a coupon")
+def delete_coupon(ask: Ask, coupon_oid: str) -> None:
+    catalogue.delete_coupon(ask.shop, oid_of(coupon_oid, NOUN), version=ask.if_match())
