@@ -18,7 +18,6 @@ class Config:
     public_url: str
     outbound_allow: frozenset[str]
     sandbox_file: str
-    region: str
 
     @property
     def embedded(self) -> bool:
@@ -40,5 +39,4 @@ def read() -> Config:
         public_url=os.environ.get("BACKROOM_PUBLIC_URL", "http://127.0.0.1:8000"),
         outbound_allow=allow,
         sandbox_file=os.environ.get("BACKROOM_SANDBOX_FILE", ""),
-        region=os.environ.get("AWS_REGION", os.environ.get("AWS_DEFAULT_REGION", "us-east-1")),
     )

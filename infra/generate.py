@@ -6,12 +6,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from chalicelib.config import QUEUES
 from chalicelib.gateways.queues import MAXIMUM_RECEIVES, VISIBILITY_SECONDS
 from chalicelib.stores.tables import PK, SK, TABLES, Index, Table
 
 HERE = Path(__file__).parent
 RESOURCES = HERE / "resources.json"
+API_PAGE = HERE.parent / "docs" / "api.md"
 # Every resource of a stage starts with this; a second stage in the same account takes another stack and prefix.
 PREFIX = "backroom-"
 # Messages wait four days for a queue that stands still; dead letters fourteen, the most that SQS keeps.
@@ -101,9 +104,36 @@ def template() -> dict[str, Any]:
     }
 
 
+def api_page() -> str:
+    """docs/api.md: every call with its scope, every setting with its help, every event."""
+    import app  # noqa: F401  # declares the routes
+    from chalicelib.domain.events import CATALOGUE
+    from chalicelib.domain.settings import UNFINISHED, AutoOrderProcessing
+    from chalicelib.handlers.http import ROUTES
+
+    lines = [
+        "# Calls, settings, events",
+        "",
+        "Made by `python -m infra.generate`. The running shop shows the same with all fields at `/docs`.",
+        "",
+        "| call | scope | what it does |",
+        "|---|---|---|",
+    ]
+    routes = sorted(ROUTES, key=lambda route: (route.path, route.method))
+    lines += [f"| `{r.method} {r.path}` | `{r.scope}` | {r.summary} |" for r in routes]
+    lines += ["", "## Auto Order Processing", "", "| setting | what it does |", "|---|---|"]
+    for name, field in msgspec.json.schema(AutoOrderProcessing)["$defs"]["AutoOrderProcessing"]["properties"].items():
+        told = next((part for part in [field, *field.get("anyOf", [])] if "description" in part), {})
+        later = " *(not available yet)*" if name in UNFINISHED else ""
+        lines.append(f"| `{name}` | {told.get('description', '')}{later} |")
+    lines += ["", "## Events", ""]
+    lines += [f"* {category}: " + ", ".join(f"`{name}`" for name in names) for category, names in CATALOGUE.items()]
+    return "\n".join(lines) + "\n"
+
+
 def generated() -> dict[Path, str]:
     """Every generated file and what it must hold."""
-    return {RESOURCES: json.dumps(template(), indent=2) + "\n"}
+    return {RESOURCES: json.dumps(template(), indent=2) + "\n", API_PAGE: api_page()}
 
 
 def main() -> int:
