@@ -4,6 +4,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+# Years of four digits that stay so in every zone: the calendar ends a day after the last.
+FIRST_YEAR, LAST_YEAR = 1000, 9998
 FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -35,6 +37,8 @@ def parse_instant(text: str) -> Instant:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError("must be ISO 8601 with an offset, as in 2027-01-31T00:00:00-05:00") from None
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(f"must lie in the years {FIRST_YEAR} to {LAST_YEAR}")
     return instant(moment)
 
 

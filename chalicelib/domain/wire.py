@@ -4,6 +4,7 @@ A noun is a ``msgspec.Struct``; a field that is absent is never sent as null (on
 """
 
 import json
+import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -23,6 +24,8 @@ MAXIMUM_DEPTH = 32
 MAXIMUM_PROBLEMS = 100
 # Numbers longer than this are no amount of anything, and their arithmetic would be slow.
 MAXIMUM_DIGITS = 20
+# JSON writes a character of the higher planes as two halves; one alone can be neither stored nor sent.
+HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class Noun(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -63,13 +66,16 @@ def parse(body: bytes) -> Any:
     if _depth(text) > MAXIMUM_DEPTH:
         raise Invalid.one("", "too_deep", f"the body may nest {MAXIMUM_DEPTH} levels at most")
     try:
-        return json.loads(
+        found = json.loads(
             text, parse_float=_number, parse_int=_integer, parse_constant=_constant, object_pairs_hook=_no_twice
         )
     except json.JSONDecodeError as error:
         raise Invalid.one(
             "", "malformed_json", f"the body is not JSON: {error.msg} at line {error.lineno} column {error.colno}"
         ) from None
+    if HALF.search(text) and not _encodable(found):
+        raise Invalid.one("", "malformed_json", "the body holds half of a character (a surrogate without its other)")
+    return found
 
 
 def noun(raw: Any, type_: type[T]) -> T:
@@ -167,7 +173,12 @@ def digest_text(answer: Any) -> bytes:
 def _number(text: str) -> Decimal:
     if len(text) > MAXIMUM_DIGITS + 8:
         raise Invalid.one("", "number_too_long", f"numbers may have {MAXIMUM_DIGITS} digits at most: {text[:24]}…")
-    return Decimal(text)
+    number = Decimal(text)
+    exponent = number.as_tuple().exponent
+    # 1e-99999999 is short here and a hundred megabytes where it is written out.
+    if not isinstance(exponent, int) or abs(exponent) > MAXIMUM_DIGITS + 8:
+        raise Invalid.one("", "number_too_long", f"numbers may have {MAXIMUM_DIGITS} digits at most: {text[:24]}")
+    return number
 
 
 def _integer(text: str) -> int:
@@ -180,12 +191,22 @@ def _constant(name: str) -> None:
     raise Invalid.one("", "malformed_json", f"{name} is not a JSON number")
 
 
+def _encodable(value: Any) -> bool:
+    """Whether every text in it, names too, is one of whole characters."""
+    if isinstance(value, dict):
+        return all(_encodable(name) and _encodable(entry) for name, entry in value.items())
+    if isinstance(value, list):
+        return all(map(_encodable, value))
+    return not isinstance(value, str) or not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 def _no_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
         twice = sorted({name for name in names if names.count(name) > 1})
-        raise Invalid.one("", "duplicate_key", f"these keys stand twice in one object: {', '.join(twice)}")
+        told = ", ".join(twice).encode("utf-8", "replace").decode()
+        raise Invalid.one("", "duplicate_key", f"these keys stand twice in one object: {told}")
     return found
 
 

@@ -158,7 +158,7 @@ class Ask:
         if value is None or value == "*":
             return None
         text = value.strip().removeprefix("W/").strip('"')
-        if not text.isdigit():
+        if not text.isdecimal() or len(text) > 10:
             raise Invalid.one("/If-Match", "invalid", 'must be an ETag as it was sent, as in "7"')
         return int(text)
 
@@ -169,14 +169,14 @@ class Ask:
         value = self.query.get(name)
         if value is None:
             return default
-        if not value.isdigit() or len(value) > 9:
+        if not value.isdecimal() or len(value) > 9:
             raise Invalid.one(f"/{name}", "wrong_type", "must be a whole number, zero or more")
         return int(value)
 
 
 def oid_of(text: str, noun: str) -> int:
     """An oid from a path; what is no number names nothing."""
-    if not text.isdigit() or len(text) > 10:
+    if not text.isdecimal() or len(text) > 10:
         raise NotFound(noun, text)
     return int(text)
 
