@@ -31,7 +31,8 @@ class Notice(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     """``touched`` are nouns whose list rows change; ``revenue`` and ``orders`` add to the day's totals.
-    ``seq`` rises with every change of the subject, so that a receiver can drop what is older than it knows."""
+    ``seq`` rises with every change of the subject, so that a receiver can drop what is older than it knows.
+    ``webhook_oid``: nothing happened; this endpoint alone asked to be told once more how things stand."""
 
     event_id: str
     dts: Instant
@@ -43,6 +44,7 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     orders: int = 0
     rebills: int = 0
     declines: int = 0
+    webhook_oid: int | None = None
 
     def nouns(self) -> list[tuple[NounKind, str]]:
         """Every noun that the event is about, each once."""

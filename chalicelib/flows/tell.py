@@ -44,7 +44,7 @@ def tell(shop: Shop, event_id: str) -> bool:
     merchant = shop.configuration.section(Merchant).noun
     _plan_mails(shop, event)
     _plan_deliveries(shop, event, merchant.form())
-    for kind, name in event.nouns():
+    for kind, name in event.nouns() if event.webhook_oid is None else ():
         _note(shop, event, kind, name, merchant.zone_name())
     day = local_date(event.dts, merchant.zone_name()).isoformat()
     amounts = _amounts(event, merchant)
@@ -64,7 +64,7 @@ def _plan_mails(shop: Shop, event: Event) -> None:
 
 
 def _plan_deliveries(shop: Shop, event: Event, form: Form) -> None:
-    endpoints = [kept.noun for kept in shop.webhooks.all()]
+    endpoints = [k.noun for k in shop.webhooks.all() if event.webhook_oid in (None, k.noun.webhook_oid)]
     if not endpoints:
         return
     for position, happening in enumerate(event.happenings):

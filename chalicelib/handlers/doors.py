@@ -2,7 +2,7 @@
 
 from chalice.app import Blueprint
 
-from chalicelib.handlers import auto_orders, configuration, coupons, customers, items, orders, storefront
+from chalicelib.handlers import auto_orders, configuration, coupons, customers, items, orders, storefront, webhooks
 
 DOORS = (
     auto_orders.door,
@@ -12,6 +12,7 @@ DOORS = (
     items.door,
     orders.door,
     storefront.door,
+    webhooks.door,
 )
 
 
