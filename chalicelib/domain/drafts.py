@@ -30,7 +30,7 @@ def changed(stored: S, raw: Any, *rules: Callable[[S], None], moving: Collection
     """
     problems = problems_of(_into(raw, type(stored)))
     said = {name: value for name, value in _without(raw, problems).items() if name not in moving}
-    problems += [problem for problem in problems_of(lambda: wire.overlay(stored, said)) if problem not in problems]
+    problems += _news(problems_of(lambda: wire.overlay(stored, said)), problems)
     try:
         noun = wire.overlay(stored, _without(said, problems))
     except Invalid:
@@ -54,14 +54,17 @@ def _into(raw: Any, type_: type[S]) -> Callable[[], S]:
 
 
 def _judged(noun: S, problems: list[Problem], rules: Collection[Callable[[S], None]]) -> S:
-    """What a rule says of a field that is wrong already, or of the noun that lacks it, is no news."""
-    known = [problem.pointer for problem in problems]
+    known = list(problems)
     for rule in rules:
-        found = problems_of(partial(rule, noun))
-        problems += [one for one in found if not any(_touch(one.pointer, pointer) for pointer in known)]
+        problems += _news(problems_of(partial(rule, noun)), known)
     if problems:
         raise Invalid(problems[: wire.MAXIMUM_PROBLEMS])
     return noun
+
+
+def _news(found: list[Problem], known: list[Problem]) -> list[Problem]:
+    """What is said of a field that is wrong already, or of the noun that lacks it, is no news."""
+    return [one for one in found if not any(_touch(one.pointer, other.pointer) for other in known)]
 
 
 def _touch(one: str, other: str) -> bool:

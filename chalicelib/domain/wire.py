@@ -328,6 +328,10 @@ def _problems(raw: Any, type_: Any, pointer: str) -> Iterable[Problem]:
                 yield problem
         if found:
             return
+    if bare is Decimal and isinstance(raw, str):
+        # msgspec reads it; but a text has no bounds on its digits, and the contract has numbers.
+        yield Problem(pointer=pointer, code="wrong_type", message="must be a number, not a text")
+        return
     try:
         value = msgspec.convert(raw, type_, dec_hook=_into)
     except msgspec.ValidationError as error:
@@ -362,15 +366,42 @@ def _escaped(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")[:80]
 
 
+# What msgspec says, in words for whoever fills in a form.
+_TYPES = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "decimal": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "date": "a date, as in 2027-01-31",
+    "null": "null",
+}
+_BOUNDS = {">=": "at least", ">": "more than", "<=": "at most", "<": "less than"}
+_LENGTH = re.compile(r"Expected `\w+` of length (>=|<=) (\d+)")
+_BOUND = re.compile(r"Expected `\w+` (>=|<=|>|<) (-?[\d.]+)")
+_PATTERN = re.compile(r"Expected `str` matching regex '(.*)'")
+_WRONG = re.compile(r"Expected `(\w+)(?: \| null)?`, got `(\w+)`")
+
+
 def _told(text: str, bare: Any, pointer: str) -> Problem:
-    message = text.split(" - at `$", maxsplit=1)[0].replace("`", "'")
+    text = text.split(" - at `$", maxsplit=1)[0]
     if get_origin(bare) is Literal:
         allowed = ", ".join(f"'{value}'" for value in get_args(bare))
-        return Problem(pointer=pointer, code="not_allowed_value", message=f"{message}; allowed are {allowed}")
-    code = "out_of_range" if any(mark in message for mark in ("length", ">=", "<=", "matching")) else "wrong_type"
-    if bare in (Currency, Instant):
-        code = "invalid"
-    return Problem(pointer=pointer, code=code, message=message)
+        return Problem(pointer=pointer, code="not_allowed_value", message=f"allowed are {allowed}")
+    if found := _LENGTH.match(text):
+        unit = "entries" if "array" in text else "characters"
+        return Problem(pointer=pointer, code="out_of_range", message=f"must have {_BOUNDS[found[1]]} {found[2]} {unit}")
+    if found := _BOUND.match(text):
+        return Problem(pointer=pointer, code="out_of_range", message=f"must be {_BOUNDS[found[1]]} {found[2]}")
+    if found := _PATTERN.match(text):
+        return Problem(pointer=pointer, code="out_of_range", message=f"must look like {found[1]}")
+    if found := _WRONG.match(text):
+        wanted, got = _TYPES.get(found[1], found[1]), _TYPES.get(found[2], found[2])
+        return Problem(pointer=pointer, code="wrong_type", message=f"must be {wanted}, not {got}")
+    code = "invalid" if bare in (Currency, Instant) else "wrong_type"
+    return Problem(pointer=pointer, code=code, message=text.replace("`", "'"))
 
 
 def _rendered(value: Any, form: Form, expand: frozenset[str], *, top: bool) -> Any:

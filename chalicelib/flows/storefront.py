@@ -29,7 +29,6 @@ CARD_TRIES, CARD_SECONDS = 10, 3600
 # One order a second is a shop's best ten minutes; many addresses at once that are more than that are an attack.
 SHOP_TRIES, SHOP_SECONDS = 600, 600
 PRINTABLE = r"[ -~]{1,200}"
-LONGEST_ID = 20
 
 
 def card_token(shop: Shop, raw: Any, address: str) -> CardToken:
@@ -105,9 +104,9 @@ def _ended(order: Order, outcome: Outcome | None) -> PaymentOutcome:
 
 def item(shop: Shop, merchant_item_id: str) -> StorefrontItem:
     """What a shopper may see of an item. Raises NotFound, for one that is not sold any more too."""
-    kept = shop.items.find(merchant_item_id) if len(merchant_item_id) <= LONGEST_ID else None
+    kept = shop.items.find(merchant_item_id)
     if kept is None or kept.noun.inactive:
-        raise NotFound("item", merchant_item_id[:LONGEST_ID])
+        raise NotFound("item", merchant_item_id)
     settings = shop.configuration.section(AutoOrderProcessing).noun
     currency = shop.configuration.section(Merchant).noun.currency()
     return seen_item(kept.noun, settings, currency, shop.clock.now())

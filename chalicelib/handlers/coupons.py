@@ -4,7 +4,6 @@ from typing import Any
 
 from chalicelib.domain.coupon_search import CouponQuery, query_of, search
 from chalicelib.domain.coupons import Coupon, code_key
-from chalicelib.domain.errors import NotFound
 from chalicelib.domain.wire import whole
 from chalicelib.flows import catalogue
 from chalicelib.handlers.http import Ask, Door, many, oid_of, one, page_of
@@ -12,7 +11,6 @@ from chalicelib.handlers.http import Ask, Door, many, oid_of, one, page_of
 door = Door("coupons")
 
 NOUN = "coupon"
-LONGEST_CODE = 20
 ONE = "/coupon/coupons/{coupon_oid}"
 BY_CODE = "/coupon/coupons/merchant_code/{merchant_code}"
 EXPANSIONS = ("_expand",)
@@ -34,13 +32,6 @@ def _answer(ask: Ask, coupon: Coupon, version: int) -> dict[str, Any]:
     return one("coupon", whole(coupon, ask.form))
 
 
-def _key(merchant_code: str) -> str:
-    """The code as coupons are kept by. Raises NotFound for what can be no code."""
-    if len(merchant_code) > LONGEST_CODE:
-        raise NotFound(NOUN, merchant_code[:LONGEST_CODE])
-    return code_key(merchant_code)
-
-
 @door(
     "POST", "/coupon/coupons", "coupon_write", summary="Insert a coupon", takes=Coupon, gives=Coupon, query=EXPANSIONS
 )
@@ -56,14 +47,13 @@ def get_coupon(ask: Ask, coupon_oid: str) -> dict[str, Any]:
 
 @door("GET", BY_CODE, "coupon_read", summary="Retrieve a coupon by its code", gives=Coupon, query=EXPANSIONS)
 def get_coupon_by_merchant_code(ask: Ask, merchant_code: str) -> dict[str, Any]:
-    kept = ask.shop.coupons.get(_key(merchant_code))
+    kept = ask.shop.coupons.get(code_key(merchant_code))
     return _answer(ask, kept.noun, kept.version)
 
 
 @door("GET", BY_CODE + "/exists", "coupon_read", summary="Whether there is a coupon of that code")
 def does_coupon_code_exist(ask: Ask, merchant_code: str) -> dict[str, Any]:
-    exists = len(merchant_code) <= LONGEST_CODE and ask.shop.coupons.find(_key(merchant_code)) is not None
-    return {"exists": exists, "success": True, "metadata": {}}
+    return {"exists": ask.shop.coupons.find(code_key(merchant_code)) is not None, "success": True, "metadata": {}}
 
 
 @door("GET", "/coupon/coupons", "coupon_read", summary="Retrieve coupons", gives=list[Coupon], query=CRITERIA + PAGING)

@@ -3,7 +3,6 @@
 from typing import Any
 
 from chalicelib.domain import search
-from chalicelib.domain.errors import NotFound
 from chalicelib.domain.items import Item
 from chalicelib.domain.wire import render
 from chalicelib.flows import catalogue
@@ -13,7 +12,6 @@ from chalicelib.handlers.http import Ask, Door, many, oid_of, one
 door = Door("items")
 
 NOUN = "item"
-LONGEST_ID = 20
 ONE = "/item/items/{merchant_item_oid}"
 # ``_placeholders`` asks for empty blocks in a form that edits items: taken, and nothing is left to fill in here.
 EXPANSIONS = ("_expand", "_placeholders")
@@ -45,8 +43,6 @@ def get_item(ask: Ask, merchant_item_oid: str) -> dict[str, Any]:
     query=EXPANSIONS,
 )
 def get_item_by_merchant_item_id(ask: Ask, merchant_item_id: str) -> dict[str, Any]:
-    if len(merchant_item_id) > LONGEST_ID:
-        raise NotFound(NOUN, merchant_item_id[:LONGEST_ID])
     kept = ask.shop.items.get(merchant_item_id)
     return _answer(ask, kept.noun, kept.version)
 

@@ -1,0 +1,161 @@
+"""Settings over HTTP: read, changed key by key, refused by name; and the test clock's door."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from chalicelib.domain.settings import UNFINISHED, AutoOrderProcessing
+from tests.houses import TestHouse, a_house
+
+BASE = "/rest/v2/configuration"
+RULES = f"{BASE}/auto_order_processing"
+
+
+@pytest.fixture
+def house() -> TestHouse:
+    return a_house()
+
+
+@pytest.fixture
+def key(house: TestHouse) -> str:
+    return house.found(currency_code="USD", time_zone="America/New_York")
+
+
+@pytest.mark.parametrize("section", ["auto_order_processing", "shipping_methods", "taxes"])
+def test_a_section_that_was_never_saved_is_empty_and_of_version_zero(house: TestHouse, key: str, section: str) -> None:
+    reply = house.call("GET", f"{BASE}/{section}", key=key)
+    assert reply.json == {section: {}, "success": True, "metadata": {"payload_name": section}}
+    assert reply.headers["ETag"] == '"0"'
+
+
+@pytest.mark.parametrize(
+    ("section", "body"),
+    [
+        ("merchant", {"name": "Tea & Co", "allowed_origins": ["https://tea.example"], "sender_email": "a@tea.example"}),
+        ("auto_order_processing", {"number_of_retries": 5, "window_start": "22:00", "window_end": "02:00"}),
+        ("auto_order_processing", {"cancel_reasons": [{"reason": "Too much tea"}], "restrict_jcb": True}),
+        ("shipping_methods", {"methods": [{"shipping_method": "Post", "per_order": 4.95, "countries": ["US"]}]}),
+        ("taxes", {"rates": [{"country_code": "US", "state_region": "NY", "rate": 8.875}]}),
+    ],
+)
+def test_what_is_saved_is_read_back(house: TestHouse, key: str, section: str, body: dict[str, Any]) -> None:
+    saved = house.call("PUT", f"{BASE}/{section}", body, key=key)
+    assert saved.status == 200, saved.body
+    assert body.items() <= saved.json[section].items()
+    read = house.call("GET", f"{BASE}/{section}", key=key)
+    assert (read.json, read.headers["ETag"]) == (saved.json, saved.headers["ETag"])
+
+
+def test_a_put_changes_the_keys_that_it_names_and_arrays_whole(house: TestHouse, key: str) -> None:
+    house.call("PUT", RULES, {"number_of_retries": 5, "cancel_reasons": [{"reason": "A"}, {"reason": "B"}]}, key=key)
+    reply = house.call("PUT", RULES, {"restrict_visa": True, "cancel_reasons": [{"reason": "C"}]}, key=key)
+    assert reply.json["auto_order_processing"] == {
+        "number_of_retries": 5,
+        "restrict_visa": True,
+        "cancel_reasons": [{"reason": "C"}],
+    }
+    assert reply.headers["ETag"] == '"2"'
+
+
+def test_what_changes_nothing_writes_nothing(house: TestHouse, key: str) -> None:
+    house.call("PUT", RULES, {"number_of_retries": 5}, key=key)
+    assert house.call("PUT", RULES, {"number_of_retries": 5}, key=key).headers["ETag"] == '"1"'
+
+
+def test_with_if_match_only_the_version_that_was_read_is_changed(house: TestHouse, key: str) -> None:
+    fresh = house.call("PUT", RULES, {"number_of_retries": 5}, key=key, headers={"If-Match": '"0"'})
+    assert (fresh.status, fresh.headers["ETag"]) == (200, '"1"')
+    stale = house.call("PUT", RULES, {"number_of_retries": 6}, key=key, headers={"If-Match": '"0"'})
+    assert stale.status == 412
+    assert house.call("GET", RULES, key=key).json["auto_order_processing"] == {"number_of_retries": 5}
+
+
+@pytest.mark.parametrize(
+    ("section", "body", "problems"),
+    [
+        ("merchant", {"time_zone": "Mars/Olympus", "sender_email": "nobody", "allowed_origins": ["shop"]},
+         {"/time_zone": "not_allowed_value", "/sender_email": "invalid", "/allowed_origins/0": "invalid"}),
+        ("merchant", {"merchant_id": "OTHER", "test_mode": True, "name": 7},
+         {"/merchant_id": "read_only", "/test_mode": "read_only", "/name": "wrong_type"}),
+        ("merchant", {"currency_code": "EUR"}, {"/currency_code": "read_only"}),
+        ("auto_order_processing", {"number_of_retries": 99, "window_start": "25:00", "colour": "red"},
+         {"/number_of_retries": "out_of_range", "/window_start": "out_of_range", "/colour": "unknown_field"}),
+        ("auto_order_processing", {"window_start": "22:00", "window_end": "01:00"}, {"/window_end": "too_short"}),
+        ("auto_order_processing", {"prohibit_echecks": True}, {"/prohibit_echecks": "not_available"}),
+        ("auto_order_processing", {"restrict_visa": "yes"}, {"/restrict_visa": "wrong_type"}),
+        ("auto_order_processing", {"cancel_reasons": [{"reason": "A"}, {"reason": "A"}]},
+         {"/cancel_reasons/1/reason": "conflict"}),
+        ("shipping_methods", {"methods": [{"per_order": -1}, {"shipping_method": "Post", "countries": ["usa"]}]},
+         {"/methods/0/shipping_method": "required", "/methods/0/per_order": "out_of_range",
+          "/methods/1/countries/0": "out_of_range"}),
+        ("shipping_methods", {"methods": [{"shipping_method": "Post"}, {"shipping_method": "Post"}]},
+         {"/methods/1/shipping_method": "conflict"}),
+        ("taxes", {"rates": [{"country_code": "US", "rate": 101}, {"country_code": "US", "rate": "5"}]},
+         {"/rates/0/rate": "out_of_range", "/rates/1/rate": "wrong_type"}),
+        ("taxes", {"rates": [{"country_code": "US", "rate": 5}, {"country_code": "US", "rate": 6}]},
+         {"/rates/1": "conflict"}),
+        ("taxes", {"rates": {}}, {"/rates": "wrong_type"}),
+    ],
+)  # fmt: skip
+def test_what_breaks_a_rule_is_refused_by_name_and_leaves_nothing(
+    house: TestHouse, key: str, section: str, body: dict[str, Any], problems: dict[str, str]
+) -> None:
+    before = house.everything()
+    reply = house.call("PUT", f"{BASE}/{section}", body, key=key)
+    assert (reply.status, reply.problems) == (400, problems)
+    assert house.everything() == before
+
+
+def test_the_currency_stays_as_the_shop_was_founded_and_may_be_sent_back(house: TestHouse, key: str) -> None:
+    assert house.call("PUT", f"{BASE}/merchant", {"currency_code": "USD"}, key=key).status == 200
+    reply = house.call("PUT", f"{BASE}/merchant", {"currency_code": "JPY"}, key=key)
+    assert "since the shop was founded" in reply.message("/currency_code")
+
+
+def test_a_merchant_section_that_was_read_can_be_sent_back(house: TestHouse, key: str) -> None:
+    read = house.call("GET", f"{BASE}/merchant", key=key).json["merchant"]
+    assert read["merchant_id"] == "DEMO"
+    reply = house.call("PUT", f"{BASE}/merchant", read | {"name": "Tea & Co"}, key=key)
+    assert reply.json["merchant"] == read | {"name": "Tea & Co"}
+
+
+def test_each_merchant_has_sections_of_its_own(house: TestHouse, key: str) -> None:
+    house.call("PUT", RULES, {"number_of_retries": 5}, key=key)
+    other = house.found("OTHER")
+    assert house.call("GET", RULES, key=other).json["auto_order_processing"] == {}
+    assert house.call("GET", f"{BASE}/merchant", key=other).json["merchant"]["merchant_id"] == "OTHER"
+
+
+def test_a_new_rule_counts_at_once(house: TestHouse, key: str) -> None:
+    """A price list may remember sections; whoever saves one here forgets it."""
+    shop = house.open_shop("DEMO")
+    assert shop.configuration.price_list([], [])[1].retries() == 3
+    house.call("PUT", RULES, {"number_of_retries": 5}, key=key)
+    assert shop.configuration.price_list([], [])[1].retries() == 5
+
+
+# --- the form --------------------------------------------------------------------------------------------------------
+
+
+def test_the_schema_describes_every_rule_as_a_form_needs_it(house: TestHouse, key: str) -> None:
+    schema = house.call("GET", f"{RULES}/schema", key=key).json["schema"]
+    assert schema["type"] == "object"
+    assert list(schema["properties"]) == [field.name for field in msgspec.structs.fields(AutoOrderProcessing)]
+    for name, rule in schema["properties"].items():
+        assert rule["title"], name
+        assert rule["description"], name
+        assert rule["type"] in ("boolean", "integer", "string", "array"), name
+        assert rule.get("readOnly", False) == (name in UNFINISHED), name
+    assert schema["properties"]["number_of_retries"]["maximum"] == 15
+    reference = schema["properties"]["cancel_reasons"]["items"]["$ref"]
+    assert reference.removeprefix("#/$defs/") in schema["$defs"]
+    assert "null" not in house.call("GET", f"{RULES}/schema", key=key).body
+
+
+# --- the test clock --------------------------------------------------------------------------------------------------
+
+
+def test_a_shop_that_is_not_in_test_mode_has_no_clock_to_move(house: TestHouse, key: str) -> None:
+    reply = house.call("POST", f"{BASE}/test_clock", {"advance_days": 30}, key=key)
+    assert (reply.status, reply.problems) == (400, {"": "not_in_test_mode"})
