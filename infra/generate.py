@@ -3,6 +3,8 @@
 import argparse
 import json
 import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +12,150 @@ import msgspec
 
 from chalicelib.config import QUEUES
 from chalicelib.gateways.queues import MAXIMUM_RECEIVES, VISIBILITY_SECONDS
-from chalicelib.stores.tables import PK, SK, TABLES, Index, Table
+from chalicelib.stores.tables import BY_DUE, PK, SK, TABLES, Index, Table
+from chalicelib.wiring import FUNCTION_SECONDS
 
 HERE = Path(__file__).parent
 RESOURCES = HERE / "resources.json"
+FUNCTIONS_FILE = HERE / "functions.json"
 API_PAGE = HERE.parent / "docs" / "api.md"
+CHALICE = HERE.parent / ".chalice"
+APP = "backroom"
+# Chalice's name for the one set of settings that is packaged.
+STAGE = "dev"
+API_STAGE = "api"
+ARCHITECTURE = "arm64"
 # Every resource of a stage starts with this; a second stage in the same account takes another stack and prefix.
 PREFIX = "backroom-"
 # Messages wait four days for a queue that stands still; dead letters fourteen, the most that SQS keeps.
 RETENTION_SECONDS = 4 * 24 * 3600
 DEAD_RETENTION_SECONDS = 14 * 24 * 3600
+# A quarter: a chargeback asks for what happened eight weeks ago.
+LOG_DAYS = 90
+# Half a processor; a search through 100,000 list rows holds them in memory.
+WORKER_MEGABYTES = 512
+API_MEGABYTES = 1024
+# API Gateway gives up after 29 seconds whatever the function does.
+API_SECONDS = 29
+# So many payments, and so many posts to receivers, at once: what the smallest payment gateway account takes.
+WORKERS = 20
+# A schedule's run that takes longer than its interval meets the next one; a third would only wait for nothing.
+SWEEPERS = 2
+# A run of a schedule that could not be started or that failed is tried once more; the next one does the same work.
+SCHEDULE_RETRIES = 1
+# EventBridge and Lambda take no less than this as the age at which an event is given up.
+SHORTEST_AGE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One function of app.py: its bounds, and the only things that its role may touch.
+
+    ``tables``: the words of ACTIONS for each table. ``every_seconds``: of a schedule. ``at_once``: its reserved
+    concurrency; none shares what the account has left.
+    """
+
+    name: str
+    seconds: int
+    megabytes: int
+    tables: Mapping[str, str]
+    sends: tuple[str, ...] = ()
+    consumes: str = ""
+    every_seconds: int = 0
+    at_once: int = 0
+    mails: bool = False
+
+    @property
+    def logical(self) -> str:
+        """What Chalice calls it in the template."""
+        return "APIHandler" if self.name == "api_handler" else logical(self.name)
+
+
+ACTIONS = {
+    "get": ("dynamodb:GetItem", "dynamodb:BatchGetItem"),
+    "query": ("dynamodb:Query",),
+    "put": ("dynamodb:PutItem",),
+    "update": ("dynamodb:UpdateItem",),
+    "delete": ("dynamodb:DeleteItem",),
+}
+# The word for the due index, which is a resource of its own.
+DUE = "due"
+
+FUNCTIONS = (
+    Function(
+        "api_handler",
+        API_SECONDS,
+        API_MEGABYTES,
+        {
+            "configuration": "get query put delete",
+            "customers": "get put delete",
+            "auto_orders": "get query put update",
+            "orders": "get query put update",
+            "events": "get put update",
+            "deliveries": "get query put delete",
+            "documents": "get put update",
+            "lists": "query put update",
+        },
+        sends=("deliver",),
+    ),
+    Function(
+        "sweep",
+        int(FUNCTION_SECONDS),
+        WORKER_MEGABYTES,
+        {"auto_orders": "due update", "orders": "due update"},
+        sends=("rebill",),
+        every_seconds=300,
+        at_once=SWEEPERS,
+    ),
+    Function(
+        "relay",
+        int(FUNCTION_SECONDS),
+        WORKER_MEGABYTES,
+        {
+            "configuration": "get query",
+            "customers": "get",
+            "auto_orders": "get query",
+            "orders": "get query",
+            "events": "get due update",
+            "deliveries": "due put update",
+            "lists": "put update",
+        },
+        sends=("deliver",),
+        every_seconds=60,
+        at_once=SWEEPERS,
+    ),
+    Function(
+        "rebill",
+        int(FUNCTION_SECONDS),
+        WORKER_MEGABYTES,
+        {
+            "configuration": "get",
+            "auto_orders": "get put update",
+            "orders": "get put update",
+            "events": "put",
+            "documents": "put",
+        },
+        consumes="rebill",
+        at_once=WORKERS,
+    ),
+    Function(
+        "deliver",
+        int(FUNCTION_SECONDS),
+        WORKER_MEGABYTES,
+        {
+            "configuration": "get put",
+            "auto_orders": "get",
+            "orders": "get",
+            "deliveries": "get put delete",
+            "documents": "put",
+        },
+        consumes="deliver",
+        at_once=WORKERS,
+        mails=True,
+    ),
+)
+SCHEDULES = tuple(function for function in FUNCTIONS if function.every_seconds)
+CONSUMERS = tuple(function for function in FUNCTIONS if function.consumes)
 
 
 def logical(name: str) -> str:
@@ -61,9 +197,9 @@ def index_property(index: Index) -> dict[str, Any]:
     }
 
 
-def queue_resources(name: str) -> dict[str, Any]:
-    """One queue and its dead letters."""
-    queue, dead = logical(name) + "Queue", logical(name) + "DeadLetters"
+def dead_letters(name: str, *allowed: dict[str, Any]) -> dict[str, Any]:
+    """The dead letters of a queue or of the schedules, and who may reach them."""
+    dead = logical(name) + "DeadLetters"
     return {
         dead: {
             "Type": "AWS::SQS::Queue",
@@ -75,6 +211,33 @@ def queue_resources(name: str) -> dict[str, Any]:
                 "SqsManagedSseEnabled": True,
             },
         },
+        f"{dead}Policy": queue_policy(dead, *allowed),
+    }
+
+
+def queue_policy(queue: str, *allowed: dict[str, Any]) -> dict[str, Any]:
+    """Nobody reaches the queue without TLS; a queue has one policy, so what else is allowed stands in it too."""
+    refused = {
+        "Sid": "TlsOnly",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "sqs:*",
+        "Resource": arn(queue),
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    document = {"Version": "2012-10-17", "Statement": [refused, *allowed]}
+    return {"Type": "AWS::SQS::QueuePolicy", "Properties": {"Queues": [{"Ref": queue}], "PolicyDocument": document}}
+
+
+def arn(name: str) -> dict[str, Any]:
+    return {"Fn::GetAtt": [name, "Arn"]}
+
+
+def queue_resources(name: str) -> dict[str, Any]:
+    """One queue and its dead letters."""
+    queue = logical(name) + "Queue"
+    return {
+        **dead_letters(name),
         queue: {
             "Type": "AWS::SQS::Queue",
             "DeletionPolicy": "Retain",
@@ -85,11 +248,12 @@ def queue_resources(name: str) -> dict[str, Any]:
                 "VisibilityTimeout": VISIBILITY_SECONDS,
                 "SqsManagedSseEnabled": True,
                 "RedrivePolicy": {
-                    "deadLetterTargetArn": {"Fn::GetAtt": [dead, "Arn"]},
+                    "deadLetterTargetArn": arn(logical(name) + "DeadLetters"),
                     "maxReceiveCount": MAXIMUM_RECEIVES,
                 },
             },
         },
+        f"{queue}Policy": queue_policy(queue),
     }
 
 
@@ -102,6 +266,258 @@ def template() -> dict[str, Any]:
         "Description": "Backroom: what it keeps. Generated from chalicelib/stores/tables.py by infra/generate.py.",
         "Resources": resources,
     }
+
+
+# --- how functions run ------------------------------------------------------------------------------------------------
+
+
+def functions_template() -> dict[str, Any]:
+    """What is laid over the functions that Chalice writes into the template, and what watches them."""
+    resources: dict[str, Any] = {"RestAPI": {"Properties": {"EndpointConfiguration": {"Type": "REGIONAL"}}}}
+    # Without it a second stage, named Stage, is made beside ours.
+    resources["RestAPI"]["Properties"]["OpenApiVersion"] = "2.0"
+    for function in FUNCTIONS:
+        resources[function.logical] = function_patch(function)
+        resources[log_group(function)] = {
+            "Type": "AWS::Logs::LogGroup",
+            "Properties": {"LogGroupName": f"/aws/lambda/{PREFIX}{function.name}", "RetentionInDays": LOG_DAYS},
+        }
+    rules = [f"{function.logical}{function.logical}Event" for function in SCHEDULES]
+    resources |= dead_letters("schedules", *(may_be_sent_by(rule, "SchedulesDeadLetters") for rule in rules))
+    resources |= dict(alarms())
+    return {
+        "Description": "Backroom: what it keeps, and the functions that run it.",
+        "Parameters": {
+            "PublicUrl": {
+                "Type": "String",
+                "AllowedPattern": "https://.+[^/]",
+                "Description": "Where the shop is reached from outside, without a slash at its end.",
+            },
+            "ReserveConcurrency": {
+                "Type": "String",
+                "AllowedValues": ["yes", "no"],
+                "Default": "yes",
+                "Description": "Keeps a share of the account's concurrency for the workers, so that a rush at the API "
+                "holds up no billing. An account that may run fewer than 150 functions at once must say no.",
+            },
+        },
+        "Conditions": {"Reserves": {"Fn::Equals": [{"Ref": "ReserveConcurrency"}, "yes"]}},
+        "Resources": resources,
+    }
+
+
+def log_group(function: Function) -> str:
+    return logical(function.name) + "Logs"
+
+
+def function_patch(function: Function) -> dict[str, Any]:
+    """Chalice has no words for most of this, and the rest stands better in one place."""
+    properties: dict[str, Any] = {
+        "Environment": {
+            "Variables": {
+                "BACKROOM_ENGINE": "aws",
+                "BACKROOM_PREFIX": PREFIX,
+                "BACKROOM_PUBLIC_URL": {"Ref": "PublicUrl"},
+            }
+        },
+        "LoggingConfig": {"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "LogGroup": {"Ref": log_group(function)}},
+    }
+    if function.at_once:
+        properties["ReservedConcurrentExecutions"] = {"Fn::If": ["Reserves", function.at_once, {"Ref": "AWS::NoValue"}]}
+    if function.every_seconds:
+        properties |= schedule_properties(function)
+    if not function.consumes:
+        return {"Properties": properties}
+    properties["Events"] = {
+        f"{function.logical}SqsEventSource": {
+            "Properties": {
+                # Without it a message that failed is deleted with the others of its batch.
+                "FunctionResponseTypes": ["ReportBatchItemFailures"],
+                "ScalingConfig": {"MaximumConcurrency": function.at_once},
+            }
+        }
+    }
+    return {"DependsOn": [logical(function.consumes) + "Queue"], "Properties": properties}
+
+
+def schedule_properties(function: Function) -> dict[str, Any]:
+    """An event that cannot be delivered, or whose run fails, is a dead letter before the next but one comes."""
+    age = max(SHORTEST_AGE_SECONDS, function.every_seconds)
+    dead = arn("SchedulesDeadLetters")
+    bounds = {"MaximumEventAgeInSeconds": age, "MaximumRetryAttempts": SCHEDULE_RETRIES}
+    return {
+        "Events": {
+            f"{function.logical}Event": {"Properties": {"RetryPolicy": dict(bounds), "DeadLetterConfig": {"Arn": dead}}}
+        },
+        "EventInvokeConfig": bounds | {"DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": dead}}},
+    }
+
+
+def may_be_sent_by(rule: str, queue: str) -> dict[str, Any]:
+    return {
+        "Sid": rule,
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn(queue),
+        "Condition": {"ArnEquals": {"aws:SourceArn": arn(rule)}},
+    }
+
+
+def policy(function: Function) -> dict[str, Any]:
+    """All that the role of a function allows. The names are those of resources of the same template."""
+    statements = [statement(["logs:CreateLogStream", "logs:PutLogEvents"], [arn(log_group(function))])]
+    for word, actions in ACTIONS.items():
+        tables = [name for name, words in function.tables.items() if word in words.split()]
+        if tables:
+            statements.append(statement(list(actions), [arn(logical(name) + "Table") for name in tables]))
+    due = [name for name, words in function.tables.items() if DUE in words.split()]
+    if due:
+        index = "${%sTable.Arn}/index/" + BY_DUE.name
+        statements.append(statement(["dynamodb:Query"], [{"Fn::Sub": index % logical(name)} for name in due]))
+    if function.sends:
+        sending = ["sqs:GetQueueUrl", "sqs:SendMessage"]
+        statements.append(statement(sending, [arn(logical(name) + "Queue") for name in function.sends]))
+    if function.consumes:
+        consuming = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+        statements.append(statement(consuming, [arn(logical(function.consumes) + "Queue")]))
+    if function.every_seconds:
+        statements.append(statement(["sqs:SendMessage"], [arn("SchedulesDeadLetters")]))
+    if function.mails:
+        # Which addresses a merchant sends from is the merchant's, so every verified one of this account and region.
+        senders = {"Fn::Sub": "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/*"}
+        statements.append(statement(["ses:SendEmail", "ses:SendRawEmail"], [senders]))
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def statement(actions: list[str], resources: list[Any]) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": actions, "Resource": resources}
+
+
+def alarms() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Who subscribes to the topic hears of what needs a person."""
+    yield "Alarms", {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": f"{PREFIX}alarms"}}
+    for name in (*QUEUES, "schedules"):
+        yield (
+            logical(name) + "DeadLettersAlarm",
+            alarm(
+                f"{name}-dead-letters",
+                "A message failed five times, or a schedule's run twice: see why, then send it again.",
+                ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum"),
+                {"QueueName": {"Fn::GetAtt": [logical(name) + "DeadLetters", "QueueName"]}},
+            ),
+        )
+    for name in QUEUES:
+        yield (
+            logical(name) + "LateAlarm",
+            alarm(
+                f"{name}-late",
+                "What is due waits longer than two leases.",
+                ("AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum"),
+                {"QueueName": {"Fn::GetAtt": [logical(name) + "Queue", "QueueName"]}},
+                above=2 * VISIBILITY_SECONDS,
+            ),
+        )
+    for function in SCHEDULES:
+        yield (
+            function.logical + "StoppedAlarm",
+            alarm(
+                f"{function.name}-stopped",
+                "The schedule does not run: nothing is billed or told.",
+                ("AWS/Lambda", "Invocations", "Sum"),
+                {"FunctionName": {"Ref": function.logical}},
+                below=1,
+                seconds=3 * max(function.every_seconds, 100),
+                missing="breaching",
+            ),
+        )
+    for function in FUNCTIONS:
+        yield (
+            function.logical + "ErrorsAlarm",
+            alarm(
+                f"{function.name}-errors",
+                "The function failed as a whole: it timed out, ran out of memory or could not start.",
+                ("AWS/Lambda", "Errors", "Sum"),
+                {"FunctionName": {"Ref": function.logical}},
+            ),
+        )
+    yield (
+        "APIErrorsAlarm",
+        alarm(
+            "api-5xx",
+            "The API answered that it failed.",
+            ("AWS/ApiGateway", "5XXError", "Sum"),
+            {"ApiName": APP, "Stage": API_STAGE},
+        ),
+    )
+
+
+def alarm(
+    name: str,
+    description: str,
+    metric: tuple[str, str, str],
+    dimensions: dict[str, Any],
+    *,
+    above: int = 0,
+    below: int | None = None,
+    seconds: int = 300,
+    missing: str = "notBreaching",
+) -> dict[str, Any]:
+    namespace, metric_name, statistic = metric
+    return {
+        "Type": "AWS::CloudWatch::Alarm",
+        "Properties": {
+            "AlarmName": PREFIX + name,
+            "AlarmDescription": description,
+            "Namespace": namespace,
+            "MetricName": metric_name,
+            "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
+            "Statistic": statistic,
+            "Period": seconds,
+            "EvaluationPeriods": 1,
+            "ComparisonOperator": "GreaterThanThreshold" if below is None else "LessThanThreshold",
+            "Threshold": above if below is None else below,
+            "TreatMissingData": missing,
+            "AlarmActions": [{"Ref": "Alarms"}],
+        },
+    }
+
+
+def merged() -> dict[str, Any]:
+    """All that is laid over Chalice's template (it takes one file, and merges dicts key by key)."""
+    kept, run = template(), functions_template()
+    return run | {"Resources": kept["Resources"] | run["Resources"]}
+
+
+def chalice_config(architecture: str = ARCHITECTURE) -> dict[str, Any]:
+    functions = {
+        function.name: {
+            "iam_policy_file": policy_file(function),
+            "lambda_timeout": function.seconds,
+            "lambda_memory_size": function.megabytes,
+        }
+        for function in FUNCTIONS
+    }
+    stage = {
+        "api_gateway_stage": API_STAGE,
+        "autogen_policy": False,
+        "lambda_architecture": architecture,
+        "lambda_functions": functions,
+    }
+    return {"version": "2.0", "app_name": APP, "stages": {STAGE: stage}}
+
+
+def policy_file(function: Function) -> str:
+    return f"policy-{function.name}.json"
+
+
+def chalice_files(architecture: str = ARCHITECTURE) -> dict[str, str]:
+    """What stands in .chalice/."""
+    policies = {policy_file(function): text_of(policy(function)) for function in FUNCTIONS}
+    return {"config.json": text_of(chalice_config(architecture)), **policies}
+
+
+# --- pages ------------------------------------------------------------------------------------------------------------
 
 
 def api_page() -> str:
@@ -123,7 +539,7 @@ def api_page() -> str:
     lines += [f"| `{r.method} {r.path}` | `{r.scope}` | {r.summary} |" for r in routes]
     lines += ["", "## Auto Order Processing", "", "| setting | what it does |", "|---|---|"]
     for name, field in msgspec.json.schema(AutoOrderProcessing)["$defs"]["AutoOrderProcessing"]["properties"].items():
-        told = next((part for part in [field, *field.get("anyOf", [])] if "description" in part), {})
+        told: dict[str, Any] = next((part for part in [field, *field.get("anyOf", [])] if "description" in part), {})
         later = " *(not available yet)*" if name in UNFINISHED else ""
         lines.append(f"| `{name}` | {told.get('description', '')}{later} |")
     lines += ["", "## Events", ""]
@@ -133,7 +549,16 @@ def api_page() -> str:
 
 def generated() -> dict[Path, str]:
     """Every generated file and what it must hold."""
-    return {RESOURCES: json.dumps(template(), indent=2) + "\n", API_PAGE: api_page()}
+    return {
+        RESOURCES: text_of(template()),
+        FUNCTIONS_FILE: text_of(functions_template()),
+        API_PAGE: api_page(),
+        **{CHALICE / name: text for name, text in chalice_files().items()},
+    }
+
+
+def text_of(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2) + "\n"
 
 
 def main() -> int:

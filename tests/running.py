@@ -1,0 +1,61 @@
+"""The embedded engine in a process of its own, as `make run` starts it, but on a free port and with an empty shop."""
+
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+READY = re.compile(r"ready http://127\.0\.0\.1:(\d+) merchant=DEMO key=(\S+)\n")
+# How long a start, an answer or an end may take on a slow machine; each is waited for, never slept through.
+PATIENCE = 60
+
+
+class Running:
+    """One engine. ``errors`` is the log of its standard error."""
+
+    def __init__(self, data: Path, *options: str, outbound_allow: str = "") -> None:
+        command = [sys.executable, "-m", "infra.local", "--port", "0", "--data", str(data), "--empty", *options]
+        self.data = data
+        self.errors = (data.parent / "errors.log").open("a")
+        environment = {**os.environ, "OUTBOUND_ALLOW": outbound_allow}
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=self.errors, text=True
+        )
+        line = self._line()
+        found = READY.fullmatch(line)
+        assert found is not None, f"{line!r} is no ready line; see {self.errors.name}"
+        self.port, self.key = int(found[1]), found[2]
+
+    @property
+    def browser_key(self) -> str:
+        return str(json.loads((self.data / "keys.json").read_text())["browser_key"])
+
+    def _line(self) -> str:
+        assert self.process.stdout is not None
+        came, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
+        return self.process.stdout.readline() if came else ""
+
+    def ask(self, method: str, path: str, body: Any = None, key: str | None = None) -> tuple[int, Any]:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        headers = {"x-ultracart-simple-key": key or self.key, "Content-Type": "application/json"}
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
+            response = connection.getresponse()
+            text = response.read()
+        finally:
+            connection.close()
+        return response.status, json.loads(text) if text else None
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        """Returns the exit code and what else stood on stdout."""
+        self.process.send_signal(number)
+        rest, _ = self.process.communicate(timeout=PATIENCE)
+        self.errors.close()
+        return self.process.returncode, rest
