@@ -1,4 +1,4 @@
-"""A storefront's first order by the official SDK: an item sold monthly, an order for it, its payment, its auto order."""
+"""A storefront's first order by the official SDK: an item sold monthly, an order for it, its payment, its schedule."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""The docs say what is there: variables, commands, links. That generated pages are fresh: tests/infra/test_generate.py."""
+"""The docs say what is there: variables, commands, links. Generated pages: tests/infra/test_generate.py."""
 
 import re
 from pathlib import Path
