@@ -255,19 +255,20 @@ class Fate:
 FINE = Fate()
 # By the number of the auto order, modulo: most are fine.
 FATES: dict[int, Fate] = {
+    1: Fate(always_from=1),
     3: Fate(charges=((2, 1, "insufficient_funds"),)),
     7: Fate(ends="cancel", after_days=40),
     11: Fate(always_from=2),
-    14: Fate(ends="more", after_days=20),
+    14: Fate(ends="more", after_days=10),
     17: Fate(charges=((1, 1, "decline"), (1, 2, "decline"))),
     19: Fate(ends="cancel", after_days=75),
     21: Fate(card_ends=True),
     22: Fate(charges=((2, 1, "timeout_after_capture"),)),
-    23: Fate(ends="pause", after_days=50),
+    23: Fate(ends="pause", after_days=12),
     26: Fate(charges=((3, 1, "lost_card"),)),
     27: Fate(ends="cancel", after_days=15),
     29: Fate(card_ends=True),
-    31: Fate(ends="later", after_days=33),
+    31: Fate(ends="later", after_days=1),
 }
 FATES_REPEAT = 33
 

@@ -1,0 +1,54 @@
+"""``python -m infra.shop found``: the same command on AWS and on this machine."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from chalicelib import wiring
+from chalicelib.domain.access import key_hash
+from chalicelib.gateways.clock import SystemClock
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def found(data: Path, *options: str) -> tuple[int, dict[str, str], str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.shop", "found", *options],
+        cwd=ROOT,
+        env={**os.environ, "BACKROOM_ENGINE": "embedded", "BACKROOM_DATA": str(data)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    lines = [line.rsplit(maxsplit=1) for line in done.stdout.splitlines()]
+    return done.returncode, dict(lines), done.stderr
+
+
+def test_a_shop_is_founded_and_its_keys_are_shown_once(tmp_path: Path) -> None:
+    code, shown, errors = found(tmp_path, "--merchant", "ACME", "--name", "Acme", "--zone", "UTC")
+    assert (code, shown["merchant"]) == (0, "ACME")
+    assert "only their hashes are kept" in errors
+    house = wiring.embedded(tmp_path, "", frozenset(), SystemClock().now)
+    for name, kind in (("owner key", "api"), ("browser key", "browser")):
+        key = house.keys().find(key_hash(shown[name]))
+        assert key is not None
+        assert (key.merchant_id, key.kind) == ("ACME", kind)
+    assert shown["owner key"].encode() not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_a_shop_that_stands_gets_new_keys_only_on_demand(tmp_path: Path) -> None:
+    first = found(tmp_path, "--merchant", "ACME", "--name", "Acme")
+    code, shown, errors = found(tmp_path, "--merchant", "ACME", "--name", "Acme")
+    assert (code, shown) == (2, {})
+    assert "stands already" in errors
+    code, shown, _ = found(tmp_path, "--merchant", "ACME", "--new-keys")
+    assert code == 0
+    assert shown["owner key"] != first[1]["owner key"]
+
+
+def test_what_is_wrong_is_told(tmp_path: Path) -> None:
+    code, shown, errors = found(tmp_path, "--merchant", "acme", "--name", "Acme")
+    assert (code, shown) == (2, {})
+    assert "/merchant_id" in errors
