@@ -1,8 +1,7 @@
 """The engines on which the contract of the table port runs."""
 
-import os
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from itertools import count
 
 import pytest
@@ -11,7 +10,7 @@ from moto import mock_aws
 from chalicelib.stores.dynamodb import DynamoTables
 from chalicelib.stores.port import TablePort
 from chalicelib.stores.sqlite import SqliteTables, seeded_lag
-from tests import ministack as stand_in
+from tests.ministack import nowhere_else
 
 REGION = "us-east-1"
 LATEST_INDEX_SECONDS = 0.02
@@ -27,17 +26,6 @@ numbers = count(1)
 def pk() -> str:
     """A hash key that no other test writes to."""
     return f"merchant#{next(numbers)}"
-
-
-@pytest.fixture(scope="session")
-def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a running ministack; without one the tests fail, because then nobody has run them."""
-    with ExitStack() as stack:
-        try:
-            address = stack.enter_context(stand_in.running(tmp_path_factory.mktemp("ministack")))
-        except stand_in.Missing as missing:
-            pytest.fail(str(missing), pytrace=False)
-        yield address
 
 
 @pytest.fixture(scope="module", params=EVERY)
@@ -105,17 +93,3 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             lag = seeded_lag(1, LATEST_INDEX_SECONDS) if embedded == "late index" else None
             with closing(SqliteTables(path, index_lag=lag)) as opened:
                 yield opened
-
-
-@contextmanager
-def nowhere_else() -> Iterator[None]:
-    """Whatever the developer's own AWS settings are, nothing of them is used."""
-    with pytest.MonkeyPatch.context() as environment:
-        for name in [name for name in os.environ if name.startswith("AWS_")]:
-            environment.delenv(name)
-        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-            environment.setenv(name, os.devnull)
-        environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        environment.setenv("AWS_ACCESS_KEY_ID", "nobody")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
-        yield
