@@ -29,7 +29,7 @@ help:
 # --- running -----------------------------------------------------------------------------------------------------------
 
 run: .venv/local
-	$(BIN)/python -m infra.local $(LOCAL_OPTIONS)
+	@$(BIN)/python -m infra.local $(LOCAL_OPTIONS)
 
 demo-reset: .venv/local
 	$(BIN)/python -m infra.local --reset $(if $(DATA),--data $(DATA))
