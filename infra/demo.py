@@ -8,7 +8,7 @@ are real ones: declines, retries, notices, mails, cancellations with their reaso
 import os
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -238,13 +238,15 @@ COUPONS: tuple[dict[str, Any], ...] = (
 
 @dataclass(frozen=True)
 class Fate:
-    """``charges``: what the bank does with the nth try of a run, by (run, try). Nothing named: approved."""
+    """``charges``: what the bank does with a try of a run, by (run, try); from run ``always_from`` on it declines.
+    Nothing named: approved. ``ends``: what the customer does ``after_days``. ``schedule``: what they chose."""
 
     charges: tuple[tuple[int, int, Behaviour], ...] = ()
     always_from: int | None = None
     ends: str = ""
     after_days: int = 0
     card_ends: bool = False
+    schedule: Frequency | None = None
 
     def behaviour(self, run: int, tries: int) -> Behaviour | None:
         if self.always_from is not None and run >= self.always_from:
@@ -271,6 +273,12 @@ FATES: dict[int, Fate] = {
     31: Fate(ends="later", after_days=1),
 }
 FATES_REPEAT = 33
+# By the number from the end: what goes on at this moment, one between its first declines and one just given up.
+LATE_FATES = {
+    11: Fate(always_from=1, schedule="Biweekly"),
+    13: Fate(always_from=1, schedule="Biweekly"),
+    16: Fate(always_from=1, schedule="Biweekly"),
+}
 
 
 class Bank:
@@ -513,7 +521,8 @@ class Maker:
         for number in range(self._size.auto_orders):
             day = first + timedelta(days=span * number // max(1, self._size.auto_orders - 1))
             person = people[number * 7 % len(people)]
-            self._at(day, self._subscribing(shop, person, FATES.get(number % FATES_REPEAT, FINE), day))
+            fate = LATE_FATES.get(self._size.auto_orders - number) or FATES.get(number % FATES_REPEAT, FINE)
+            self._at(day, self._subscribing(shop, person, fate, day))
         for _ in range(self._size.single_orders):
             person = self._chance.choice(people)
             self._at(first + timedelta(days=self._chance.randrange(span)), self._buying(shop, person))
@@ -523,7 +532,7 @@ class Maker:
 
     def _subscribing(self, shop: Shop, person: Person, fate: Fate, day: date) -> Callable[[], None]:
         def act() -> None:
-            order_id = self._order(shop, person, self._lines(scheduled=True), card_ends=fate.card_ends)
+            order_id = self._order(shop, person, self._lines(fate.schedule), card_ends=fate.card_ends)
             self._bank.fates[order_id] = fate
             purchase.pay(shop, order_id)
             oid = shop.auto_orders.oid_by_original_order(order_id)
@@ -534,25 +543,28 @@ class Maker:
 
     def _buying(self, shop: Shop, person: Person) -> Callable[[], None]:
         def act() -> None:
-            purchase.pay(shop, self._order(shop, person, self._lines(scheduled=False)))
+            purchase.pay(shop, self._order(shop, person, self._things()))
 
         return act
 
-    def _lines(self, *, scheduled: bool) -> list[OrderItem]:
+    def _lines(self, schedule: Frequency | None) -> list[OrderItem]:
+        """What an auto order begins with: a programme, or what the customer wants so often."""
         chance = self._chance
-        plain = [item[0] for item in (*COFFEES, *TEAS) if item[0] in self._sold]
-        things = [item[0] for item in THINGS if item[0] in self._sold] or plain
-        programmes = [item[0] for item in PROGRAMMES if item[0] in self._sold]
-        if not scheduled:
-            return [_line(item_id) for item_id in chance.sample(things, min(len(things), chance.randrange(1, 3)))]
-        if programmes and chance.random() < 0.3:
+        programmes = self._among(PROGRAMMES)
+        if programmes and not schedule and chance.random() < 0.3:
             return [_line(chance.choice(programmes))]
-        chosen = chance.sample(plain, chance.choice((1, 1, 1, 2, 2, 3)))
-        schedule = chance.choice(CHOSEN)
-        lines = [_line(item_id, chance.choice((1, 1, 2)), schedule) for item_id in chosen]
-        if chance.random() < 0.15:
-            lines.append(_line(chance.choice(things)))
-        return lines
+        chosen = chance.sample(self._among((*COFFEES, *TEAS)), chance.choice((1, 1, 1, 2, 2, 3)))
+        often = schedule or chance.choice(CHOSEN)
+        lines = [_line(item_id, chance.choice((1, 1, 2)), often) for item_id in chosen]
+        return lines + (self._things()[:1] if chance.random() < 0.15 else [])
+
+    def _things(self) -> list[OrderItem]:
+        """What is bought once."""
+        things = self._among(THINGS) or self._among(COFFEES)
+        return [_line(item_id) for item_id in self._chance.sample(things, self._chance.randrange(1, 3))]
+
+    def _among(self, kinds: Sequence[tuple[Any, ...]]) -> list[str]:
+        return [kind[0] for kind in kinds if kind[0] in self._sold]
 
     def _order(self, shop: Shop, person: Person, lines: list[OrderItem], *, card_ends: bool = False) -> str:
         """A placed order, not yet paid. Returns its id."""

@@ -84,6 +84,8 @@ def test_its_histories_hold_every_kind_of_end(small: Path) -> None:
         assert ends["disabled"] >= 1
         assert not [head for head in heads if head.attempt is not None]
         assert all(head.due_dts is None or head.due_dts > UNTIL for head in heads)
+        # Nothing in the catalogue comes more often than every two weeks.
+        assert all(head.run - 1 <= SMALL.days // 14 for head in heads)
         paused = [kept for kept, _ in shop.auto_orders.read_many(auto_orders(shop)) if kept.noun.items]
         assert any(entry.paused for kept in paused for entry in kept.noun.items or [])
         reasons = {kept.noun.cancel_reason for kept in paused if kept.noun.cancel_reason}
