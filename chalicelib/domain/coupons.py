@@ -236,7 +236,7 @@ def check_coupons(
 
 def takes_part(rule: OnItems, item: Item) -> bool:
     """Whether the coupon's lists name the item, by its id or by a tag. Exclusion wins."""
-    tags = set(item.tags or [])
+    tags = set(item.tag_values())
     id_ = item.merchant_item_id
     if isinstance(rule, CouponPercentOffItems):
         if id_ in (rule.excluded_items or []) or tags & set(rule.excluded_item_tags or []):

@@ -16,7 +16,7 @@ def made(raw: Any, type_: type[S], *rules: Callable[[S], None]) -> S:
     """The new noun that an insert describes. Raises Invalid with all problems."""
     problems = [*problems_of(_into(raw, type_)), *problems_of(lambda: wire.refuse_owned(raw, type_))]
     try:
-        noun = wire.noun(_without(raw, problems), type_)
+        noun = wire.noun(_sound(raw, problems, type_), type_)
     except Invalid:
         raise Invalid(problems) from None
     return _judged(noun, problems, rules)
@@ -29,10 +29,10 @@ def changed(stored: S, raw: Any, *rules: Callable[[S], None], moving: Collection
     same PUT can be sent twice.
     """
     problems = problems_of(_into(raw, type(stored)))
-    said = {name: value for name, value in _without(raw, problems).items() if name not in moving}
+    said = {name: value for name, value in _sound(raw, problems, type(stored)).items() if name not in moving}
     problems += _news(problems_of(lambda: wire.overlay(stored, said)), problems)
     try:
-        noun = wire.overlay(stored, _without(said, problems))
+        noun = wire.overlay(stored, _sound(said, problems, type(stored)))
     except Invalid:
         raise Invalid(problems) from None
     return _judged(noun, problems, rules)
@@ -72,13 +72,21 @@ def _touch(one: str, other: str) -> bool:
     return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
 
 
-def _without(raw: dict[str, Any], problems: Collection[Problem]) -> dict[str, Any]:
-    """The request without the fields that are wrong, so that the rules can be asked about the rest."""
+def _sound(raw: dict[str, Any], problems: Collection[Problem], type_: type[S]) -> dict[str, Any]:
+    """The request without what is wrong, so that the rules can be asked about the rest: without the very fields, or,
+    where a noun inside cannot do without them, without all that they stand in."""
+    wrong = [_names(problem.pointer) for problem in problems]
     rest: dict[str, Any] = _copied(raw)
-    for problem in problems:
-        names = [name.replace("~1", "/").replace("~0", "~") for name in problem.pointer.split("/")[1:]]
+    for names in wrong:
         _drop(rest, names)
-    return rest
+    if not problems_of(lambda: wire.noun(rest, type_)):
+        return rest
+    heads = {name for names in wrong for name in names[:1]}
+    return {name: value for name, value in raw.items() if name not in heads}
+
+
+def _names(pointer: str) -> list[str]:
+    return [name.replace("~1", "/").replace("~0", "~") for name in pointer.split("/")[1:]]
 
 
 def _drop(inside: Any, names: list[str]) -> None:

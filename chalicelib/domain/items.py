@@ -4,7 +4,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import Invalid, Problem
@@ -18,7 +18,6 @@ from chalicelib.domain.fields import (
     Text2,
     Text3,
     Text10,
-    Text20,
     Text50,
     Text100,
     Text512,
@@ -29,6 +28,7 @@ from chalicelib.domain.wire import Noun
 
 # Steps of one item: a programme of a hundred different boxes is beyond any shop seen; bounds the document.
 MAXIMUM_STEPS = 100
+MAXIMUM_TAGS = 100
 
 
 class Weight(Noun):
@@ -155,6 +155,17 @@ class ItemProperty(Noun):
     value: Text3800 | None = None
 
 
+class ItemTag(Noun):
+    """``tag_type`` says what gets the tag when the item is bought; absent is the item itself."""
+
+    tag_type: Literal["item", "order", "customer"] | None = field(default=None, name="tagType")
+    tag_value: Text100 | None = field(default=None, name="tagValue")
+
+
+class ItemTags(Noun):
+    tags: Annotated[list[ItemTag], Meta(max_length=MAXIMUM_TAGS)] | None = None
+
+
 class Item(Noun):
     """One thing that the shop sells. ``merchant_item_id`` is the merchant's own name for it, unique in the shop."""
 
@@ -179,8 +190,13 @@ class Item(Noun):
     properties: list[ItemProperty] | None = None
     restriction: ItemRestriction | None = None
     shipping: ItemShipping | None = None
-    tags: list[Text20] | None = None
+    tags: ItemTags | None = None
     tax: ItemTax | None = None
+
+    def tag_values(self) -> list[str]:
+        """The tags of the item itself: what a coupon names."""
+        tags = (self.tags.tags or []) if self.tags else []
+        return [tag.tag_value for tag in tags if tag.tag_value and tag.tag_type in (None, "item")]
 
     def schedules(self) -> list[Frequency]:
         """The frequencies that a shopper may choose from; empty where the item is not customer selectable."""

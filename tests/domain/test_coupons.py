@@ -34,7 +34,7 @@ from chalicelib.domain.coupons import (
 )
 from chalicelib.domain.dates import Instant, later, parse_instant
 from chalicelib.domain.errors import Invalid
-from chalicelib.domain.items import Item
+from chalicelib.domain.items import Item, ItemTag, ItemTags
 
 NOW = parse_instant("2027-03-01T12:00:00Z")
 
@@ -334,7 +334,7 @@ def test_every_named_code_either_counts_or_is_dropped_with_a_reason(
 
 # --- on which items -------------------------------------------------------------------------------------------------
 
-TEA = Item(merchant_item_id="TEA", tags=["drink", "leaf"])
+TEA = Item(merchant_item_id="TEA", tags=ItemTags(tags=[ItemTag(tag_value="drink"), ItemTag(tag_value="leaf")]))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,16 @@ from chalicelib.domain.coupons import (
     CouponPercentOffSubtotal,
 )
 from chalicelib.domain.dates import later, parse_instant
-from chalicelib.domain.items import Item, ItemPhysical, ItemRestriction, ItemShipping, ItemTax, Weight
+from chalicelib.domain.items import (
+    Item,
+    ItemPhysical,
+    ItemRestriction,
+    ItemShipping,
+    ItemTag,
+    ItemTags,
+    ItemTax,
+    Weight,
+)
 from chalicelib.domain.money import EXPONENTS, ZERO, quantise, total_of
 from chalicelib.domain.orders import OrderBilling, OrderShipping
 from chalicelib.domain.payments import FrozenPlan
@@ -183,7 +192,8 @@ def test_a_coupon_on_the_subtotal_is_spread_over_the_lines(
     assert plan.discount == total_of(Decimal(each) for each in expected)
 
 
-TEA, MUG, POT = item("TEA", tags=["leaf"]), item("MUG"), item("POT")
+LEAF = ItemTags(tags=[ItemTag(tag_value="leaf")])
+TEA, MUG, POT = item("TEA", tags=LEAF), item("MUG"), item("POT")
 
 
 @pytest.mark.parametrize(
@@ -512,7 +522,7 @@ ITEMS = st.builds(
     lambda item_id, pounds, excluded, free_, shuns, tax_free: item(
         item_id,
         pounds,
-        tags=["leaf"] if item_id == "TEA" else None,
+        tags=LEAF if item_id == "TEA" else None,
         restriction=ItemRestriction(exclude_coupon=excluded),
         shipping=ItemShipping(free_shipping=free_, no_shipping_discount=shuns),
         tax=ItemTax(tax_free=tax_free),

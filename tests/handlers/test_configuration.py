@@ -1,11 +1,14 @@
 """Settings over HTTP: read, changed key by key, refused by name; and the test clock's door."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import msgspec
 import pytest
 
+from chalicelib.domain.dates import Instant
 from chalicelib.domain.settings import UNFINISHED, AutoOrderProcessing
+from chalicelib.flows.ports import Backroom
 from tests.houses import TestHouse, a_house
 
 BASE = "/rest/v2/configuration"
@@ -113,6 +116,13 @@ def test_the_currency_stays_as_the_shop_was_founded_and_may_be_sent_back(house: 
     assert "since the shop was founded" in reply.message("/currency_code")
 
 
+def test_a_merchant_who_never_saved_the_section_may_still_choose_the_currency(house: TestHouse) -> None:
+    key = house.key("FRESH")
+    assert house.call("PUT", f"{BASE}/merchant", {"currency_code": "EUR"}, key=key).status == 200
+    reply = house.call("PUT", f"{BASE}/merchant", {"currency_code": "USD"}, key=key)
+    assert reply.problems == {"/currency_code": "read_only"}
+
+
 def test_a_merchant_section_that_was_read_can_be_sent_back(house: TestHouse, key: str) -> None:
     read = house.call("GET", f"{BASE}/merchant", key=key).json["merchant"]
     assert read["merchant_id"] == "DEMO"
@@ -154,6 +164,39 @@ def test_the_schema_describes_every_rule_as_a_form_needs_it(house: TestHouse, ke
 
 
 # --- the test clock --------------------------------------------------------------------------------------------------
+
+
+class Machine:
+    """A test clock that moves the house's own."""
+
+    def __init__(self) -> None:
+        self.house = a_house(travel_of=lambda merchant_id: self)
+
+    def alone(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def set(self, now: Instant) -> None:
+        self.house.clock.go(now)
+
+    def run_due(self) -> None:
+        """Nothing is due in a shop that has sold nothing."""
+
+    def backroom(self) -> Backroom:
+        return self.house.backroom()
+
+
+def test_a_shop_in_test_mode_moves_its_clock_and_is_told_what_happened() -> None:
+    house = Machine().house
+    key = house.found()
+    reply = house.call("POST", f"{BASE}/test_clock", {"advance_days": 30}, key=key)
+    assert reply.status == 200, reply.body
+    told = reply.json["test_clock"]
+    assert (told["from"], told["to"]) == ("2027-01-31T15:00:00-05:00", "2027-03-02T15:00:00-05:00")
+    assert str(house.clock.now()) == "2027-03-02T20:00:00Z"
+    wrong = house.call("POST", f"{BASE}/test_clock", {"advance_days": 0, "rewind": True}, key=key)
+    assert wrong.problems == {"/advance_days": "out_of_range", "/rewind": "unknown_field"}
+    both = house.call("POST", f"{BASE}/test_clock", {"advance_days": 1, "advance_to": "next_run"}, key=key)
+    assert both.problems == {"": "conflict"}
 
 
 def test_a_shop_that_is_not_in_test_mode_has_no_clock_to_move(house: TestHouse, key: str) -> None:

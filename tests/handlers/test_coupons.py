@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.flows.catalogue import MAXIMUM_COUPONS
 from tests.houses import TestHouse, a_house
 
 COUPONS = "/rest/v2/coupon/coupons"
@@ -82,6 +83,15 @@ def test_a_code_is_taken_in_any_case(house: TestHouse, key: str) -> None:
     reply = house.call("POST", COUPONS, TEN | {"merchant_code": "TEN"}, key=key)
     assert (reply.status, reply.problems) == (400, {"/merchant_code": "duplicate"})
     assert house.everything() == before
+
+
+def test_a_shop_has_so_many_coupons_and_no_more(house: TestHouse, key: str) -> None:
+    shop = house.open_shop("DEMO")
+    for number in range(MAXIMUM_COUPONS - 1):
+        shop.write(shop.coupons.listed(f"CODE{number}"))
+    assert house.call("POST", COUPONS, TEN, key=key).status == 200
+    reply = house.call("POST", COUPONS, TEN | {"merchant_code": "TWENTY"}, key=key)
+    assert (reply.status, reply.problems) == (400, {"": "too_many"})
 
 
 # --- changes ---------------------------------------------------------------------------------------------------------

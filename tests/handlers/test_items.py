@@ -346,6 +346,8 @@ def test_what_was_deleted_is_gone_under_every_name(house: TestHouse, key: str) -
     assert house.call("GET", f"{ITEMS}/1001", key=key).status == 404
     assert house.call("GET", f"{ITEMS}/merchant_item_id/TEA", key=key).status == 404
     assert house.call("DELETE", f"{ITEMS}/1001", key=key).status == 400, "on a write, what is not there is a 400"
+    house.call("POST", ITEMS, TEA, key=key)
+    assert house.call("GET", f"{ITEMS}/1001", key=key).status == 404, "the old oid is not the new item's"
 
 
 def test_another_merchants_item_is_as_if_it_were_not_there(house: TestHouse, key: str) -> None:
