@@ -2,13 +2,24 @@
 
 from chalice.app import Blueprint
 
-from chalicelib.handlers import auto_orders, configuration, coupons, customers, items, orders, storefront, webhooks
+from chalicelib.handlers import (
+    auto_orders,
+    configuration,
+    coupons,
+    customers,
+    docs,
+    items,
+    orders,
+    storefront,
+    webhooks,
+)
 
 DOORS = (
     auto_orders.door,
     configuration.door,
     coupons.door,
     customers.door,
+    docs.door,
     items.door,
     orders.door,
     storefront.door,
