@@ -22,15 +22,22 @@ class AutoOrders:
         self._merchant_id = merchant_id
 
     def read(self, oid: int) -> tuple[Versioned[AutoOrder], Head]:
-        """Document and head as they stand, in one round trip. Raises NotFound."""
+        """Document and head as they stand, in one round trip. Raises NotFound.
+
+        A batch read is no snapshot: it may give the document before an edit and the head after it, and a claim under
+        that head would pass. Every edit adds one to the version of the one and the revision of the other; where they
+        are out of step the document is read once more, later than the head.
+        """
         key = pk(self._merchant_id, oid)
         records = self._port.get_many(TABLE, [(key, heads.HEAD), (key, DOCUMENT)], consistent=True)
         if len(records) != 2:
             raise NotFound("auto order", oid)
-        document = versioned(records[1], AutoOrder)
+        document, head = versioned(records[1], AutoOrder), heads.head_of(records[0])
+        if document is not None and document.version != head.revision + 1:
+            document = versioned(self._port.get(TABLE, key, DOCUMENT, consistent=True), AutoOrder)
         if document is None:
             raise NotFound("auto order", oid)
-        return document, heads.head_of(records[0])
+        return document, head
 
     def read_many(self, oids: list[int]) -> list[tuple[Versioned[AutoOrder], Head]]:
         """Those that exist, in order; 50 at a time (two records each)."""
