@@ -6,6 +6,7 @@ The document changes only when somebody edits; what every run moves stands in th
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import takewhile
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
@@ -182,6 +183,23 @@ def occurrences(entry: AutoOrderItem, progress: ItemProgress, item: Item | None)
     A frequency on the auto order's item sets the pace; else the catalogue item's automatic steps do. Nothing comes
     where there is neither, or where the steps have run out.
     """
+    return _counted(entry, _pinned(entry, progress, item), item)
+
+
+def _pinned(entry: AutoOrderItem, progress: ItemProgress, item: Item | None) -> ItemProgress:
+    """Where the schedule counts from. The catalogue's steps may have been changed since the next date was told: then
+    that date stays and the new pace counts from it, so nothing of the past falls due and nothing is put off."""
+    told = progress.next_day
+    if told is None:
+        return progress
+    coming = next(_counted(entry, progress, item), None)
+    if coming is None or coming.day == told:
+        return progress
+    return replace(progress, anchor=told, at=progress.billed + 1)
+
+
+def _counted(entry: AutoOrderItem, progress: ItemProgress, item: Item | None) -> Iterator[Occurrence]:
+    """The occurrences that are not done with, counted from the anchor."""
     months = days = 0
     for number, step, interval in _intervals(entry, item):
         if number > progress.at:
@@ -240,6 +258,41 @@ def _interval(frequency: str | None, days: int | None) -> _Interval:
     if frequency == ARBITRARY:
         return 0, max(1, days or 1)
     return 0, DAYS[frequency or "Weekly"]
+
+
+def is_unknown(entry: AutoOrderItem, items: Mapping[str, Item]) -> bool:
+    """Whether nobody can say when the item rebills: the catalogue sets its pace and lacks it. It may come back."""
+    return entry.frequency is None and (entry.original_item_id or "") not in items
+
+
+def advance(
+    entry: AutoOrderItem,
+    progress: ItemProgress,
+    item: Item | None,
+    occurrence: int,
+    claimed_day: date,
+    *,
+    edited: bool,
+) -> None:
+    """The occurrence is done with: paid by a charge that was claimed on that local day.
+
+    ``edited``: since the claim somebody has edited the auto order. Where the occurrence would now fall later than the
+    claim, it counts as billed all the same, and the first date after the claim that the schedule has now comes next:
+    a new date stays the customer's.
+    """
+    if occurrence <= progress.billed:
+        return
+    pinned = _pinned(entry, progress, item)
+    progress.anchor, progress.at = pinned.anchor, pinned.at
+    days = [one.day for one in takewhile(lambda o: o.number <= occurrence, occurrences(entry, progress, item))]
+    day = days[-1] if days else claimed_day
+    if day > claimed_day:
+        first = next(one for one in days if one > claimed_day)
+        progress.anchor, progress.at = (first, occurrence + 1) if edited else (claimed_day, occurrence)
+        day = claimed_day
+    progress.billed, progress.billed_day, progress.next_day = occurrence, day, None
+    after = next(occurrences(entry, progress, item), None)
+    progress.next_day = after.day if after else None
 
 
 def next_occurrence(
@@ -371,7 +424,7 @@ def begun(
     progress: dict[str, ItemProgress] = {}
     for line in order.items or []:
         item = items.get(line.merchant_item_id or "")
-        if item is None or not (line.auto_order_schedule or item.steps()):
+        if not (line.auto_order_schedule or (item and item.steps())):
             continue
         entry = AutoOrderItem(
             auto_order_item_oid=next(oids),
@@ -382,13 +435,16 @@ def begun(
         )
         line.item_reference_oid = entry.auto_order_item_oid
         entries.append(entry)
-        progress[str(entry.auto_order_item_oid)] = ItemProgress(
+        begins = ItemProgress(
             anchor=anchor,
             billed_day=anchor,
             first_order_dts=paid,
             last_order_dts=paid,
             original_value=Decimal(line.total_cost_with_discount or 0),
         )
+        first = next(occurrences(entry, begins, item), None)
+        begins.next_day = first.day if first else None
+        progress[str(entry.auto_order_item_oid)] = begins
     if not entries:
         return None
     document = AutoOrder(
@@ -447,23 +503,28 @@ def edited(
     the request laid over it. Raises Invalid with all problems: a stale copy, a past date, an unknown item, ...
     """
     problems = _stale(before, wanted)
+    if wanted.add_ons:
+        problems.append(Problem(pointer="/add_ons", code="not_available", message="add-ons are not available yet"))
     state = replace(head.state, items={key: replace(p) for key, p in head.state.items.items()})
     known = {entry.auto_order_item_oid: entry for entry in before.items or []}
     entries: list[AutoOrderItem] = []
+    seen: set[int] = set()
     for position, entry in enumerate(wanted.items or []):
         at = f"/items/{position}"
         old = known.get(entry.auto_order_item_oid) if entry.auto_order_item_oid else None
         problems += _item_problems(entry, old, items, at)
+        if entry.auto_order_item_oid in seen:
+            # One item in two rows would be billed twice in one order.
+            problems.append(Problem(pointer=f"{at}/auto_order_item_oid", code="conflict", message="stands there twice"))
         if problems:
             continue
-        if old is None:
-            entry = replace(entry, auto_order_item_oid=next(oids))
-            state.items[str(entry.auto_order_item_oid)] = ItemProgress(anchor=local_date(now, zone_name))
-        progress = state.items[str(entry.auto_order_item_oid)]
+        seen.add(entry.auto_order_item_oid or 0)
+        item_oid = entry.auto_order_item_oid if old else next(oids)
+        progress = state.items.setdefault(str(item_oid), ItemProgress(anchor=local_date(now, zone_name)))
         problems += _reschedule(entry, old, progress, now, zone_name, at)
         left = entry.arbitrary_unit_cost_remaining_orders
         progress.unit_cost_remaining = left if entry.arbitrary_unit_cost is not None else None
-        entries.append(_kept_item(entry))
+        entries.append(replace(_kept_item(entry), auto_order_item_oid=item_oid))
     problems += _cancel_problems(before, wanted, settings)
     if problems:
         raise Invalid(problems)
@@ -490,6 +551,9 @@ def edited(
         state.next_attempt = wanted.next_attempt
     changed = Edited(document=document, head=replace(head, state=state, revision=head.revision + 1))
     _switch(before, wanted, changed, now)
+    if wanted.status not in (before.status, changed.head.status):
+        message = "follows from enabled, cancel_reason and canceled_by_user: set those"
+        raise Invalid.one("/status", "read_only", message)
     return changed
 
 
@@ -537,7 +601,9 @@ def _item_problems(
     item = items.get(entry.original_item_id or "")
     if entry.frequency == ARBITRARY and not entry.arbitrary_schedule_days:
         found.append(problem("arbitrary_schedule_days", "required", f"'{ARBITRARY}' needs a number of days"))
-    if entry.frequency is None and item is not None and not item.steps():
+    paced = old is None or (entry.frequency, entry.original_item_id) != (old.frequency, old.original_item_id)
+    if paced and entry.frequency is None and item is not None and not item.steps():
+        # Only where the edit says so: an item whose steps the catalogue has lost must not keep anybody from canceling.
         found.append(problem("frequency", "required", "the item has no automatic schedule: choose a frequency"))
     return found
 
@@ -551,7 +617,8 @@ def _reschedule(
     at: str,
 ) -> list[Problem]:
     """Take a new date, frequency or item: a new anchor, counted on from the occurrence that comes next. A new pace
-    alone keeps the date that the customer was told, and counts from it."""
+    alone keeps the date that the customer was told, and counts from it; what had ended begins again today, or on the
+    day after the one that was billed last."""
     moved = entry.next_shipment_dts is not None and (old is None or entry.next_shipment_dts != old.next_shipment_dts)
     paced = old is not None and any(
         getattr(entry, name) != getattr(old, name)
@@ -559,8 +626,12 @@ def _reschedule(
     )
     if not (moved or paced or old is None):
         return []
-    day = local_date(entry.next_shipment_dts, zone_name) if entry.next_shipment_dts else local_date(now, zone_name)
-    if moved and day < local_date(now, zone_name):
+    today = local_date(now, zone_name)
+    told = entry.next_shipment_dts or (old.next_shipment_dts if old else None)
+    day = local_date(told, zone_name) if told else today
+    if told is None and progress.billed_day is not None:
+        day = max(today, progress.billed_day + timedelta(days=1))
+    if moved and day < today:
         return [Problem(pointer=f"{at}/next_shipment_dts", code="past_date", message="must be today or later")]
     if moved and progress.billed_day is not None and day <= progress.billed_day:
         return [
@@ -570,14 +641,13 @@ def _reschedule(
                 message=f"must be after {progress.billed_day}, the date that was billed last",
             )
         ]
-    progress.anchor, progress.at = day, progress.billed + 1
+    progress.anchor, progress.at, progress.next_day = day, progress.billed + 1, None
     return []
 
 
 def _cancel_problems(before: AutoOrder, wanted: AutoOrder, settings: AutoOrderProcessing) -> list[Problem]:
     reasons = [reason.reason for reason in settings.cancel_reasons or [] if reason.reason]
-    ends = before.enabled and wanted.enabled is False
-    if not (ends and (wanted.cancel_reason or wanted.canceled_by_user) and reasons):
+    if not (reasons and _cancels(before, wanted)):
         return []
     if wanted.cancel_reason in reasons:
         return []
@@ -585,19 +655,29 @@ def _cancel_problems(before: AutoOrder, wanted: AutoOrder, settings: AutoOrderPr
     return [Problem(pointer="/cancel_reason", code="not_allowed_value", message=f"is required; allowed are {allowed}")]
 
 
+def _cancels(before: AutoOrder, wanted: AutoOrder) -> bool:
+    """Whether the edit cancels: it ends what is enabled and names a reason or who wants it so. What is disabled
+    already can still be canceled."""
+    named = wanted.cancel_reason or wanted.canceled_by_user or wanted.status == "canceled"
+    if not named or wanted.enabled:
+        return False
+    newly = wanted.status == "canceled" or not (before.cancel_reason or before.canceled_by_user)
+    return bool(before.enabled) or (before.status == "disabled" and newly)
+
+
 def _switch(before: AutoOrder, wanted: AutoOrder, changed: Edited, now: Instant) -> None:
-    """Enabled to not: a cancellation where a reason or a user is named, else a disable. Not to enabled: a restart."""
+    """Enabled to not: a cancellation or a disable. Not to enabled: a restart."""
     head, document = changed.head, changed.document
-    if before.enabled and wanted.enabled is False:
-        if wanted.cancel_reason or wanted.canceled_by_user:
-            head.status, changed.canceled = "canceled", True
-            document.canceled_dts = wanted.canceled_dts or now
-        else:
-            head.status, changed.disabled = "disabled", True
-            head.state.disabled_dts = now
+    if _cancels(before, wanted):
+        head.status, head.state.failed, changed.canceled = "canceled", False, True
+        document.canceled_dts = wanted.canceled_dts or now
+    elif before.enabled and wanted.enabled is False:
+        head.status, head.state.failed, changed.disabled = "disabled", False, True
+        head.state.disabled_dts = now
     elif not before.enabled and wanted.enabled:
         head.status = "active"
         head.round = 0
+        head.state.failed = False
         head.state.next_attempt = head.state.failure_reason = head.state.disabled_dts = None
         head.state.completed = False
         document.canceled_dts = document.cancel_reason = document.canceled_by_user = None

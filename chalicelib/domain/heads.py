@@ -17,15 +17,28 @@ from chalicelib.domain.payments import LEASE_SECONDS, SEND_WITHIN_SECONDS, Attem
 Status = Literal["active", "canceled", "disabled", "merged", "unpaid", "paid", "closed"]
 
 
-class ItemProgress(msgspec.Struct, kw_only=True, omit_defaults=True):
+# What stands in each item of a state is written often and read by nobody else: short names keep the head in one KB.
+SHORT = {
+    "number_of_rebills": "rebills",
+    "rebill_value": "value",
+    "original_value": "original",
+    "first_order_dts": "first",
+    "last_order_dts": "last",
+    "unit_cost_remaining": "cost_left",
+}
+
+
+class ItemProgress(msgspec.Struct, kw_only=True, omit_defaults=True, rename=SHORT):
     """Where one item of an auto order stands. Occurrence ``at`` falls on the ``anchor`` itself; later ones are counted
     from there. ``billed`` is the last occurrence that is done with (in an order, or passed over as missed) and
-    ``billed_day`` the date that it was scheduled for."""
+    ``billed_day`` the date that it was scheduled for. ``next_day`` is the date of the one after, as it was told when
+    that was settled: where the catalogue's pace changes it stays, and the new pace counts from it."""
 
     anchor: date
     at: int = 0
     billed: int = 0
     billed_day: date | None = None
+    next_day: date | None = None
     number_of_rebills: int = 0
     rebill_value: Decimal = Decimal(0)
     original_value: Decimal = Decimal(0)
@@ -42,6 +55,8 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True):
     next_attempt: Instant | None = None
     failure_reason: str | None = None
     disabled_dts: Instant | None = None
+    # Disabled by declines, not by somebody: an attempt by hand may still be made, and its success enables it again.
+    failed: bool = False
     completed: bool = False
     cancel_after_next_x_orders: int | None = None
     last_run_date: date | None = None

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.items import Item, Weight
-from chalicelib.domain.money import Currency, quantise
+from chalicelib.domain.money import ZERO, Currency, quantise
 from chalicelib.domain.orders import (
     Order,
     OrderAutoOrder,
@@ -30,6 +30,10 @@ UNPAID_STAGE: Stage = "Accounts Receivable"
 PAID_STAGE: Stage = "Shipping Department"
 # Transactions that stay on an order; older declines are in its attempt rows.
 MAXIMUM_TRANSACTIONS = 50
+# A gateway's code of a decline is a few characters; what is longer is no code.
+LONGEST_CODE = 50
+# What an answer of the gateway may at most add to an order: nothing is charged that could not be written down after.
+LONGEST_APPROVAL = Approved(transaction_id="x" * 1024, amount=ZERO, currency_code="USD")
 
 
 def rebill_order(facts: Facts, attempt: Attempt, approved: Approved | None, now: Instant, *, late: bool) -> Order:
@@ -42,12 +46,12 @@ def rebill_order(facts: Facts, attempt: Attempt, approved: Approved | None, now:
         creation_dts=now,
         current_stage=PAID_STAGE,
         current_stage_histories=[OrderCurrentStageHistory(after_stage=PAID_STAGE, transition_dts=now)],
-        currency_code=original.currency_code,
+        currency_code=plan.currency,
         language_iso_code=original.language_iso_code,
         billing=original.billing,
         shipping=_ship_to(original.shipping, plan),
         checkout=_checkout(facts),
-        items=[_rebill_item(facts, line, index + 1) for index, line in enumerate(plan.lines)],
+        items=[_rebill_item(facts, line, index + 1, plan.currency) for index, line in enumerate(plan.lines)],
         coupons=[OrderCoupon(coupon_code=code, base_coupon_code=code) for code in plan.coupons] or None,
         payment=paid(replace(original.payment or OrderPayment(), transactions=None), attempt, approved, now),
         summary=summary(plan),
@@ -65,9 +69,9 @@ def rebill_order(facts: Facts, attempt: Attempt, approved: Approved | None, now:
     )
 
 
-def _rebill_item(facts: Facts, line: PlanLine, index: int) -> OrderItem:
+def _rebill_item(facts: Facts, line: PlanLine, index: int, currency: str) -> OrderItem:
     entry = next((e for e in facts.auto_order.items or [] if e.auto_order_item_oid == line.oid), None)
-    made = order_item_of(line, facts.items.get(line.item_id), index, facts.merchant.currency())
+    made = order_item_of(line, facts.items.get(line.item_id), index, currency)
     if entry is not None and entry.options:
         made.options = [OrderItemOption(label=o.label, value=o.value) for o in entry.options]
     return made
@@ -146,7 +150,7 @@ def declined_transaction(attempt: Attempt, reason: str, code: str, now: Instant)
         transaction_id=_number(attempt.key),
         transaction_gateway=attempt.gateway,
         transaction_timestamp=now,
-        details=_details(("Reason", reason), ("Code", code), ("Reference", attempt.key)),
+        details=_details(("Reason", reason), ("Code", code[:LONGEST_CODE]), ("Reference", attempt.key)),
     )
 
 

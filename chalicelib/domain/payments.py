@@ -11,6 +11,7 @@ import msgspec
 
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.fields import Month, Text30, Year
+from chalicelib.domain.money import ZERO
 from chalicelib.domain.wire import Noun
 
 Kind = Literal["rebill", "purchase"]
@@ -132,7 +133,7 @@ class PlanLine(msgspec.Struct, kw_only=True, omit_defaults=True, rename={"oid": 
     oid: int = 0
     occurrence: int = 0
     skipped: int = 0
-    discount: Decimal = Decimal(0)
+    discount: Decimal = ZERO
 
 
 class FrozenPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -142,15 +143,15 @@ class FrozenPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
     subtotal: Decimal
     total: Decimal
     currency: str
-    discount: Decimal = Decimal(0)
+    discount: Decimal = ZERO
     coupons: list[str] = []
     shipping_method: str | None = None
-    shipping: Decimal = Decimal(0)
-    shipping_discount: Decimal = Decimal(0)
-    tax: Decimal = Decimal(0)
-    tax_rate: Decimal = Decimal(0)
+    shipping: Decimal = ZERO
+    shipping_discount: Decimal = ZERO
+    tax: Decimal = ZERO
+    tax_rate: Decimal = ZERO
     tax_shipping: bool = False
-    taxable: Decimal = Decimal(0)
+    taxable: Decimal = ZERO
 
 
 class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -17,12 +17,14 @@ from chalicelib.domain.auto_orders import (
     AutoOrder,
     AutoOrderItem,
     Occurrence,
+    advance,
+    is_unknown,
     next_occurrence,
     occurrences,
     unit_cost,
 )
 from chalicelib.domain.coupons import Coupon
-from chalicelib.domain.dates import Instant, at, later, local_date, local_time, midnight
+from chalicelib.domain.dates import Instant, instant, later, local_date, local_time, midnight, zone
 from chalicelib.domain.heads import Head, ItemProgress, State
 from chalicelib.domain.items import Item
 from chalicelib.domain.merchants import Merchant
@@ -44,8 +46,11 @@ from chalicelib.domain.taxes import TaxSettings
 
 # A hold (no shipping method, say) is looked at again after this long; the merchant was told when it began.
 HELD_AGAIN_HOURS = 24
-# A due item is looked up at most this many occurrences ahead when it catches up: ten years of weeks.
-CATCH_UP = 520
+# An active auto order of which nothing comes (all paused, say) is looked at this often all the same: what is active
+# stays in the due index, so that nothing that was forgotten stays forgotten.
+IDLE_DAYS = 7
+# The bank's words that a head carries; a gateway may be talkative, and the head is written with every step.
+LONGEST_REASON = 200
 
 
 class Facts(msgspec.Struct, kw_only=True):
@@ -138,13 +143,18 @@ class Due(msgspec.Struct, kw_only=True, frozen=True):
 
 
 def window_opening(moment: Instant, settings: AutoOrderProcessing, zone_name: str) -> Instant:
-    """The moment itself where the window is open, else its next opening."""
+    """The moment itself where the window is open, else its next opening. Where the clocks are set back the window may
+    open twice, where they are set forward its opening may not be on the clock: then it opens after the gap."""
     start, end = settings.window()
-    clock = local_time(moment, zone_name)
-    if start == end or _within(clock, start, end):
+    if start == end or _within(local_time(moment, zone_name), start, end):
         return moment
-    day = local_date(moment, zone_name)
-    return at(day if clock < start else day + timedelta(days=1), start, zone_name)
+    today = local_date(moment, zone_name)
+    openings = [
+        instant(datetime.combine(day, start, tzinfo=zone(zone_name)).replace(fold=fold))
+        for day in (today, today + timedelta(days=1))
+        for fold in (0, 1)
+    ]
+    return min(one for one in openings if one > moment and _within(local_time(one, zone_name), start, end))
 
 
 def _within(clock: time, start: time, end: time) -> bool:
@@ -218,6 +228,9 @@ def due_items(facts: Facts, now: Instant, reasons: list[Reason]) -> list[Due]:
         if entry.paused:
             reasons.append(Reason(code="item_paused", params={"auto_order_item_oid": oid}))
             continue
+        if is_unknown(entry, facts.items):
+            reasons.append(Reason(code="item_unavailable", params={"item_id": entry.original_item_id}))
+            continue
         open_ones = _open(entry, progress, facts, today)
         if not open_ones:
             coming = next_occurrence(entry, progress, facts.items.get(entry.original_item_id or ""), zone_name)
@@ -253,7 +266,7 @@ def _open(entry: AutoOrderItem, progress: ItemProgress, facts: Facts, today: dat
     ends = entry.no_order_after_dts
     for occurrence in occurrences(entry, progress, facts.items.get(entry.original_item_id or "")):
         past_end = ends is not None and midnight(occurrence.day, facts.zone_name()) > ends
-        if occurrence.day > today or past_end or len(found) == CATCH_UP:
+        if occurrence.day > today or past_end:
             break
         found.append(occurrence)
     return found
@@ -272,11 +285,16 @@ def _billed_today(facts: Facts, today: date) -> bool:
 
 def _failed(head: Head) -> bool:
     """Disabled by declines, not by somebody: an attempt by hand may still be made."""
-    return head.status == "disabled" and head.state.failure_reason is not None
+    return head.status == "disabled" and head.state.failed
 
 
 def _nothing_due(facts: Facts, now: Instant, reasons: list[Reason]) -> Planned:
     head = facts.head
+    unknown = _unknown(facts)
+    if unknown and not _coming(facts, head):
+        message = f"The item {unknown[0].original_item_id} is not in the catalogue any more."
+        at = later(now, hours=HELD_AGAIN_HOURS)
+        return Planned(decision=Hold(code="item_unavailable", message=message, at=at), reasons=reasons)
     if head.round:
         reasons.append(Reason(code="run_lost_its_items", params={"run": head.run}))
         return Planned(decision=CloseRun(), reasons=reasons)
@@ -304,6 +322,11 @@ def _notice_days(coming: Occurrence) -> int | None:
     return coming.step.preshipment_notice_days if coming.step else None
 
 
+def _unknown(facts: Facts) -> list[AutoOrderItem]:
+    """Items that would rebill if the catalogue knew them."""
+    return [entry for entry in facts.auto_order.items or [] if not entry.paused and is_unknown(entry, facts.items)]
+
+
 def _coming(facts: Facts, head: Head) -> list[tuple[str, ItemProgress, Occurrence]]:
     """What comes next of each item that is neither paused nor ended."""
     found = []
@@ -319,7 +342,7 @@ def _coming(facts: Facts, head: Head) -> list[tuple[str, ItemProgress, Occurrenc
 
 
 def next_look(facts: Facts, head: Head, now: Instant) -> Instant | None:
-    """The next instant at which anything is to be done while no attempt is open; None: nothing will be."""
+    """The next instant at which anything is to be done while no attempt is open; None: it is not active, so never."""
     if head.status != "active":
         return None
     settings, zone_name = facts.settings, facts.zone_name()
@@ -335,7 +358,9 @@ def next_look(facts: Facts, head: Head, now: Instant) -> Instant | None:
         ahead = _notice_days(coming)
         if ahead is not None and progress.noticed < coming.number:
             looks.append(max(midnight(coming.day - timedelta(days=ahead), zone_name), now))
-    return min(looks) if looks else None
+    if _unknown(facts):
+        looks.append(later(now, hours=HELD_AGAIN_HOURS))
+    return min(looks) if looks else later(now, days=IDLE_DAYS)
 
 
 def _priced(facts: Facts, due: list[Due], now: Instant, reasons: list[Reason]) -> Planned:
@@ -469,19 +494,21 @@ def _closed(head: Head) -> Head:
     return replace(head, attempt=None, lease_until=None, state=state)
 
 
-def declined(facts: Facts, reason: str, now: Instant, *, refused_card: str | None = None) -> Settled:
-    """One more round is used up: a date for the next, or the end where there is none left or the bank refused for
-    good."""
+def declined(
+    facts: Facts, reason: str, now: Instant, *, refused_card: str | None = None, final: bool = False
+) -> Settled:
+    """One more round is used up: a date for the next, or the end where there is none left, the bank refused for good
+    or another attempt would be in vain (``final``)."""
     head = _closed(facts.head)
     head.round += 1
-    head.state.failure_reason = reason
+    head.state.failure_reason = reason[:LONGEST_REASON]
     if refused_card:
         head.state.refused_card = refused_card
     if head.status != "active":
         head.due_dts = None
         return Settled(head=head, outcome="declined")
-    if refused_card or head.round >= facts.settings.retries():
-        head.status = "disabled"
+    if refused_card or final or head.round >= facts.settings.retries():
+        head.status, head.state.failed = "disabled", True
         head.state.disabled_dts = now
         head.state.next_attempt = None
         head.due_dts = None
@@ -495,10 +522,13 @@ def declined(facts: Facts, reason: str, now: Instant, *, refused_card: str | Non
 def _paid(facts: Facts, attempt: Attempt, now: Instant) -> Settled:
     head = _closed(facts.head)
     claimed_day = local_date(attempt.first_sent_dts, facts.zone_name())
+    entries = {entry.auto_order_item_oid: entry for entry in facts.auto_order.items or []}
+    edited = facts.head.revision != attempt.revision
     for line in attempt.plan.lines:
-        progress = head.state.items.get(str(line.oid))
-        if progress is not None:
-            _advance(facts, progress, line.oid, line.occurrence, claimed_day)
+        progress, entry = head.state.items.get(str(line.oid)), entries.get(line.oid)
+        if progress is not None and entry is not None:
+            item = facts.items.get(entry.original_item_id or "")
+            advance(entry, progress, item, line.occurrence, claimed_day, edited=edited)
             progress.number_of_rebills += 1
             progress.rebill_value += line.unit_cost * line.quantity - line.discount
             progress.last_order_dts = now
@@ -506,8 +536,8 @@ def _paid(facts: Facts, attempt: Attempt, now: Instant) -> Settled:
             if progress.unit_cost_remaining:
                 progress.unit_cost_remaining -= 1
     late = head.status != "active" and not _failed(facts.head)
-    if head.status == "disabled" and _failed(facts.head):
-        head.status, head.state.disabled_dts = "active", None
+    if _failed(facts.head):
+        head.status, head.state.failed, head.state.disabled_dts = "active", False, None
     head.run, head.round, head.tries = attempt.run + 1, 0, 0
     head.state.next_attempt = head.state.failure_reason = None
     head.state.last_run_date = local_date(now, facts.zone_name())
@@ -515,24 +545,6 @@ def _paid(facts: Facts, attempt: Attempt, now: Instant) -> Settled:
     ended = _end_if_done(facts, head, now)
     head.due_dts = next_look(facts, head, now)
     return Settled(head=head, outcome="paid", ended=ended, late=late)
-
-
-def _advance(facts: Facts, progress: ItemProgress, oid: int, occurrence: int, claimed_day: date) -> None:
-    """The occurrence is done with. Where the item was re-dated while the charge was under way, the new date stays the
-    customer's: it becomes the one after."""
-    entry = next((e for e in facts.auto_order.items or [] if e.auto_order_item_oid == oid), None)
-    if occurrence <= progress.billed:
-        return
-    if progress.at >= occurrence and progress.anchor > claimed_day:
-        progress.at = occurrence + 1
-        progress.billed, progress.billed_day = occurrence, claimed_day
-        return
-    if entry is not None:
-        item = facts.items.get(entry.original_item_id or "")
-        before = replace(progress, billed=occurrence - 1)
-        done = next(occurrences(entry, before, item), None)
-        progress.billed_day = done.day if done and done.number == occurrence else claimed_day
-    progress.billed = occurrence
 
 
 def _end_if_done(facts: Facts, head: Head, now: Instant) -> bool:
@@ -544,8 +556,8 @@ def _end_if_done(facts: Facts, head: Head, now: Instant) -> bool:
             head.status = "canceled"
             state.cancel_after_next_x_orders = None
             return True
-    paused = any(entry.paused for entry in facts.auto_order.items or [])
-    if head.status == "active" and not paused and not _coming(facts, head):
+    waits = any(entry.paused for entry in facts.auto_order.items or []) or _unknown(facts)
+    if head.status == "active" and not waits and not _coming(facts, head):
         head.status = "disabled"
         state.completed = True
         state.disabled_dts = now
