@@ -45,6 +45,11 @@ SECOND_LOOK_SECONDS = 600
 LOOKS_THAT_FIND_NOTHING = 2
 # Time that a function keeps for settling after the gateway's answer.
 SETTLE_SECONDS = 10
+# A permission to send may grow old while it is asked for; who needs more than this many is too slow to send at all.
+MOST_PERMISSIONS = 3
+# A refund is by key and given once, so it may be asked for again at once.
+REFUND_TRIES = 3
+CANNOT_BE_FOUND_OUT = "A payment's outcome cannot be found out; please decide."
 
 Known = Approved | Declined | ActionNeeded | NotSent
 
@@ -64,24 +69,34 @@ class Work(Protocol):
         """Whether the status still allows that money is sent for."""
 
     def moved(self, before: Head, after: Head) -> Change: ...
+    def writable(self, attempt: Attempt, now: Instant) -> None:
+        """Raises Invalid where the order that an approval makes could not be kept."""
+
     def settled(self, attempt: Attempt, outcome: Known | None, now: Instant) -> list[Change]:
         """All changes that record the outcome, the head first. None: nothing was charged."""
+
+    def refused(self, refusal: Refused) -> None:
+        """The changes of ``settled`` or ``late`` were refused; what follows is thought out anew."""
+
+    def paid_by(self, attempt: Attempt) -> bool:
+        """Whether the attempt's capture has its order already."""
 
     def late(self, attempt: Attempt, approved: Approved, now: Instant) -> list[Change] | None:
         """The changes that give a capture its order though its attempt was closed; None where its run is paid for
         or another attempt for it is open."""
 
-    def refunded(self, attempt: Attempt, reason: str, now: Instant) -> list[Change]:
-        """The changes that record that a second capture of a paid run was given back, or could not be."""
+    def refunded(self, attempt: Attempt, reason: str, now: Instant, *, telling: str) -> list[Change]:
+        """The changes that record what becomes of a second capture of a paid run, and tell the merchant so."""
 
-    def reviewed(self, before: Head, after: Head, now: Instant) -> list[Change]:
+    def reviewed(self, before: Head, after: Head, message: str, now: Instant) -> list[Change]:
         """The changes that announce a payment that nobody but a person can decide on."""
 
 
 def charge(shop: Shop, work: Work, plan: FrozenPlan, card: StoredCard | None, *, first: bool) -> Outcome | None:
     """Claim, send, settle. Returns the outcome, or None where somebody else was faster.
 
-    A plan that costs nothing is settled without a gateway.
+    A plan that costs nothing is settled without a gateway. Raises Contended where too little time is left, Invalid
+    where the order could not be kept; nothing is claimed then.
     """
     if shop.time_left() < GATEWAY_TIMEOUT_SECONDS + SETTLE_SECONDS:
         raise Contended("too little time is left for a gateway call")
@@ -89,13 +104,9 @@ def charge(shop: Shop, work: Work, plan: FrozenPlan, card: StoredCard | None, *,
     if attempt is None:
         return None
     if card is None:
-        approved = Approved(transaction_id="", amount=plan.total, currency_code=plan.currency)
-        record(shop, work, attempt, approved)
-        return approved
-    outcome = _send(shop, work, attempt, first=first)
-    if outcome is not None:
-        record(shop, work, attempt, outcome)
-    return outcome
+        return record(shop, work, attempt, _nothing_to_pay(attempt))
+    sent, outcome = _send(shop, work, attempt, first=first)
+    return record(shop, work, sent, outcome) if outcome is not None else None
 
 
 def _claim(shop: Shop, work: Work, plan: FrozenPlan, card: StoredCard | None) -> Attempt | None:
@@ -116,32 +127,50 @@ def _claim(shop: Shop, work: Work, plan: FrozenPlan, card: StoredCard | None) ->
         card=card,
         plan=plan,
     )
-    after = claimed(head, attempt, now)
-    return attempt if _moved(shop, work, after, attempt.owner) else None
+    work.writable(attempt, now)
+    if _moved(shop, work, claimed(head, attempt, now), attempt):
+        return attempt
+    # Claimed, and changed before anybody could send: it is closed where it is ours.
+    _record(shop, work, attempt, NotSent(reason="it was changed at this moment"))
+    return None
 
 
-def _moved(shop: Shop, work: Work, after: Head, owner: str) -> bool:
-    """Write the head with a permission to send. A refusal is first asked: was that me? (an answer may get lost)"""
+def _moved(shop: Shop, work: Work, after: Head, attempt: Attempt) -> bool:
+    """Write the head with a permission to send. A refusal is first asked: was that me? (an answer may get lost)
+    What was changed since is not sent, whoever wrote the permission."""
     try:
         shop.write(work.moved(work.head, after))
     except Refused:
         work.refresh()
-        return work.head.attempt is not None and work.head.attempt.owner == owner
+        return _is_mine(work, attempt) and _is_unchanged(work)
     work.head = after
     return True
 
 
-def _send(shop: Shop, work: Work, attempt: Attempt, *, first: bool) -> Outcome | None:
-    """Ask the gateway. None: the permission to send was lost, or there is too little time; nothing was sent."""
-    if not may_send(attempt, shop.clock.now()):
+def _is_mine(work: Work, attempt: Attempt) -> bool:
+    stands = work.head.attempt
+    return stands is not None and (stands.key, stands.owner) == (attempt.key, attempt.owner)
+
+
+def _is_unchanged(work: Work) -> bool:
+    """Whether the open attempt may still be sent: status and revision are those that it was claimed under."""
+    return work.fits() and work.head.attempt is not None and work.head.revision == work.head.attempt.revision
+
+
+def _send(shop: Shop, work: Work, attempt: Attempt, *, first: bool) -> tuple[Attempt, Outcome | None]:
+    """Ask the gateway. Returns the attempt as it was last permitted to be sent, and the answer; None where somebody
+    else was given permission, or has closed it."""
+    for _ in range(MOST_PERMISSIONS):
+        if may_send(attempt, shop.clock.now()):
+            break
         again = _authorised_again(shop, work)
         if again is None:
-            return None
+            return attempt, NotSent(reason="it was changed at this moment") if _is_mine(work, attempt) else None
         attempt = again
-    if shop.time_left() < GATEWAY_TIMEOUT_SECONDS + SETTLE_SECONDS:
-        return NotSent(reason="too little time was left to send")
-    if attempt.card is None:
-        return None
+    else:
+        return attempt, NotSent(reason="the permission to send grew old again and again")
+    if attempt.card is None or shop.time_left() < GATEWAY_TIMEOUT_SECONDS + SETTLE_SECONDS:
+        return attempt, NotSent(reason="too little time was left to send")
     outcome = shop.gateway(attempt.gateway).charge(
         Charge(
             key=attempt.key,
@@ -152,23 +181,15 @@ def _send(shop: Shop, work: Work, attempt: Attempt, *, first: bool) -> Outcome |
             first=first,
         )
     )
-    return _checked(outcome, attempt)
-
-
-def _checked(outcome: Outcome, attempt: Attempt) -> Outcome:
-    """A capture of another amount than was asked is not an approval: a person decides."""
-    if isinstance(outcome, Approved) and outcome.amount != attempt.plan.total:
-        log.error("gateway took another amount", extra={"key": attempt.key})
-        return Unknown(reason=f"the gateway says it took {outcome.amount}, asked were {attempt.plan.total}")
-    return outcome
+    return attempt, outcome
 
 
 def _authorised_again(shop: Shop, work: Work) -> Attempt | None:
     """A fresh, conditional permission to send the open attempt; None where anything has moved since it was read."""
-    if work.head.attempt is None or not work.fits() or work.head.revision != work.head.attempt.revision:
+    if not _is_unchanged(work):
         return None
-    owner = shop.word()
-    if not _moved(shop, work, reauthorised(work.head, owner, shop.clock.now()), owner):
+    after = reauthorised(work.head, shop.word(), shop.clock.now())
+    if after.attempt is None or not _moved(shop, work, after, after.attempt):
         return None
     return work.head.attempt
 
@@ -176,12 +197,22 @@ def _authorised_again(shop: Shop, work: Work) -> Attempt | None:
 # --- recording -------------------------------------------------------------------------------------------------------
 
 
-def record(shop: Shop, work: Work, attempt: Attempt, outcome: Outcome) -> None:
-    """Write down what became of the attempt: by whom it was learnt does not matter."""
+def record(shop: Shop, work: Work, attempt: Attempt, outcome: Outcome) -> Outcome:
+    """Write down what became of the attempt: by whom it was learnt does not matter. Returns what it counts as."""
+    if isinstance(outcome, Approved) and not _is_as_asked(outcome, attempt):
+        _review(shop, work, attempt, f"The gateway took {outcome.amount} {outcome.currency_code}; please decide.")
+        return Unknown(reason="the gateway took another amount than was asked")
     if isinstance(outcome, Unknown | Pending):
         _look_again(shop, work, attempt, pending=isinstance(outcome, Pending))
-        return
-    _record(shop, work, attempt, outcome)
+    else:
+        _record(shop, work, attempt, outcome)
+    return outcome
+
+
+def _is_as_asked(approved: Approved, attempt: Attempt) -> bool:
+    """A capture of another amount than was asked is not an approval: a person decides."""
+    plan = attempt.plan
+    return approved.amount == plan.total and approved.currency_code.upper() == plan.currency.upper()
 
 
 def _record(shop: Shop, work: Work, attempt: Attempt, outcome: Known | None) -> None:
@@ -191,38 +222,58 @@ def _record(shop: Shop, work: Work, attempt: Attempt, outcome: Known | None) -> 
             if isinstance(outcome, Approved):
                 _late_capture(shop, work, attempt, outcome)
             return
-        if isinstance(outcome, NotSent) and stands.owner != attempt.owner:
-            return  # true of this send only: somebody else was given permission since, and may have sent
+        if (outcome is None or isinstance(outcome, NotSent)) and stands.owner != attempt.owner:
+            return  # true of what was known then: somebody else was given permission since, and may have sent
         try:
             shop.write(*work.settled(stands, outcome, shop.clock.now()))
-        except Refused:
-            work.refresh()
+        except (Refused, Contended) as error:
+            _think_again(work, error)
             continue
         return
     raise Contended(f"the outcome of {attempt.key} could not be recorded in {MOST_TRIES} tries")
 
 
+def _think_again(work: Work, error: Refused | Contended) -> None:
+    work.refresh()
+    if isinstance(error, Refused):
+        work.refused(error)
+
+
 def _late_capture(shop: Shop, work: Work, attempt: Attempt, approved: Approved) -> None:
     """An approval for an attempt that is closed. A run that is not paid gets its order; a second capture of a paid
-    run is given back and announced."""
+    run is announced and given back."""
+    work.refresh()
     for _ in range(MOST_TRIES):
-        standing = shop.orders.find(work.order_id(attempt.run))
-        if standing is not None and standing.noun.charge_key == attempt.key:
+        if attempt.card is None or work.paid_by(attempt):
             return
         changes = work.late(attempt, approved, shop.clock.now())
         if changes is None:
             break
         try:
             shop.write(*changes)
-        except Refused:
-            work.refresh()
+        except (Refused, Contended) as error:
+            _think_again(work, error)
             continue
         log.warning("late capture got its order", extra={"key": attempt.key})
         return
-    back = shop.gateway(attempt.gateway).refund(attempt.key)
-    reason = "given back" if isinstance(back, Approved) else f"could not be given back yet: {back}"
+    _give_back(shop, work, attempt)
+
+
+def _give_back(shop: Shop, work: Work, attempt: Attempt) -> None:
+    """Written down first: whoever dies while it is given back leaves a word of it."""
+    telling = "A run that is paid for was captured once more. The second capture is being given back; please check."
+    shop.write(*work.refunded(attempt, "to be given back", shop.clock.now(), telling=telling))
+    gateway = shop.payments.get(attempt.gateway)
+    back: Outcome = NotSent(reason="there is no such gateway")
+    for _ in range(REFUND_TRIES if gateway else 0):
+        back = gateway.refund(attempt.key) if gateway else back
+        if not isinstance(back, Unknown):
+            break
+    done = isinstance(back, Approved)
+    reason = "given back" if done else f"could not be given back: {getattr(back, 'reason', back)}"
     log.error("second capture of a paid run", extra={"key": attempt.key, "refund": reason})
-    shop.write(*work.refunded(attempt, reason, shop.clock.now()))
+    telling = "" if done else f"A second capture of a paid run {reason}. Please give it back at the gateway."
+    shop.write(*work.refunded(attempt, reason, shop.clock.now(), telling=telling))
 
 
 def _look_again(
@@ -231,7 +282,7 @@ def _look_again(
     """Leave the attempt open and look at it later. ``due_dts`` stays set as long as an attempt is open."""
     for _ in range(MOST_TRIES):
         stands = work.head.attempt
-        if stands is None or stands.key != attempt.key:
+        if stands is None or stands.key != attempt.key or (stands.owner != attempt.owner and not pending):
             return
         now = shop.clock.now()
         again = later(now, seconds=look_again_seconds(stands.looks) if seconds is None else seconds)
@@ -241,12 +292,36 @@ def _look_again(
         after = replace(work.head, attempt=waiting, lease_until=None, due_dts=again)
         try:
             shop.write(work.moved(work.head, after))
-        except Refused:
+        except (Refused, Contended):
             work.refresh()
             continue
         work.head = after
         return
     raise Contended(f"{attempt.key} could not be set to be looked at again")
+
+
+def _review(shop: Shop, work: Work, attempt: Attempt, message: str) -> None:
+    """There is nothing to ask and nothing that may be repeated: shown and announced, never charged again by itself."""
+    for _ in range(MOST_TRIES):
+        stands = work.head.attempt
+        if stands is None or stands.key != attempt.key:
+            log.error("nothing stands open to be reviewed", extra={"key": attempt.key})
+            return
+        if stands.review_dts is not None:
+            _look_again(shop, work, stands)
+            return
+        now = shop.clock.now()
+        again = later(now, seconds=look_again_seconds(stands.looks))
+        reviewed = replace(stands, review_dts=now, looks=stands.looks + 1, look_dts=again)
+        after = replace(work.head, attempt=reviewed, lease_until=None, due_dts=again)
+        try:
+            shop.write(*work.reviewed(work.head, after, message, now))
+        except (Refused, Contended):
+            work.refresh()
+            continue
+        work.head = after
+        return
+    raise Contended(f"{attempt.key} could not be set to be reviewed")
 
 
 # --- resolving -------------------------------------------------------------------------------------------------------
@@ -258,21 +333,23 @@ def resolve(shop: Shop, work: Work) -> None:
     if attempt is None or work.head.leased(now) or (attempt.look_dts is not None and now < attempt.look_dts):
         return
     if attempt.card is None:
-        _record(shop, work, attempt, _nothing_to_pay(attempt))
+        # Nothing was sent: where it was changed or canceled meanwhile, nothing happens.
+        _record(shop, work, attempt, _nothing_to_pay(attempt) if _is_unchanged(work) else None)
         return
-    gateway = shop.gateway(attempt.gateway)
+    gateway = shop.payments.get(attempt.gateway)
+    if gateway is None:
+        _review(shop, work, attempt, f"There is no gateway {attempt.gateway} to ask about a payment; please decide.")
+        return
     can = gateway.capabilities
     found = gateway.look_up(attempt.key) if can.lookup else NotFound()
-    if isinstance(found, Approved):
-        found = _checked_found(found, attempt)
-    if isinstance(found, Approved | Declined | ActionNeeded):
-        _record(shop, work, attempt, found)
-    elif isinstance(found, Unknown | Pending):
-        _look_again(shop, work, attempt, pending=isinstance(found, Pending))
+    if not isinstance(found, NotFound):
+        record(shop, work, attempt, found)
+    elif attempt.review_dts is not None:
+        _look_again(shop, work, attempt)
     elif _may_post_again(work, attempt, can, now):
         _post_again(shop, work, attempt)
     elif not can.lookup:
-        _review(shop, work, attempt, now)
+        _review(shop, work, attempt, CANNOT_BE_FOUND_OUT)
     else:
         _wait_or_close(shop, work, attempt, can, now)
 
@@ -281,56 +358,37 @@ def _nothing_to_pay(attempt: Attempt) -> Approved:
     return Approved(transaction_id="", amount=attempt.plan.total, currency_code=attempt.plan.currency)
 
 
-def _checked_found(found: Approved, attempt: Attempt) -> Approved | Unknown:
-    checked = _checked(found, attempt)
-    return checked if isinstance(checked, Approved) else Unknown(reason="another amount")
-
-
 def _may_post_again(work: Work, attempt: Attempt, can: Capabilities, now: Instant) -> bool:
     """The same key again: only inside the gateway's own window, and only while nobody has changed anything."""
     if attempt.pending or attempt.review_dts is not None:
         return False
     age = (now - attempt.first_sent_dts).total_seconds()
     in_window = age < can.idempotency_window - min(WINDOW_MARGIN_SECONDS, can.idempotency_window // 4)
-    return in_window and work.fits() and work.head.revision == attempt.revision
+    return in_window and _is_unchanged(work)
 
 
 def _post_again(shop: Shop, work: Work, attempt: Attempt) -> None:
     again = _authorised_again(shop, work)
     if again is None:
         return
-    outcome = _send(shop, work, again, first=again.kind == "purchase")
-    if outcome is None:
-        return
+    sent, outcome = _send(shop, work, again, first=again.kind == "purchase")
     if isinstance(outcome, NotSent):
         # This post did not go out; the first one may have.
         outcome = Unknown(reason=outcome.reason)
-    record(shop, work, attempt, outcome)
-
-
-def _review(shop: Shop, work: Work, attempt: Attempt, now: Instant) -> None:
-    """There is nothing to ask and nothing that may be repeated: shown and announced, never charged again by itself."""
-    if attempt.review_dts is not None:
-        _look_again(shop, work, attempt)
-        return
-    again = later(now, seconds=look_again_seconds(attempt.looks))
-    reviewed = replace(attempt, review_dts=now, looks=attempt.looks + 1, look_dts=again)
-    after = replace(work.head, attempt=reviewed, lease_until=None, due_dts=again)
-    try:
-        shop.write(*work.reviewed(work.head, after, now))
-    except Refused:
-        work.refresh()
-        return
-    work.head = after
+    if outcome is not None:
+        record(shop, work, sent, outcome)
 
 
 def _wait_or_close(shop: Shop, work: Work, attempt: Attempt, can: Capabilities, now: Instant) -> None:
-    """The gateway does not know the key. Wait until a capture would surely show, ask twice, then believe it."""
+    """The gateway does not know the key. Wait until a capture would surely show, ask twice, then believe it; but what
+    the gateway once called pending did reach it, and a person decides where it is gone."""
     quarantine = QUARANTINE_SECONDS + can.lookup_lag
     age = int((now - attempt.claimed_dts).total_seconds())
     if age < quarantine:
         _look_again(shop, work, attempt, seconds=quarantine - age)
     elif attempt.missing + 1 < LOOKS_THAT_FIND_NOTHING:
         _look_again(shop, work, attempt, missing=attempt.missing + 1, seconds=SECOND_LOOK_SECONDS)
+    elif attempt.pending:
+        _review(shop, work, attempt, "The gateway does not know a pending payment any more; please decide.")
     else:
         _record(shop, work, attempt, None)

@@ -1,5 +1,6 @@
 """Editing an auto order: one transaction over document, head, original order, log and event, each under its version."""
 
+from collections.abc import Callable
 from typing import Any
 
 from msgspec.structs import replace
@@ -28,11 +29,35 @@ def update(shop: Shop, oid: int, raw: Any, *, version: int | None = None) -> str
     """
     if not isinstance(raw, dict):
         raise Invalid.one("", "wrong_type", "the body must be an object")
+    return _update(shop, oid, lambda stands: raw, version) or ""
+
+
+def pause(shop: Shop, oid: int) -> str | None:
+    """Pause every item. Pausing what is paused changes nothing. Returns the id of the event, if there is one."""
+    return _update(shop, oid, _paused, None)
+
+
+def _paused(stands: AutoOrder) -> dict[str, Any] | None:
+    """The request that pauses every item and leaves all else of it as it stands."""
+    entries = stands.items or []
+    if entries and all(entry.paused for entry in entries):
+        return None
+    return {"items": [wire.plain(replace(entry, paused=True)) for entry in entries]}
+
+
+def _update(
+    shop: Shop, oid: int, request: Callable[[AutoOrder], dict[str, Any] | None], version: int | None
+) -> str | None:
+    """``request`` says what is to change of the auto order as it stands; None: nothing."""
     for _ in range(MOST_TRIES):
         facts, document, original = read_facts(shop, oid)
         if version is not None and document.version != version:
             raise Stale(f"The auto order is at version {document.version} now.")
-        event, changes = _changes(shop, oid, raw, facts, document, original)
+        stands = assembled(facts.auto_order, facts.head, facts.items, facts.zone_name(), shop.clock.now())
+        raw = request(stands)
+        if raw is None:
+            return None
+        event, changes = _changes(shop, oid, raw, stands, facts, document, original)
         try:
             shop.write(*changes)
         except Refused:
@@ -41,20 +66,16 @@ def update(shop: Shop, oid: int, raw: Any, *, version: int | None = None) -> str
     raise Contended("the auto order is being changed by others; try again")
 
 
-def pause(shop: Shop, oid: int) -> str | None:
-    """Pause every item. Pausing what is paused changes nothing. Returns the id of the event, if there is one."""
-    facts, _, _ = read_facts(shop, oid)
-    entries = facts.auto_order.items or []
-    if entries and all(entry.paused for entry in entries):
-        return None
-    return update(shop, oid, {"items": [wire.plain(replace(entry, paused=True)) for entry in entries]})
-
-
 def _changes(
-    shop: Shop, oid: int, raw: dict[str, Any], facts: Facts, document: Kept[AutoOrder], original: Kept[Order]
+    shop: Shop,
+    oid: int,
+    raw: dict[str, Any],
+    before: AutoOrder,
+    facts: Facts,
+    document: Kept[AutoOrder],
+    original: Kept[Order],
 ) -> tuple[Event, list[Change]]:
     now, zone_name = shop.clock.now(), facts.zone_name()
-    before = assembled(facts.auto_order, facts.head, facts.items, zone_name, now)
     wanted = wire.overlay(before, {name: value for name, value in raw.items() if name != "original_order"})
     ordered = _original(original.noun, raw.get("original_order"))
     facts = facts_of(shop, wanted, facts.head, ordered or original.noun)

@@ -1,11 +1,13 @@
 """Paying for an order: the same charge protocol; the first payment begins the auto order."""
 
+from contextlib import suppress
+
 from msgspec.structs import replace
 
 from chalicelib.domain import made_orders
 from chalicelib.domain.auto_orders import AUTO_ORDER_CODE_LETTERS, begun
 from chalicelib.domain.dates import Instant
-from chalicelib.domain.errors import Invalid
+from chalicelib.domain.errors import Invalid, Refused
 from chalicelib.domain.events import Event, Happening, Notice, event_id
 from chalicelib.domain.heads import Head
 from chalicelib.domain.orders import Order, OrderCurrentStageHistory
@@ -33,7 +35,7 @@ def pay(shop: Shop, order_id: str, *, again: bool = True) -> Outcome | None:
     ``again`` False: what was declined once stays so. Raises NotFound; Invalid where it cannot be charged at all.
     """
     work = PaymentOf(shop, order_id)
-    if work.head_or_none is None or work.head.status == "paid":
+    if work.head_or_none is None or not work.fits():
         return None
     if work.head.attempt is not None:
         charge.resolve(shop, work)
@@ -43,6 +45,8 @@ def pay(shop: Shop, order_id: str, *, again: bool = True) -> Outcome | None:
     plan, card = made_orders.plan_of(work.order.noun), work.card()
     if plan.total > 0 and card is None:
         raise Invalid.one("/payment/credit_card", "required", "the order has no card to charge")
+    if plan.total > 0 and card is not None and card.gateway not in shop.payments:
+        raise Invalid.one("/payment/credit_card", "not_available", f"there is no payment gateway {card.gateway}")
     return charge.charge(shop, work, plan, card if plan.total > 0 else None, first=True)
 
 
@@ -54,7 +58,8 @@ def look_at(shop: Shop, order_id: str) -> None:
     if work.head.attempt is not None:
         charge.resolve(shop, work)
     elif work.head.due_dts is not None:
-        shop.write(work.moved(work.head, replace(work.head, due_dts=None)))
+        with suppress(Refused):  # somebody is at it at this moment
+            shop.write(work.moved(work.head, replace(work.head, due_dts=None)))
 
 
 class PaymentOf:
@@ -73,7 +78,8 @@ class PaymentOf:
 
     @property
     def head(self) -> Head:
-        assert self.head_or_none is not None
+        if self.head_or_none is None:
+            raise ValueError(f"order {self._order_id} has no head: nothing is charged for it")
         return self.head_or_none
 
     @head.setter
@@ -98,7 +104,7 @@ class PaymentOf:
 
     def settled(self, attempt: Attempt, outcome: charge.Known | None, now: Instant) -> list[Change]:
         if isinstance(outcome, Approved):
-            return self._paid(attempt, outcome, now, late=not self.fits())
+            return self._paid(attempt, outcome, now, late=False)
         after = replace(self.head, attempt=None, lease_until=None, due_dts=None)
         row = closed_row(attempt, outcome, now)
         if outcome is None or isinstance(outcome, NotSent):
@@ -114,14 +120,27 @@ class PaymentOf:
             self._shop.events.happened(event),
         ]
 
+    def writable(self, attempt: Attempt, now: Instant) -> None:
+        order = self._paid_order(attempt, made_orders.LONGEST_APPROVAL, now, late=True)
+        self._shop.orders.edited(order, self.order.version)
+
+    def refused(self, refusal: Refused) -> None:
+        """Nothing stands in the way for good: codes and oids are drawn anew with every try."""
+
+    def paid_by(self, attempt: Attempt) -> bool:
+        return self.order.noun.charge_key == attempt.key
+
     def _paid(self, attempt: Attempt, approved: Approved, now: Instant, *, late: bool) -> list[Change]:
-        order = self._paid_order(attempt, approved, now, late=late)
+        """The first payment begins the auto order, whenever and by whom it is learnt; one of an order that was closed
+        meanwhile begins none."""
+        begins = self.fits()
+        order = self._paid_order(attempt, approved, now, late=late or not begins)
         after = replace(self.head, status="paid", attempt=None, lease_until=None, due_dts=None, run=attempt.run + 1)
         names = ["order_payment_process", "order_stage_change"]
         event = self._event("paid", now, names, notices=[Notice(template="receipt", kind="order", id=self._order_id)])
         event.revenue, event.orders = attempt.plan.total, 1
         changes: list[Change] = [self.moved(self.head, after)]
-        if not late:
+        if begins:
             changes += self._auto_order(order, now, event)
         changes.append(self._shop.orders.edited(order, self.order.version))
         changes.append(self._shop.events.happened(event))
@@ -178,18 +197,19 @@ class PaymentOf:
             return None
         return self._paid(attempt, approved, now, late=True)
 
-    def refunded(self, attempt: Attempt, reason: str, now: Instant) -> list[Change]:
+    def refunded(self, attempt: Attempt, reason: str, now: Instant, *, telling: str) -> list[Change]:
         row = ClosedAttempt(attempt=attempt, closed_dts=now, outcome="late_refunded", reason=reason)
-        event = self._event(f"second_capture#{attempt.key}", now, ["order_update"])
-        return [self._shop.orders.closed(self._order_id, row), self._shop.events.happened(event)]
+        changes = [self._shop.orders.closed(self._order_id, row)]
+        if telling:
+            facts = {"code": "second_capture", "message": telling}
+            notice = Notice(template="held", kind="order", id=self._order_id, facts=facts)
+            event = self._event(f"second_capture#{attempt.key}#{reason}", now, ["order_update"], notices=[notice])
+            changes.append(self._shop.events.happened(event))
+        return changes
 
-    def reviewed(self, before: Head, after: Head, now: Instant) -> list[Change]:
-        notice = Notice(
-            template="held",
-            kind="order",
-            id=self._order_id,
-            facts={"code": "payment_review", "message": "A payment's outcome cannot be found out; please decide."},
-        )
+    def reviewed(self, before: Head, after: Head, message: str, now: Instant) -> list[Change]:
+        facts = {"code": "payment_review", "message": message}
+        notice = Notice(template="held", kind="order", id=self._order_id, facts=facts)
         event = self._event(f"review#{before.tries}", now, ["order_update"], notices=[notice])
         return [self.moved(before, after), self._shop.events.happened(event)]
 

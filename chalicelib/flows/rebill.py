@@ -1,16 +1,17 @@
 """The rebill worker: read, think, claim, act, think, write. One auto order, one run, at most one order."""
 
+import logging
 from typing import Literal
 
 import msgspec
 from msgspec.structs import replace
 
 from chalicelib.domain import rebills
-from chalicelib.domain.dates import Instant, shown
-from chalicelib.domain.errors import NotFound, Refused
+from chalicelib.domain.dates import Instant, later, shown
+from chalicelib.domain.errors import Invalid, NotFound, Refused
 from chalicelib.domain.events import Event, Happening, Notice, event_id
 from chalicelib.domain.heads import Head
-from chalicelib.domain.made_orders import rebill_order
+from chalicelib.domain.made_orders import LONGEST_APPROVAL, rebill_order
 from chalicelib.domain.payments import (
     ActionNeeded,
     Approved,
@@ -23,13 +24,30 @@ from chalicelib.domain.payments import (
     Pending,
     Unknown,
 )
-from chalicelib.domain.rebills import CloseRun, Fail, Go, Hold, Look, Remind, Resolve, Settled, rebill_order_id
+from chalicelib.domain.rebills import (
+    HELD_AGAIN_HOURS,
+    CloseRun,
+    Fail,
+    Go,
+    Hold,
+    Look,
+    Remind,
+    Resolve,
+    Settled,
+    rebill_order_id,
+)
 from chalicelib.flows import charge
 from chalicelib.flows.facts import read_facts
 from chalicelib.flows.ports import Change, Shop
 
+log = logging.getLogger(__name__)
+
 # What a client reads while nobody knows what became of a charge (the contract's words for it).
 NOT_KNOWN_YET = "outcome not known yet"
+# Where the order follows among the changes that record a payment: after the head.
+ORDER_CHANGE = 1
+# Runs that a capture's order is searched in, where somebody has taken the order ids of the first.
+MOST_TAKEN = 64
 
 
 class Rebilled(msgspec.Struct, kw_only=True):
@@ -50,8 +68,9 @@ def rebill(shop: Shop, oid: int, *, by_hand: bool = False) -> Rebilled:
     planned = rebills.plan(work.facts, shop.clock.now(), by_hand=by_hand)
     match planned.decision:
         case Resolve():
+            run = work.head.run
             charge.resolve(shop, work)
-            return _as_it_stands(work)
+            return _resolved(work, run) if by_hand else Rebilled(attempted=True)
         case Look(at=moment):
             _look(shop, work, moment)
             return Rebilled(failure_reason=_why(planned.reasons))
@@ -59,23 +78,39 @@ def rebill(shop: Shop, oid: int, *, by_hand: bool = False) -> Rebilled:
             _write(shop, work.reminded(reminder, shop.clock.now()))
             return Rebilled()
         case Hold() as hold:
-            _write(shop, work.held(hold, shop.clock.now()))
-            return Rebilled(failure_reason=hold.message)
+            return _held(shop, work, hold)
         case CloseRun():
             _write(shop, [work.moved(work.head, rebills.closed_run(work.facts, shop.clock.now()))])
             return Rebilled(failure_reason="nothing is due any more")
         case Fail() as fail:
             _write(shop, work.failed(fail, shop.clock.now()))
             return Rebilled(attempted=True, failure_reason=fail.message)
-        case Go(plan=plan, card=card):
-            run = work.head.run
-            return _told(work, run, charge.charge(shop, work, plan, card, first=False))
+        case Go() as go:
+            return _go(shop, work, go)
 
 
-def _told(work: "RunOf", run: int, outcome: Outcome | None) -> Rebilled:
+def _go(shop: Shop, work: "RunOf", go: Go) -> Rebilled:
+    """Charge, unless it is known already that nothing can be sent or that its order could not be kept."""
+    again = later(shop.clock.now(), hours=HELD_AGAIN_HOURS)
+    if go.card is not None and go.card.gateway not in shop.payments:
+        message = f"There is no payment gateway {go.card.gateway}."
+        return _held(shop, work, Hold(code="gateway_missing", message=message, at=again))
+    try:
+        outcome = charge.charge(shop, work, go.plan, go.card, first=False)
+    except Invalid as error:
+        return _held(shop, work, Hold(code="order_too_large", message=str(error), at=again))
+    return _told(work, outcome)
+
+
+def _held(shop: Shop, work: "RunOf", hold: Hold) -> Rebilled:
+    _write(shop, work.held(hold, shop.clock.now()))
+    return Rebilled(failure_reason=hold.message)
+
+
+def _told(work: "RunOf", outcome: Outcome | None) -> Rebilled:
     match outcome:
         case Approved():
-            return Rebilled(attempted=True, success=True, order_id=work.order_id(run))
+            return Rebilled(attempted=True, success=True, order_id=work.paid_order_id)
         case Declined(reason=reason) | ActionNeeded(reason=reason):
             return Rebilled(attempted=True, failure_reason=reason)
         case Unknown() | Pending():
@@ -86,10 +121,14 @@ def _told(work: "RunOf", run: int, outcome: Outcome | None) -> Rebilled:
             return Rebilled(failure_reason="it is being billed at this moment")
 
 
-def _as_it_stands(work: "RunOf") -> Rebilled:
-    return Rebilled(
-        attempted=True, failure_reason=NOT_KNOWN_YET if work.head.attempt else work.head.state.failure_reason
-    )
+def _resolved(work: "RunOf", run: int) -> Rebilled:
+    """What became of the attempt that stood open: by now it may be paid."""
+    work.refresh()
+    if work.head.attempt is not None:
+        return Rebilled(attempted=True, failure_reason=NOT_KNOWN_YET)
+    if work.head.run > run:
+        return Rebilled(attempted=True, success=True, order_id=work.order_id(work.head.run - 1))
+    return Rebilled(attempted=True, failure_reason=work.head.state.failure_reason or "nothing was charged")
 
 
 def _why(reasons: list[rebills.Reason]) -> str:
@@ -118,6 +157,8 @@ class RunOf:
     def __init__(self, shop: Shop, oid: int) -> None:
         self._shop = shop
         self.oid = oid
+        self.paid_order_id: str | None = None
+        self._taken = 0
         self.refresh()
 
     def refresh(self) -> None:
@@ -139,25 +180,45 @@ class RunOf:
 
     def fits(self) -> bool:
         """A disabled one may be billed too, where declines disabled it and the merchant asked by hand."""
-        failed = self.head.status == "disabled" and self.head.state.failure_reason is not None
-        return self.head.status == "active" or failed
+        return self.head.status == "active" or (self.head.status == "disabled" and self.head.state.failed)
 
     def moved(self, before: Head, after: Head) -> Change:
         return self._shop.auto_orders.moved(self.oid, before, after)
 
     def settled(self, attempt: Attempt, outcome: charge.Known | None, now: Instant) -> list[Change]:
-        settled = rebills.settle(self.facts, attempt, outcome, now)
         if isinstance(outcome, Approved):
-            return self._paid(attempt, outcome, settled, now)
+            return self._paid(attempt, outcome, now, late=False)
+        settled = rebills.settle(self.facts, attempt, outcome, now)
         row = closed_row(attempt, outcome, now)
         changes = [self.moved(self.head, settled.head), self._shop.auto_orders.closed(self.oid, row)]
         if settled.outcome == "declined":
-            changes.append(self._shop.events.happened(self._declined(settled, attempt.tries, row.reason, now)))
+            url = outcome.url if isinstance(outcome, ActionNeeded) else None
+            event = self._declined(settled, attempt.tries, row.reason, now, url=url)
+            changes.append(self._shop.events.happened(event))
         return changes
 
-    def _paid(self, attempt: Attempt, approved: Approved, settled: Settled, now: Instant) -> list[Change]:
+    def writable(self, attempt: Attempt, now: Instant) -> None:
+        self._shop.orders.placed(rebill_order(self.facts, attempt, LONGEST_APPROVAL, now, late=True))
+
+    def refused(self, refusal: Refused) -> None:
+        """Somebody has taken the id of the run's order: the next number that is free is this run's."""
+        if refusal.change == ORDER_CHANGE and refusal.found is not None:
+            log.error("the id of a rebill's order is taken", extra={"order_id": refusal.found.get("pk")})
+            self._taken = 2 * self._taken or 1
+
+    def paid_by(self, attempt: Attempt) -> bool:
+        for run in range(attempt.run, min(max(self.head.run, attempt.run + 1), attempt.run + MOST_TAKEN)):
+            found = self._shop.orders.find(self.order_id(run))
+            if found is not None and found.noun.charge_key == attempt.key:
+                return True
+        return False
+
+    def _paid(self, attempt: Attempt, approved: Approved, now: Instant, *, late: bool) -> list[Change]:
+        attempt = replace(attempt, run=attempt.run + self._taken)
+        settled = rebills.settle(self.facts, attempt, approved, now)
+        settled.late = settled.late or late
         order = rebill_order(self.facts, attempt, approved if attempt.card else None, now, late=settled.late)
-        order_id = order.order_id or ""
+        order_id = self.paid_order_id = order.order_id or ""
         happenings = [self._happening("auto_order_rebill"), Happening(name="order_create", kind="order", id=order_id)]
         if attempt.card:
             happenings.append(Happening(name="order_payment_process", kind="order", id=order_id))
@@ -176,11 +237,13 @@ class RunOf:
             self._shop.events.happened(event),
         ]
 
-    def _declined(self, settled: Settled, tries: int, reason: str, now: Instant) -> Event:
+    def _declined(self, settled: Settled, tries: int, reason: str, now: Instant, url: str | None = None) -> Event:
         happenings = [self._happening("auto_order_decline")]
         facts = {"reason": reason, "attempt": str(settled.head.round)}
         if settled.head.state.next_attempt:
             facts["next_attempt"] = shown(settled.head.state.next_attempt, self.facts.zone_name())
+        if url:
+            facts["url"] = url
         if settled.disabled:
             happenings.append(self._happening("auto_order_disable"))
         template: Literal["disabled", "update_billing"] = "disabled" if settled.disabled else "update_billing"
@@ -192,11 +255,7 @@ class RunOf:
     def failed(self, fail: Fail, now: Instant) -> list[Change]:
         """A payment rule forbade the charge: a round is used up, nothing was sent."""
         head = replace(self.head, tries=self.head.tries + 1)
-        settled = rebills.declined(replace(self.facts, head=head), fail.message, now)
-        if fail.hard:
-            settled.head.status, settled.head.due_dts = "disabled", None
-            settled.head.state.disabled_dts, settled.head.state.next_attempt = now, None
-            settled.disabled = True
+        settled = rebills.declined(replace(self.facts, head=head), fail.message, now, final=fail.hard)
         event = self._declined(settled, settled.head.tries, fail.message, now)
         return [self.moved(self.head, settled.head), self._shop.events.happened(event)]
 
@@ -226,7 +285,7 @@ class RunOf:
             facts={"day": reminder.day.isoformat()},
         )
         event = self._event(
-            f"preshipment#{self.head.run}#{reminder.day}",
+            f"preshipment#{self.head.run}#{self.head.fence}",
             now,
             [self._happening("auto_order_preshipment")],
             notices=[notice],
@@ -236,22 +295,22 @@ class RunOf:
     def late(self, attempt: Attempt, approved: Approved, now: Instant) -> list[Change] | None:
         if self.head.attempt is not None or self.head.run != attempt.run:
             return None
-        settled = rebills.settle(self.facts, attempt, approved, now)
-        settled.late = True
-        return self._paid(attempt, approved, settled, now)
+        return self._paid(attempt, approved, now, late=True)
 
-    def refunded(self, attempt: Attempt, reason: str, now: Instant) -> list[Change]:
+    def refunded(self, attempt: Attempt, reason: str, now: Instant, *, telling: str) -> list[Change]:
         row = ClosedAttempt(attempt=attempt, closed_dts=now, outcome="late_refunded", reason=reason)
-        event = self._event(f"second_capture#{attempt.key}", now, [self._happening("auto_order_update")])
-        return [self._shop.auto_orders.closed(self.oid, row), self._shop.events.happened(event)]
+        changes = [self._shop.auto_orders.closed(self.oid, row)]
+        if telling:
+            facts = {"code": "second_capture", "message": telling}
+            notice = Notice(template="held", kind="auto_order", id=str(self.oid), facts=facts)
+            transition = f"second_capture#{attempt.key}#{reason}"
+            event = self._event(transition, now, [self._happening("auto_order_update")], notices=[notice])
+            changes.append(self._shop.events.happened(event))
+        return changes
 
-    def reviewed(self, before: Head, after: Head, now: Instant) -> list[Change]:
-        notice = Notice(
-            template="held",
-            kind="auto_order",
-            id=str(self.oid),
-            facts={"code": "payment_review", "message": "A payment's outcome cannot be found out; please decide."},
-        )
+    def reviewed(self, before: Head, after: Head, message: str, now: Instant) -> list[Change]:
+        facts = {"code": "payment_review", "message": message}
+        notice = Notice(template="held", kind="auto_order", id=str(self.oid), facts=facts)
         event = self._event(
             f"review#{before.run}#{before.tries}", now, [self._happening("auto_order_update")], notices=[notice]
         )
@@ -279,7 +338,8 @@ def closed_row(attempt: Attempt, outcome: charge.Known | None, now: Instant) -> 
         return ClosedAttempt(attempt=attempt, closed_dts=now, outcome="not_charged", reason="the gateway never had it")
     if isinstance(outcome, NotSent):
         return ClosedAttempt(attempt=attempt, closed_dts=now, outcome="not_sent", reason=outcome.reason)
-    assert isinstance(outcome, Declined | ActionNeeded)
+    if isinstance(outcome, Approved):
+        raise TypeError("an approval makes an order, not a row")
     hard = isinstance(outcome, Declined) and outcome.hard
     code = outcome.code if isinstance(outcome, Declined) else "action_needed"
     return ClosedAttempt(
