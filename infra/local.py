@@ -18,7 +18,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from chalice.app import Chalice
 
@@ -36,6 +35,9 @@ log = logging.getLogger("infra.local")
 
 PORT = 8000
 MISTAKE = 2
+INTERRUPTED = 130
+# The first of these ends it in peace, a second at once.
+ENDS = (signal.SIGTERM, signal.SIGINT)
 # What stands in a data folder. The first is the shop: where it stands the folder is one of ours.
 KEYS_FILE = "keys.json"
 LOCK_FILE = "lock"
@@ -71,6 +73,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (Mistake, ValueError) as mistake:
         print(mistake, file=sys.stderr)
         return MISTAKE
+    except KeyboardInterrupt:
+        print("Ended while the shop was being made; the next start begins that anew.", file=sys.stderr)
+        return INTERRUPTED
     return 0
 
 
@@ -146,11 +151,15 @@ def _serve(data: Path, port: int, outbound_allow: frozenset[str], *, with_demo: 
     key = _key(house, data)
     engine = Engine(house, app)
     server.page = Pages(engine, app.routes, demo.MERCHANT, server.port).answer
-    ended = _until_signal()
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     threading.Thread(target=server.serve, name="server", daemon=True).start()
     engine.start()
     print(f"ready {server.url} merchant={demo.MERCHANT} key={key}", flush=True)
-    ended.wait()
+    # A handler could come while this thread holds the very lock that it needs; whoever waits for the signal cannot.
+    signal.sigwait(ENDS)
+    for number in ENDS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
     log.info("stopping")
     server.stop()
     engine.stop()
@@ -189,20 +198,6 @@ def _log_to_stderr(app: Chalice) -> None:
     for handler in app.log.handlers:
         if isinstance(handler, logging.StreamHandler):
             handler.setStream(sys.stderr)
-
-
-def _until_signal() -> threading.Event:
-    """Set by the first SIGTERM or SIGINT; the second ends the process as it always does."""
-    ended = threading.Event()
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        for each in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(each, signal.SIG_DFL)
-        ended.set()
-
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, stop)
-    return ended
 
 
 if __name__ == "__main__":
