@@ -113,6 +113,12 @@ class House:
     def keys(self) -> Keys:
         return Keys(self.port)
 
+    def seal(self) -> str:
+        """The secret that seals cursors; read once by each process."""
+        if "seal" not in self.extras:
+            self.extras["seal"] = self.keys().seal(self.word())
+        return str(self.extras["seal"])
+
     def failures(self) -> Failures:
         return Failures(self.port, self.latest_now())
 

@@ -57,7 +57,7 @@ def add_months(day: date, months: int) -> date:
 
 
 def occurrence_date(anchor: date, frequency: str, days: int | None, times: int) -> date:
-    """The date ``times`` periods after the anchor. 31 Jan monthly gives 28 Feb, 31 Mar, 30 Apr: the anchor's day is kept.
+    """The date ``times`` periods after the anchor. 31 Jan monthly gives 28 Feb, 31 Mar, 30 Apr: the day is kept.
 
     ``days`` is the length of the period where the frequency is ``Every...``.
     """

@@ -20,6 +20,7 @@ from chalicelib.domain.webhooks import Delivery, DeliveryLog, Webhook, WebhookEv
 from chalicelib.domain.wire import Noun, refuse_owned, whole
 from chalicelib.flows import endpoints
 from chalicelib.flows.deliver import register, replay_dead, resend, rotate_secret
+from chalicelib.handlers import cursors
 from chalicelib.handlers.http import Ask, Door, many, oid_of, one, page_of
 
 door = Door("webhooks")
@@ -34,13 +35,14 @@ LOG = LOGS + "/{requestId}"
 DEAD = ONE + "/dead"
 PLACEHOLDERS = ("_placeholders",)
 PAGING = ("_limit", "_offset")
+BY_CURSOR = ("_limit", cursors.PARAMETER)
 SORTABLE = ("webhook_url", "disabled")
 CRITERIA = ("requestId", "beginDate", "endDate", "status", "success", "event", "orderId", "duration")
 # The contract names it, and nothing here can search it: bodies stand apart from their logs.
 NOT_AVAILABLE = "request"
 # Ids of requests and events are shorter; what is longer names nothing.
 LONGEST_NAME = 100
-# Logs and dead deliveries are walked from the newest; so far, a megabyte or ten, and the dates must say where.
+# Logs are walked from the newest; so far, a megabyte or ten, and the dates must say where.
 MAXIMUM_WALK = 10_000
 WALK_PAGE = 200
 # A replay stops after so many seconds or deliveries, well before API Gateway does; who asks again gets the rest.
@@ -355,24 +357,22 @@ def resend_webhook_delivery(ask: Ask, webhookOid: str, requestId: str) -> dict[s
     READ,
     summary="Retrieve the deliveries that are not tried any more, the last to die first",
     gives={"dead_deliveries": list[DeadDelivery]},
-    query=PAGING,
+    query=BY_CURSOR,
 )
 def get_dead_webhook_deliveries(ask: Ask, webhookOid: str) -> dict[str, Any]:
     oid = ask.shop.webhooks.get(oid_of(webhookOid, NOUN)).noun.webhook_oid or 0
-    _refuse_others(ask, PAGING)
-    limit, offset = ask.page()
-    if offset + limit > MAXIMUM_WALK:
-        raise _too_far("_offset")
+    _refuse_others(ask, BY_CURSOR)
+    limit, _ = ask.page()
     found: list[Delivery] = []
-    cursor = None
-    while len(found) <= offset + limit:
-        dead, cursor = ask.shop.deliveries.dead(oid, limit=WALK_PAGE, cursor=cursor)
+    cursor = cursors.asked(ask)
+    while True:
+        dead, cursor = ask.shop.deliveries.dead(oid, limit=limit - len(found), cursor=cursor)
         found += dead
-        if cursor is None:
+        if cursor is None or len(found) == limit:
             break
-    page = [whole(_dead(delivery), ask.form) for delivery in page_of(found, limit, offset)]
-    answer = many("dead_deliveries", page, limit=limit, offset=offset, total=None)
-    return _with_more(answer, found, limit, offset)
+    answer = one("dead_deliveries", [whole(_dead(delivery), ask.form) for delivery in found])
+    answer["metadata"].update(cursors.next_page(ask, cursor))
+    return answer
 
 
 def _dead(delivery: Delivery) -> DeadDelivery:

@@ -1,18 +1,20 @@
 """The merchant's sections, the keys that open the shop, and the catalogue's shelves: all in one table."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from chalicelib.domain import wire
 from chalicelib.domain.access import AccessKey
 from chalicelib.domain.coupons import Coupon, code_key
 from chalicelib.domain.dates import BEGINNING, Instant, later
+from chalicelib.domain.errors import Refused
 from chalicelib.domain.items import Item
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingSettings
 from chalicelib.domain.taxes import TaxSettings
-from chalicelib.stores.port import Change, Put, TablePort
+from chalicelib.stores.port import Absent, Change, Put, TablePort
 from chalicelib.stores.records import DOCUMENT, Versioned, inserted, noun_of, pk, replaced, text_of, versioned
 from chalicelib.stores.tables import PK, SK
 
@@ -21,6 +23,7 @@ S = TypeVar("S", Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings)
 SECTION = "section"
 ITEM = "item"
 COUPON = "coupon"
+SEAL = "seal"
 
 
 # A warm function may price and plan by sections this old; whoever saves one forgets it where it was saved.
@@ -122,3 +125,13 @@ class Keys:
 
     def issued(self, key: AccessKey) -> Change:
         return Put(TABLE, {PK: f"key#{key.key_hash}", SK: "key", DOCUMENT: text_of(key)})
+
+    def seal(self, fresh: str) -> str:
+        """The secret that seals cursors: ``fresh`` where there is none yet. It opens nothing; whoever had it could
+        only ask a list to go on from a place of his own choice, in a shop whose key he has."""
+        record = self._port.get(TABLE, SEAL, SEAL, consistent=True)
+        if record is None:
+            with suppress(Refused):
+                self._port.write(Put(TABLE, {PK: SEAL, SK: SEAL, "secret": fresh}, when=(Absent(),)))
+            record = self._port.get(TABLE, SEAL, SEAL, consistent=True)
+        return str(record["secret"]) if record else fresh

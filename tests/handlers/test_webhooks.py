@@ -598,7 +598,9 @@ def test_the_dead_are_listed_and_sent_again(shop: Shop) -> None:
     shop.house.relay()
     _die(shop, oid)
     page = shop.call("GET", f"/{oid}/dead", query={"_limit": "2"}).json
-    assert page["metadata"]["result_set"] == {"count": 2, "limit": 2, "offset": 0, "more": True, "next_offset": 2}
+    rest = shop.call("GET", f"/{oid}/dead", query={"cursor": page["metadata"]["next_cursor"]}).json
+    assert [len(page["dead_deliveries"]), len(rest["dead_deliveries"])] == [2, 1]
+    assert "next_cursor" not in rest["metadata"]
     dead = shop.call("GET", f"/{oid}/dead").json["dead_deliveries"]
     assert len(dead) == 3
     assert {name for entry in dead for name in entry["event_names"]} == {"item_create"}
@@ -632,10 +634,19 @@ def test_nothing_is_sent_again_to_a_webhook_that_is_disabled(shop: Shop) -> None
     assert shop.call("POST", f"/{oid}/logs/x/resend").problems == {"/disabled": "disabled"}
 
 
-def test_a_list_of_the_dead_does_not_reach_back_for_ever(shop: Shop, oid: int) -> None:
-    assert shop.call("GET", f"/{oid}/dead", query={"_offset": str(door.MAXIMUM_WALK)}).problems == {
-        "/_offset": "too_far"
-    }
+def test_a_cursor_of_another_list_or_with_another_letter_is_refused(shop: Shop) -> None:
+    oid, other = shop.insert("item_create")["webhook_oid"], shop.insert("item_update")["webhook_oid"]
+    for name in ("A", "B"):
+        shop.item(name)
+    shop.house.relay()
+    _die(shop, oid)
+    cursor = shop.call("GET", f"/{oid}/dead", query={"_limit": "1"}).json["metadata"]["next_cursor"]
+    changed = cursor[:-1] + ("A" if cursor[-1] != "A" else "B")
+    for path, text in ((other, cursor), (oid, changed), (oid, "x" * 5000), (oid, "")):
+        assert shop.call("GET", f"/{path}/dead", query={"cursor": text}).problems == {"/cursor": "cursor_invalid"}
+
+
+def test_a_list_of_the_dead_knows_its_parameters(shop: Shop, oid: int) -> None:
     assert shop.call("GET", f"/{oid}/dead", query={"event": "x"}).problems == {"/event": "unknown_parameter"}
 
 
