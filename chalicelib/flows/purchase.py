@@ -24,7 +24,7 @@ from chalicelib.domain.rebills import Facts, next_look
 from chalicelib.flows import charge
 from chalicelib.flows.facts import with_step_items
 from chalicelib.flows.ports import Change, Kept, Shop
-from chalicelib.flows.rebill import closed_row
+from chalicelib.flows.rebill import closed_row, readable
 
 CODE_LENGTH = 10
 
@@ -123,6 +123,7 @@ class PaymentOf:
     def writable(self, attempt: Attempt, now: Instant) -> None:
         order = self._paid_order(attempt, made_orders.LONGEST_APPROVAL, now, late=True)
         self._shop.orders.edited(order, self.order.version)
+        readable(order)
 
     def refused(self, refusal: Refused) -> None:
         """Nothing stands in the way for good: codes and oids are drawn anew with every try."""

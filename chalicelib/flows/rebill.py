@@ -6,12 +6,13 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
-from chalicelib.domain import rebills
+from chalicelib.domain import rebills, wire
 from chalicelib.domain.dates import Instant, later, shown
 from chalicelib.domain.errors import Invalid, NotFound, Refused
 from chalicelib.domain.events import Event, Happening, Notice, event_id
 from chalicelib.domain.heads import Head
 from chalicelib.domain.made_orders import LONGEST_APPROVAL, rebill_order
+from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import (
     ActionNeeded,
     Approved,
@@ -98,7 +99,7 @@ def _go(shop: Shop, work: "RunOf", go: Go) -> Rebilled:
     try:
         outcome = charge.charge(shop, work, go.plan, go.card, first=False)
     except Invalid as error:
-        return _held(shop, work, Hold(code="order_too_large", message=str(error), at=again))
+        return _held(shop, work, Hold(code="order_unwritable", message=str(error), at=again))
     return _told(work, outcome)
 
 
@@ -198,7 +199,9 @@ class RunOf:
         return changes
 
     def writable(self, attempt: Attempt, now: Instant) -> None:
-        self._shop.orders.placed(rebill_order(self.facts, attempt, LONGEST_APPROVAL, now, late=True))
+        order = rebill_order(self.facts, attempt, LONGEST_APPROVAL, now, late=True)
+        self._shop.orders.placed(order)
+        readable(order)
 
     def refused(self, refusal: Refused) -> None:
         """Somebody has taken the id of the run's order: the next number that is free is this run's."""
@@ -330,6 +333,14 @@ class RunOf:
             notices=notices or [],
             touched=[("auto_order", str(self.oid))],
         )
+
+
+def readable(order: Order) -> None:
+    """Raises Invalid where the order could be written but never be read again: a field that is out of its bounds."""
+    try:
+        wire.load(wire.kept(order), Order)
+    except msgspec.ValidationError as error:
+        raise Invalid.one("", "unreadable", f"its order cannot be kept: {error}") from error
 
 
 def closed_row(attempt: Attempt, outcome: charge.Known | None, now: Instant) -> ClosedAttempt:

@@ -5,7 +5,7 @@ from dataclasses import replace as replaced
 from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -643,15 +643,45 @@ def test_a_decline_or_an_unknown_that_is_learnt_late_changes_nothing() -> None:
     assert scene.head == before
 
 
-# --- edits while an attempt is open ----------------------------------------------------------------------------------
+# --- whatever the gateway does ---------------------------------------------------------------------------------------
+
+BEHAVIOURS: tuple[Behaviour, ...] = get_args(Behaviour)
+MEANWHILE: dict[str, Callable[[Scene], None]] = {
+    "nothing happens": lambda scene: None,
+    "it is canceled": Scene.cancel,
+    "it is paused": Scene.pause,
+    "it is re-dated": lambda scene: scene.re_date("2027-03-20"),
+    "it is disabled and enabled again": lambda scene: (scene.edit(enabled=False), scene.edit(enabled=True))[0],
+}
 
 
-def in_flight(happen: Callable[[Scene], Any], profile: str = "full", **more: Any) -> Scene:
-    """A rebill during whose gateway call something happens."""
-    scene = Scene(profile, **more)
-    scene.gateway.before = once(lambda: happen(scene), when=lambda name, *given: name == "charge")
+@pytest.mark.parametrize("meanwhile", MEANWHILE)
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("behaviour", BEHAVIOURS)
+def test_each_capture_is_an_order_or_under_review_and_nothing_is_sent_after_an_edit_forbade_it(
+    behaviour: Behaviour, profile: str, meanwhile: str
+) -> None:
+    """The first post behaves so, every later one is approved."""
+    scene = Scene(profile, behaviour, number_of_retries=3, delay_between_retries_days=1)
     scene.visit()
-    return scene
+    MEANWHILE[meanwhile](scene)
+    scene.world.travel(8, twice=True)
+    scene.world.check(scene.oid, at_rest=scene.head.attempt is None)
+    orders = scene.world.rebills(scene.oid)
+    reviewed = {scene.attempt().key} if scene.head.attempt else set()
+    assert all(scene.attempt().review_dts for _ in reviewed)
+    assert {capture.key for capture in scene.captured()} <= {order.charge_key for order in orders} | reviewed
+    assert len(orders) <= 1
+    if meanwhile in ("it is canceled", "it is paused", "it is re-dated"):
+        assert scene.posts == 1, "sent after the edit"
+    if meanwhile == "it is canceled" and scene.head.attempt is None:
+        assert (scene.head.status, scene.head.due_dts) == ("canceled", None)
+    if meanwhile == "nothing happens" and not reviewed:
+        hard = behaviour in ("lost_card", "stolen_card", "closed_account")
+        assert (len(orders), scene.head.status) == ((0, "disabled") if hard else (1, "active"))
+
+
+# --- edits while an attempt is open ----------------------------------------------------------------------------------
 
 
 def test_who_disables_an_auto_order_during_its_retry_has_it_stay_disabled() -> None:
@@ -778,7 +808,7 @@ def test_a_free_rebill_that_was_cut_short_makes_no_order_after_a_cancel() -> Non
         assert (scene.head.attempt, scene.posts) == (None, 0)
 
 
-# --- what can fail before a send ----------------------------------------------------------------------------------
+# --- what can fail before a send -------------------------------------------------------------------------------------
 
 
 def test_a_card_of_a_gateway_that_is_gone_is_held_before_anything_is_claimed() -> None:
@@ -809,10 +839,24 @@ def test_what_is_too_large_to_be_written_down_is_held_and_not_charged() -> None:
     ]
     scene.edit(items=[*shown_items(scene.world, scene.oid), *more])
     scene.world.travel(1)
-    assert (scene.posts, scene.head.attempt, scene.head.state.held) == (0, None, "order_too_large")
+    assert (scene.posts, scene.head.attempt, scene.head.state.held) == (0, None, "order_unwritable")
     scene.edit(items=shown_items(scene.world, scene.oid)[:1])
     scene.world.travel(1)
     assert len(scene.world.rebills(scene.oid)) == 1
+
+
+def test_what_could_not_be_read_again_is_held_and_not_charged() -> None:
+    scene = Scene()
+    order_id = scene.world.order({"COFFEE": "Monthly"}, order_id="LONG-" + "9" * 25)
+    oid = scene.world.shop.auto_orders.oid_by_original_order(order_id)
+    assert oid is not None
+    before = scene.world.sandbox.posts()
+    due = scene.world.head(oid).due_dts
+    assert due is not None
+    scene.world.clock.go(due)
+    rebill(scene.world.shop, oid)
+    orders = scene.world.sandbox.posts() - before
+    assert orders == len(scene.world.rebills(oid)), "charged for an order that cannot be read"
 
 
 def test_an_order_id_that_somebody_has_taken_costs_a_number_not_a_capture() -> None:
@@ -839,7 +883,7 @@ def test_an_order_id_that_somebody_has_taken_is_no_second_capture_where_an_answe
     assert len(scene.captured()) == 1, "the run's own capture was given back"
 
 
-# --- nobody is forgotten ------------------------------------------------------------------------------------------
+# --- nobody is forgotten ---------------------------------------------------------------------------------------------
 
 
 def test_an_active_auto_order_stays_in_the_due_index_though_all_its_items_are_paused() -> None:
