@@ -332,6 +332,10 @@ class Simulation(World):
         if aim is not None:
             levels = {kind: aim.get(kind, 0) for kind in FAULTS}
         self.profile = profile or self.profile
+        self.can = PROFILES[self.profile]
+        if self.profile == "lookup":
+            # How long a capture takes to show, as the gateway declares it.
+            self.can = replace(self.can, lookup_lag=chance.choice((0, 600, 1500)))
         self.rates = {kind: FAULTS[kind][level - 1] for kind, level in levels.items() if level}
         self.streams = {kind: Random(f"{self.seed}:{kind}") for kind in (*self.rates, "latency", "order", "outcome")}
         self._latency = self.streams["latency"].random
@@ -342,7 +346,7 @@ class Simulation(World):
         lag = self._lag if "index_lag" in self.rates else None
         self.tables = SqliteTables(index_lag=lag, now=lambda: self.loop.now)
         made.tables._db.backup(self.tables._db)
-        self.sandbox = Sandbox(now=self.true_moment, capabilities=PROFILES[self.profile])
+        self.sandbox = Sandbox(now=self.true_moment, capabilities=self.can)
         made.sandbox._db.backup(self.sandbox._db)
         self.oids = made.oids
         self.heads = {oid: dict(head) for oid, head in made.heads.items()}
@@ -840,7 +844,7 @@ class GatewayDoor:
         self._world = world
         self._gateway = gateway
         self.code = "sandbox"
-        self.capabilities = PROFILES[world.profile]
+        self.capabilities = world.can
 
     def tokenise(self, number: str, month: int, year: int) -> Any:
         return self._world.sandbox.tokenise(number, month, year)
@@ -875,7 +879,7 @@ class SimulatedGateway:
 
     def __init__(self, world: Simulation) -> None:
         self._world = world
-        self._can = PROFILES[world.profile]
+        self._can = world.can
         self._declined: dict[str, Declined] = {}
 
     def asked(self, charge: Charge) -> None:
@@ -949,7 +953,9 @@ class SimulatedGateway:
     def _tell_of(self, key: str, approved: Approved, moment: float) -> None:
         """The gateway's own message of a capture: whoever learns an outcome may record it."""
         world = self._world
-        claim = world.claims[key]
+        claim = world.claims.get(key)
+        if claim is None:
+            return
 
         def act() -> None:
             shop = world.house.open_shop(MERCHANT)
@@ -1001,7 +1007,14 @@ def seeds_of(text: str) -> range:
 
 
 def main(given: Sequence[str]) -> int:
-    totals = play_on_all_cores(seeds_of(given[0]))
+    """Seeds, then what is aimed at: ``profile=lookup``, a kind of fault and its level (``stall=2``)."""
+    aimed = dict(word.split("=", 1) for word in given[1:])
+    profile = aimed.pop("profile", None)
+    if aimed or profile:
+        aim = {kind: int(level) for kind, level in aimed.items()} or None
+        totals = play(seeds_of(given[0]), stop_at=1, aim=aim, profile=profile)
+    else:
+        totals = play_on_all_cores(seeds_of(given[0]))
     print(totals.told())
     return 1 if totals.violations else 0
 
