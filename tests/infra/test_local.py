@@ -38,6 +38,19 @@ PATIENCE = 60
 AUTO_ORDERS, WEEKS = 12, 10
 
 
+# Every process that was started here, so that a test that fails leaves none behind.
+STARTED: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    yield
+    for process in STARTED:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
 class Running:
     """One engine in a process of its own."""
 
@@ -47,6 +60,7 @@ class Running:
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=dict(os.environ), stdout=subprocess.PIPE, stderr=self.errors, text=True
         )
+        STARTED.append(self.process)
         line = self._line()
         found = READY.fullmatch(line)
         assert found is not None, f"{line!r} is no ready line; see {self.errors.name}"
