@@ -1,0 +1,280 @@
+"""What a function does to the tables, its role allows; and nothing that it should never do."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from chalice.app import SQSEvent
+
+from chalicelib import wiring
+from chalicelib.domain.dates import later
+from chalicelib.domain.events import CATALOGUE
+from chalicelib.domain.payments import Charge
+from chalicelib.domain.webhooks import Answer
+from chalicelib.gateways.sandbox import Behaviour
+from chalicelib.handlers import work
+from chalicelib.handlers.http import ROUTES, STOREFRONT
+from chalicelib.stores.port import Change, Check, Cursor, Delete, Meter, Page, Put, Record, TablePort, Update
+from infra.generate import DUE, FUNCTIONS, Function
+from tests.houses import Reply, TestHouse, a_house
+
+WORDS: dict[type[Any], str] = {Put: "put", Update: "update", Delete: "delete", Check: "check"}
+EMAIL = "ada@example.com"
+GOOD = "4111111111111111"
+CART = {
+    "items": [{"merchant_item_id": "TEA", "quantity": 1, "auto_order_schedule": "Weekly"}],
+    "billing": {"email": EMAIL, "country_code": "US"},
+}
+SHOWN = "items,logs,rebill_orders,original_order,item,payment,summary,billing"
+BY_NAME = {function.name: function for function in FUNCTIONS}
+
+
+class Refusal(Exception):
+    """AWS would have refused this."""
+
+
+@dataclass
+class Guarded:
+    """The tables as a function reaches them: through its role. Without one everybody may do everything."""
+
+    port: TablePort
+    role: Function | None = None
+    used: set[tuple[str, str, str]] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+
+    @property
+    def meter(self) -> Meter:
+        return self.port.meter
+
+    def get(self, table: str, pk: str, sk: str, *, consistent: bool = False) -> Record | None:
+        self._ask("get", table)
+        return self.port.get(table, pk, sk, consistent=consistent)
+
+    def get_many(self, table: str, keys: Sequence[tuple[str, str]], *, consistent: bool = False) -> list[Record]:
+        self._ask("get", table)
+        return self.port.get_many(table, keys, consistent=consistent)
+
+    def query(self, table: str, hash_value: str, *, index: str = "", cursor: Cursor | None = None, **how: Any) -> Page:
+        self._ask(DUE if index else "query", table)
+        return self.port.query(table, hash_value, index=index, cursor=cursor, **how)
+
+    def write(self, *changes: Change) -> None:
+        for change in changes:
+            self._ask(WORDS[type(change)], change.table)
+        self.port.write(*changes)
+
+    def _ask(self, word: str, table: str) -> None:
+        if self.role is None:
+            return
+        self.used.add((self.role.name, word, table))
+        if word not in self.role.tables.get(table, "").split():
+            # Noted too: what runs after the answer is caught and left to the next relay.
+            refused = f"{self.role.name} may not {word} {table}"
+            self.refused.add(refused)
+            raise Refusal(refused)
+
+    @contextmanager
+    def as_(self, name: str) -> Iterator[None]:
+        before, self.role = self.role, BY_NAME[name]
+        try:
+            yield
+        finally:
+            self.role = before
+
+
+@dataclass
+class Outside:
+    """The gateway and the receivers of webhooks: they do what the test says."""
+
+    behaviour: Behaviour | None = None
+    status: int = 200
+
+    def behave(self, charge: Charge, posts: int) -> Behaviour | None:
+        return self.behaviour
+
+    def post(self, url: str, body: bytes, headers: Any) -> Answer:
+        return Answer(status=self.status, body="", duration_ms=1)
+
+    def signed(self, message_id: str, body: str, secrets: Any) -> dict[str, str]:
+        return {}
+
+
+@dataclass
+class Deployed:
+    """A house whose every function goes through its role, and through nothing else."""
+
+    house: TestHouse
+    tables: Guarded
+    outside: Outside
+    key: str
+    names: dict[str, str] = field(default_factory=dict)
+
+    def call(self, method: str, path: str, body: Any = None, *, browser: bool = False, **more: Any) -> Reply:
+        key = self.house.key(kind="browser") if browser else self.key
+        with self.tables.as_("api_handler"):
+            return self.house.call(method, path, body, key=key, **more)
+
+    def made(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
+        reply = self.call(method, path, body, **more)
+        assert reply.status == 200, f"{method} {path}: {reply.status} {reply.body} {self.tables.refused}"
+        return reply.json
+
+    def run(self, name: str) -> None:
+        """A schedule, and every message that waits then."""
+        wiring.use(self.house)
+        with self.tables.as_(name):
+            getattr(work, name)(None)
+        for queue, message in self.house.sent.take():
+            self.consume(queue, json.dumps(message))
+
+    def consume(self, queue: str, body: str) -> bool:
+        """Whether the message was handed back as failed."""
+        record = {"messageId": "1", "body": body, "receiptHandle": "1", "attributes": {}, "eventSource": "aws:sqs"}
+        with self.tables.as_(queue):
+            return bool(getattr(work, queue)(SQSEvent({"Records": [record]}, None))["batchItemFailures"])
+
+    def days(self, number: int) -> None:
+        """So many days, on each of which every function runs."""
+        for _ in range(number):
+            self.house.clock.pass_(days=1)
+            for name in ("sweep", "relay", "relay"):
+                self.run(name)
+
+    def token(self, number: str) -> str:
+        card = {"card_number": number, "card_expiration_month": 12, "card_expiration_year": 2040}
+        return str(self.made("POST", "/storefront/card_tokens", card, browser=True)["card_token"])
+
+    def paid(self, number: str = GOOD) -> str:
+        payment = {"credit_card": {"card_number_token": self.token(number)}}
+        order = CART | {"payment": payment, "coupons": [{"coupon_code": "OFF"}]}
+        order_id = str(self.made("POST", "/rest/v2/order/orders", order)["order"]["order_id"])
+        self.call("POST", f"/rest/v2/order/orders/{order_id}/process_payment", {})
+        return order_id
+
+    def webhook(self, url: str) -> str:
+        """An endpoint that wants every event with all that can be shown of it."""
+        categories = [
+            {"event_category": category, "events": [{"event_name": name, "subscribed": True, "expansion": SHOWN}]}
+            for category, names in CATALOGUE.items()
+            for name in names
+        ]
+        made = self.made("POST", "/rest/v2/webhook/webhooks", {"webhook_url": url, "event_categories": categories})
+        return str(made["webhook"]["webhook_oid"])
+
+    def everywhere(self, method: str) -> None:
+        """Every route of that method, with the names that there are and a body that says nothing."""
+        for route in ROUTES:
+            if route.method == method:
+                path = re.sub(r"{(\w+)}", lambda part: self.names.get(part[1], "NONE"), route.path)
+                self.call(method, path, None if method == "GET" else {}, browser=route.scope == STOREFRONT)
+
+
+@pytest.fixture(scope="module")
+def shop() -> Deployed:
+    """A shop's life in which every function meets what it is there for: charges that go well, fail and hang,
+    receivers that are down, messages that poison; and every route of the API."""
+    outside = Outside()
+    house = a_house(http=outside, behave=outside.behave)
+    key = house.found(sender_email="shop@example.com", allowed_origins=["https://shop.example.com"])
+    house.port = tables = Guarded(house.tables)
+    shop = Deployed(house, tables, outside, key)
+    _open(shop)
+    _bill(shop)
+    _administer(shop)
+    return shop
+
+
+def _open(shop: Deployed) -> None:
+    shop.names |= {"webhookOid": shop.webhook("https://one.example.com/hook"), "eventName": "item_update"}
+    tab = {"auto_orderable": True, "auto_order_schedules": ["Weekly", "Monthly"]}
+    item = {"merchant_item_id": "TEA", "pricing": {"cost": 17.95}, "auto_order": tab}
+    shop.names["merchant_item_oid"] = str(shop.made("POST", "/rest/v2/item/items", item)["item"]["merchant_item_oid"])
+    coupon = {"merchant_code": "OFF", "percent_off_subtotal": {"discount_percent": 10}}
+    shop.names["coupon_oid"] = str(shop.made("POST", "/rest/v2/coupon/coupons", coupon)["coupon"]["coupon_oid"])
+    customer = shop.made("POST", "/rest/v2/customer/customers", {"email": "old@example.com"})["customer"]
+    oid = shop.names["customer_profile_oid"] = str(customer["customer_profile_oid"])
+    shop.made("PUT", f"/rest/v2/customer/customers/{oid}", {"email": EMAIL})
+    shop.names |= {"merchant_item_id": "TEA", "merchant_code": "OFF", "email": EMAIL}
+
+
+def _bill(shop: Deployed) -> None:
+    order_id = shop.paid()
+    shop.paid("4000000000000119")  # the gateway does not answer: left to the worker
+    shop.paid("4000000000000002")  # declined
+    auto_order = shop.made("GET", f"/rest/v2/auto_order/auto_orders/reference_order_id/{order_id}")["auto_order"]
+    shop.names |= {"order_id": order_id, "reference_order_id": order_id}
+    shop.names |= {key: str(auto_order[key]) for key in ("auto_order_oid", "auto_order_code")}
+    shop.days(8)
+    for behaviour in ("insufficient_funds", "timeout_before_capture", "timeout_after_capture", "not_sent"):
+        shop.outside.behaviour, shop.outside.status = behaviour, 500
+        shop.days(7)
+        shop.outside.behaviour, shop.outside.status = None, 200
+        shop.days(2)
+    assert any(order.startswith(f"{order_id}-") for order in _order_ids(shop)), "nothing was billed"
+    assert shop.consume("rebill", "{}")
+    assert shop.consume("deliver", "no message")
+    assert shop.house.failures().cause("1")
+
+
+def _administer(shop: Deployed) -> None:
+    log = shop.made("GET", f"/rest/v2/webhook/webhooks/{shop.names['webhookOid']}/logs")["webhook_log_summaries"][0]
+    shop.names["requestId"] = log["request_id"]
+    shop.made("PUT", f"/rest/v2/item/items/{shop.names['merchant_item_oid']}", {"description": "Green"})
+    shop.made("PUT", f"/rest/v2/coupon/coupons/{shop.names['coupon_oid']}", {"description": "Ten"})
+    one = f"/rest/v2/auto_order/auto_orders/{shop.names['auto_order_oid']}"
+    shop.made("PUT", one, {"cancel_reason": "too much tea"})
+    for section in ("merchant", "auto_order_processing", "shipping_methods", "taxes"):
+        shop.call("PUT", f"/rest/v2/configuration/{section}", {})
+    until = later(shop.house.clock.now(), days=30)
+    shop.made("POST", f"/rest/v2/auto_order/rehearsal?until={until}")
+    order = CART | {"card_token": shop.token(GOOD), "coupons": ["OFF"]}
+    shop.made("POST", "/storefront/orders", order, browser=True, headers={"Idempotency-Key": "a" * 32})
+    shop.made("GET", f"{one}?_expand=items,logs,rebill_orders,original_order")
+    shop.made("GET", "/rest/v2/order/orders?_limit=1&_offset=1")
+    shop.outside.status = 410  # gone: disabled, and its delivery dead
+    shop.made("POST", "/rest/v2/item/items", {"merchant_item_id": "CUP"})
+    shop.days(1)
+    shop.made("PUT", f"/rest/v2/webhook/webhooks/{shop.names['webhookOid']}", {"disabled": False})
+    for method in ("GET", "POST", "PUT", "DELETE"):
+        shop.everywhere(method)
+
+
+def _order_ids(shop: Deployed) -> list[str]:
+    return [order["order_id"] for order in shop.made("GET", "/rest/v2/order/orders")["orders"]]
+
+
+def test_what_a_function_does_its_role_allows(shop: Deployed) -> None:
+    assert shop.tables.refused == set()
+
+
+def test_a_role_allows_nothing_that_its_function_never_does(shop: Deployed) -> None:
+    allowed = {
+        (function.name, word, table)
+        for function in FUNCTIONS
+        for table, words in function.tables.items()
+        for word in words.split()
+    }
+    assert allowed - shop.tables.used == set()
+
+
+@pytest.mark.parametrize(
+    ("word", "table"),
+    [
+        *(("delete", name) for name in ("auto_orders", "orders", "events", "audit")),
+        *(("update", name) for name in ("vault", "audit")),
+        *(("get", name) for name in ("vault",)),
+    ],
+)
+def test_nobody_does_what_would_rewrite_history_or_show_a_card(word: str, table: str) -> None:
+    assert not [function.name for function in FUNCTIONS if word in function.tables.get(table, "").split()]
+
+
+def test_a_missing_permission_is_noticed(shop: Deployed) -> None:
+    """The guard bites: the sweep may push what is due, and may not write an order."""
+    with shop.tables.as_("sweep"), pytest.raises(Refusal, match="sweep may not put orders"):
+        shop.tables.write(Put("orders", {"pk": "DEMO#1", "sk": "document"}))
+    shop.tables.refused.clear()
