@@ -7,6 +7,22 @@ import pytest
 
 from tests import ministack as stand_in
 
+# Rooms whose tests print figures that a run should show also where all is well: cuts, interleavings, worlds, units.
+FIGURES = ("tests/bench/", "tests/flows/", "tests/simulation/")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what tests of passing runs printed: a suite that says "0 charged twice" says of how many."""
+    told = [
+        report.capstdout.strip("\n")
+        for report in terminalreporter.getreports("passed")
+        if report.nodeid.startswith(FIGURES) and report.capstdout.strip()
+    ]
+    if told:
+        terminalreporter.section("figures")
+        for text in told:
+            terminalreporter.write_line(text)
+
 
 @pytest.fixture(scope="session")
 def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
