@@ -87,14 +87,19 @@ def test_a_mutant_that_is_handed_in_dies(name: str) -> None:
     print(f"\n{name}: dead in {first_violation(totals)}")
 
 
+def copy_with(folder: Path, file: str, old: str, new: str) -> None:
+    """A copy of the tree in which one text is another."""
+    for room in ("chalicelib", "tests"):
+        shutil.copytree(HERE / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+    text = (folder / file).read_text()
+    assert text.count(old) == 1, f"the text to replace is there {text.count(old)} times: {old}"
+    (folder / file).write_text(text.replace(old, new))
+
+
 @pytest.mark.parametrize("name", IN_THE_TEXT)
 def test_a_mutant_of_the_text_dies(name: str, tmp_path: Path) -> None:
     file, old, new, aim = IN_THE_TEXT[name]
-    for room in ("chalicelib", "tests"):
-        shutil.copytree(HERE / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
-    text = (tmp_path / file).read_text()
-    assert text.count(old) == 1, f"{name}: the text to replace is there {text.count(old)} times"
-    (tmp_path / file).write_text(text.replace(old, new))
+    copy_with(tmp_path, file, old, new)
     run = subprocess.run(
         [sys.executable, "-m", "tests.simulation.simulator", f"0-{MOST_WORLDS}", *aim.split()],
         cwd=tmp_path,
@@ -131,3 +136,13 @@ def a_visit_whose_claim_loses_its_answer() -> int:
 
 def test_who_meets_his_own_claim_goes_on() -> None:
     assert a_visit_whose_claim_loses_its_answer() == 1
+
+
+def test_the_mutant_that_does_not_know_its_own_claim_dies_in_that_script(tmp_path: Path) -> None:
+    copy_with(tmp_path, CHARGE, "return _is_mine(work, attempt) and _is_unchanged(work)", "return False")
+    script = (
+        "from tests.simulation.test_mutants import a_visit_whose_claim_loses_its_answer as a; print('captures', a())"
+    )
+    run = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.stdout.strip() == "captures 0", run.stderr
+    print("\nno_was_that_me: dead in its script: a visit whose claim lost its answer charged nothing")
