@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from chalicelib.domain.auto_orders import AutoOrder, AutoOrderLog
+from chalicelib.domain.captures import CapturePage, Hint
 from chalicelib.domain.coupons import Coupon
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.dates import Instant
@@ -174,6 +175,17 @@ class Payments(Protocol):
     def charge(self, charge: Charge) -> Outcome: ...
     def look_up(self, key: str) -> Found: ...
     def refund(self, key: str) -> Outcome: ...
+    def captures_since(self, since: Instant, cursor: str | None = None) -> CapturePage:
+        """What was taken since then, a page at a time."""
+        ...
+
+    def hint(self, body: bytes, signature: str) -> Hint | None:
+        """Which charge an event that the gateway sent is about; None where it says nothing that we ask about.
+
+        Raises Unauthorised where the signature is not the gateway's.
+        """
+        ...
+
     def tokenise(self, number: str, month: int, year: int) -> StoredCard: ...
 
 

@@ -14,9 +14,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
-import msgspec
-
+from chalicelib.domain.captures import Capture, CapturePage, Hint
 from chalicelib.domain.dates import Instant, later, parse_instant
+from chalicelib.domain.errors import Unauthorised
 from chalicelib.domain.payments import (
     ActionNeeded,
     Approved,
@@ -84,6 +84,8 @@ DECLINES: dict[str, Declined] = {
 SLOW_SECONDS = 30
 # A pending payment (an e-check) is settled after this long.
 PENDING_SECONDS = 24 * 3600
+# One page of the list of captures.
+CAPTURES_PAGE = 100
 # Of gateways as they are: both, keys only, look-up only, neither.
 PROFILES: dict[str, Capabilities] = {
     "full": Capabilities(idempotency_window=24 * 3600, lookup=True, refund=True),
@@ -100,18 +102,6 @@ create table if not exists capture (
 );
 create index if not exists capture_by_key on capture (key);
 """
-
-
-class Capture(msgspec.Struct, kw_only=True, frozen=True):
-    """One line of the ledger: money that was taken, and whether it was given back."""
-
-    key: str
-    amount: Decimal
-    currency: str
-    order_id: str
-    transaction_id: str
-    captured_dts: Instant
-    refunded_dts: Instant | None = None
 
 
 class Sandbox:
@@ -220,6 +210,24 @@ class Sandbox:
                 self._db.execute("update capture set refunded_dts = ? where key = ?", (str(self._now()), key))
             return self._approved(standing)
 
+    def captures_since(self, since: Instant, cursor: str | None = None) -> CapturePage:
+        """What was taken since then, oldest first; it shows there as late as in a look-up."""
+        shown = later(self._now(), seconds=-self._capabilities.lookup_lag)
+        with self._lock:
+            rows = self._db.execute(
+                f"select number, {COLUMNS} from capture"
+                " where number > ? and captured_dts >= ? and captured_dts <= ? order by number limit ?",
+                (int(cursor or 0), str(since), str(shown), CAPTURES_PAGE + 1),
+            ).fetchall()
+        page = rows[:CAPTURES_PAGE]
+        return CapturePage(
+            captures=[_capture(row[1:]) for row in page],
+            cursor=str(page[-1][0]) if len(rows) > CAPTURES_PAGE else None,
+        )
+
+    def hint(self, body: bytes, signature: str) -> Hint | None:
+        raise Unauthorised("The sandbox sends no events.")
+
     # --- the oracle --------------------------------------------------------------------------------------------------
 
     def captures(self) -> list[Capture]:
@@ -275,7 +283,7 @@ class Sandbox:
             transaction_id=capture.transaction_id,
             amount=capture.amount,
             currency_code=capture.currency,
-            network_transaction_id=f"net_{capture.key[-12:]}",
+            network_transaction_id=_network_transaction_id(capture.key),
         )
 
 
@@ -291,7 +299,12 @@ def _capture(row: tuple[str, str, str, str, str, str, str | None]) -> Capture:
         transaction_id=row[4],
         captured_dts=parse_instant(row[5]),
         refunded_dts=parse_instant(row[6]) if row[6] else None,
+        network_transaction_id=_network_transaction_id(row[0]),
     )
+
+
+def _network_transaction_id(key: str) -> str:
+    return f"net_{key[-12:]}"
 
 
 def _body(charge: Charge) -> str:

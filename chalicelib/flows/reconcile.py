@@ -1,0 +1,273 @@
+"""Reconciliation from the gateway's side: each of its captures must have an order. One that has none is repaired by the
+charge protocol's own recording, or held and announced; none is passed over.
+
+The other direction, from our attempts to the gateway, is the resolver (``charge.resolve``). Only this one heals tables
+that went back in time.
+"""
+
+import logging
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+
+import msgspec
+
+from chalicelib.domain.captures import Capture, Held, Reconciliation, Verdict
+from chalicelib.domain.dates import later
+from chalicelib.domain.errors import Contended, NotFound, Refused
+from chalicelib.domain.events import Event, Happening, Notice, event_id
+from chalicelib.domain.money import ZERO
+from chalicelib.domain.orders import Order
+from chalicelib.domain.payments import GATEWAY_TIMEOUT_SECONDS, Approved, Attempt, ClosedAttempt
+from chalicelib.flows import charge
+from chalicelib.flows.ports import Shop
+from chalicelib.flows.purchase import PaymentOf
+from chalicelib.flows.rebill import RunOf
+
+log = logging.getLogger(__name__)
+
+# A capture is walked past on three days, so that a day on which the walk fails loses none.
+DAYS = 3
+# Pages of one call; what is left is gone on with by the next.
+MAXIMUM_PAGES = 50
+# No page and no repair is begun with less: each may ask the gateway, and then writes.
+STOP_BEFORE_SECONDS = GATEWAY_TIMEOUT_SECONDS + charge.SETTLE_SECONDS
+# A rebill's order: the original order's id and the run (``rebills.rebill_order_id``).
+REBILL_ORDER_ID = re.compile(r"(?P<original>.+)-\d{3,}")
+HELD_ROWS = "held_capture"
+REPORT_ROWS = "reconciliation"
+
+NO_ATTEMPT = "no order and no attempt of ours is known for it"
+BUSY = "it is being written at this moment"
+# What the charge protocol writes on the row of a second capture once the gateway has given it back.
+GIVEN_BACK = "given back"
+
+
+class Standing(msgspec.Struct, kw_only=True):
+    """Where an attempt stands. ``closed``: its row, where it is not open any more."""
+
+    work: PaymentOf | RunOf
+    attempt: Attempt
+    closed: ClosedAttempt | None = None
+
+
+def reconcile(shop: Shop, code: str, so_far: Reconciliation | None = None) -> Reconciliation:
+    """Walk the captures of the last days of the gateway account of that code. Safe at any time and as often as one
+    likes: a second walk finds everything matched.
+
+    A report with a ``problem`` stopped early; handed in as ``so_far`` it is gone on with.
+    """
+    gateway, now = shop.gateway(code), shop.clock.now()
+    report = so_far or Reconciliation(gateway=code, since=later(now, days=-DAYS), until=now)
+    report.problem = None
+    for _ in range(MAXIMUM_PAGES):
+        if shop.time_left() < STOP_BEFORE_SECONDS:
+            report.problem = "too little time was left"
+            break
+        page = gateway.captures_since(report.since, report.cursor)
+        if page.problem is not None:
+            report.problem = page.problem
+            break
+        if not _walked(shop, code, page.captures, report):
+            report.problem = "too little time was left"
+            break
+        report.cursor = page.cursor
+        if page.cursor is None:
+            break
+    else:
+        report.problem = f"there are more than {MAXIMUM_PAGES} pages"
+    _noted(shop, report)
+    return report
+
+
+def _walked(shop: Shop, code: str, captures: list[Capture], report: Reconciliation) -> bool:
+    """Count a page. False where time ran out: nothing of it is counted then, and the page is walked again."""
+    names = list(dict.fromkeys(capture.order_id for capture in captures if capture.order_id))
+    orders = {order.order_id: order for order in shop.orders.get_many(names)}
+    verdicts: list[tuple[Capture, Verdict | Held, Decimal]] = []
+    for capture in captures:
+        verdict = _stands(capture, orders.get(capture.order_id))
+        if verdict is None:
+            if shop.time_left() < STOP_BEFORE_SECONDS:
+                return False
+            verdict = _repaired(shop, capture)
+        verdicts.append((capture, *verdict))
+    for capture, said, ordered in verdicts:
+        if isinstance(said, Held):
+            _announced(shop, code, said)
+        report.counted(capture, said, ordered)
+    return True
+
+
+def _stands(capture: Capture, order: Order | None) -> tuple[Verdict | Held, Decimal] | None:
+    """The verdict on a capture that was given back or has its order; None where it has none."""
+    if capture.refunded_dts is not None:
+        return "given_back", ZERO
+    if order is None or order.charge_key != capture.key:
+        return None
+    total = Decimal(order.summary.total or 0) if order.summary else ZERO
+    currency = order.currency_code or capture.currency
+    if (capture.amount, capture.currency) != (total, currency):
+        return Held(capture=capture, reason=f"its order says {total} {currency}"), total
+    paid_with = _transaction_id(order, capture.key)
+    if paid_with not in (None, capture.transaction_id):
+        return Held(capture=capture, reason=f"its order was paid with {paid_with}"), ZERO
+    return "matched", total
+
+
+def _transaction_id(order: Order, key: str) -> str | None:
+    """The gateway's own id of the capture that paid for the order; None where the order does not say."""
+    for transaction in (order.payment.transactions or []) if order.payment else []:
+        details = {detail.name: detail.value for detail in transaction.details or []}
+        if transaction.successful and details.get("Reference") == key:
+            return details.get("Transaction Id")
+    return None
+
+
+def _repaired(shop: Shop, capture: Capture) -> tuple[Verdict | Held, Decimal]:
+    """The verdict on a capture without an order, after what can be done has been done. One that breaks must not keep
+    the others from it."""
+    try:
+        return _recorded(shop, capture)
+    except (Contended, Refused):
+        return Held(capture=capture, reason=BUSY), ZERO
+    except Exception:
+        log.exception("a capture could not be recorded", extra={"key": capture.key})
+        return Held(capture=capture, reason="it could not be recorded"), ZERO
+
+
+def _recorded(shop: Shop, capture: Capture) -> tuple[Verdict | Held, Decimal]:
+    """Closed or open, its attempt is told of the capture; the charge protocol makes an order of it, or gives back the
+    second capture of what is paid for."""
+    found = shop.orders.find(capture.order_id) if capture.order_id else None
+    if found is not None and (verdict := _stands(capture, found.noun)):
+        return verdict
+    standing = find_attempt(shop, capture.order_id, capture.key)
+    if standing is None:
+        return Held(capture=capture, reason=NO_ATTEMPT), ZERO
+    approved, plan, closed = _approval(capture), standing.attempt.plan, standing.closed
+    if not agrees(standing.attempt, approved):
+        return Held(capture=capture, reason=f"asked were {plan.total} {plan.currency}"), ZERO
+    if closed and closed.outcome == "late_refunded" and closed.reason.startswith("could not"):
+        # Refused once, and the merchant was told: it is not asked for again each day.
+        return Held(capture=capture, reason=closed.reason), ZERO
+    charge.record(shop, standing.work, standing.attempt, approved)
+    return _after(shop, capture)
+
+
+def _after(shop: Shop, capture: Capture) -> tuple[Verdict | Held, Decimal]:
+    """What recording came to, as it is kept."""
+    found = shop.orders.find(capture.order_id)
+    verdict = _stands(capture, found.noun) if found else None
+    if verdict is not None:
+        log.warning("a capture without an order has one now", extra={"key": capture.key})
+        return ("repaired", verdict[1]) if verdict[0] == "matched" else verdict
+    standing = find_attempt(shop, capture.order_id, capture.key)
+    reason = standing.closed.reason if standing and standing.closed else BUSY
+    return ("given_back", ZERO) if reason == GIVEN_BACK else (Held(capture=capture, reason=reason), ZERO)
+
+
+def _approval(capture: Capture) -> Approved:
+    return Approved(
+        transaction_id=capture.transaction_id,
+        amount=capture.amount,
+        currency_code=capture.currency,
+        network_transaction_id=capture.network_transaction_id,
+    )
+
+
+def agrees(attempt: Attempt, approved: Approved) -> bool:
+    """Whether what was taken is what was asked for."""
+    return (approved.amount, approved.currency_code) == (attempt.plan.total, attempt.plan.currency)
+
+
+# --- from an order's id to its attempt, by key ------------------------------------------------------------------------
+
+
+def find_attempt(shop: Shop, order_id: str, key: str) -> Standing | None:
+    """The attempt of that key: of paying that order, or of the run whose order has that id."""
+    for work, rows in _works(shop, order_id):
+        attempt = work.head.attempt
+        if attempt is not None and attempt.key == key:
+            return Standing(work=work, attempt=attempt)
+        for row in rows:
+            if row.attempt.key == key:
+                return Standing(work=work, attempt=row.attempt, closed=row)
+    return None
+
+
+def _works(shop: Shop, order_id: str) -> Iterator[tuple[PaymentOf | RunOf, list[ClosedAttempt]]]:
+    try:
+        payment = PaymentOf(shop, order_id)
+    except NotFound:
+        pass
+    else:
+        if payment.head_or_none is not None:
+            yield payment, shop.orders.attempts(order_id)
+    named = REBILL_ORDER_ID.fullmatch(order_id)
+    oid = shop.auto_orders.oid_by_original_order(named["original"]) if named else None
+    if oid is not None:
+        yield RunOf(shop, oid), shop.auto_orders.attempts(oid)
+
+
+# --- announcing -------------------------------------------------------------------------------------------------------
+
+
+def _announced(shop: Shop, code: str, held: Held) -> None:
+    """Tell the merchant, once for each reason: a row that stays, and an event with a mail, which comes last."""
+    capture = held.capture
+    log.error("a capture is held", extra={"key": capture.key, "order_id": capture.order_id, "reason": held.reason})
+    name = f"{code}#{capture.transaction_id}"
+    id_ = event_id(shop.merchant_id, f"capture#{name}", f"held#{held.reason}")
+    if held.reason == BUSY or shop.events.find(id_) is not None:
+        return
+    row = [
+        code,
+        capture.order_id,
+        capture.key,
+        str(capture.amount),
+        capture.currency,
+        capture.transaction_id,
+        str(capture.captured_dts),
+        held.reason,
+    ]
+    shop.lists.note(HELD_ROWS, name, row, 1, new=True)
+    about = _nearest(shop, capture.order_id)
+    what = f"The gateway took {capture.amount} {capture.currency} for order {capture.order_id or 'unknown'}"
+    message = f"{what} ({capture.transaction_id}): {held.reason}. Please decide."
+    facts = {"code": "capture_without_order", "message": message}
+    event = Event(
+        event_id=id_,
+        dts=shop.clock.now(),
+        happenings=[Happening(name="order_update", kind="order", id=about)],
+        notices=[Notice(template="held", kind="order", id=about, facts=facts)],
+    )
+    shop.write(shop.events.happened(event))
+
+
+def _nearest(shop: Shop, order_id: str) -> str:
+    """The order that the capture is for, or where it was never made the original order of its run: mails are about
+    what exists."""
+    named = REBILL_ORDER_ID.fullmatch(order_id)
+    for name in (order_id, named["original"] if named else ""):
+        if name and shop.orders.find(name) is not None:
+            return name
+    return order_id
+
+
+def _noted(shop: Shop, report: Reconciliation) -> None:
+    """The day's last report of each gateway, to be read on the merchant's page."""
+    row = [
+        report.gateway,
+        str(report.since),
+        str(report.until),
+        report.captures,
+        report.matched,
+        report.repaired,
+        report.given_back,
+        report.held,
+        {currency: str(amount) for currency, amount in sorted(report.difference.items())},
+        report.problem,
+    ]
+    day = str(report.until)[:10]
+    shop.lists.note(REPORT_ROWS, f"{day}#{report.gateway}", row, int(report.until.timestamp()))

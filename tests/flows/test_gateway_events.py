@@ -1,0 +1,192 @@
+"""What a gateway tells by itself is a reason to look: it changes only how soon the truth is known."""
+
+import json
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from chalicelib.domain.captures import Hint
+from chalicelib.domain.dates import later
+from chalicelib.domain.errors import NotFound, Unauthorised
+from chalicelib.domain.payments import LEASE_SECONDS, ActionNeeded, Declined, Unknown
+from chalicelib.flows.gateway_events import heard
+from chalicelib.gateways.sandbox import PROFILES
+from tests.flows.test_crashes import put_card
+from tests.flows.test_reconcile import TIMES_OUT_AFTER, Forgetful, a_rebill_that_times_out, cancel, kept
+from tests.worlds import World
+
+
+class Herald(Forgetful):
+    """The sandbox, if it sent events: signed ``good``, about whatever key and order they name. ``says`` is what a
+    look-up answers instead of the truth."""
+
+    def __init__(self, sandbox: Any) -> None:
+        super().__init__(sandbox)
+        self.forgets = False
+        self.says: Any = None
+        self.asked = 0
+
+    def hint(self, body: bytes, signature: str) -> Hint | None:
+        if signature != "good":
+            raise Unauthorised("The signature is not the gateway's.")
+        said = json.loads(body)
+        return Hint(**said) if said else None
+
+    def look_up(self, key: str) -> Any:
+        self.asked += 1
+        return self.says or super().look_up(key)
+
+
+def a_world(profile: str = "full") -> World:
+    return World(capabilities=PROFILES[profile], gateway=Herald).open()
+
+
+def tell(world: World, key: str, order_id: str, signature: str = "good") -> bool:
+    return heard(world.shop, "sandbox", json.dumps({"key": key, "order_id": order_id}).encode(), signature)
+
+
+def of_the_last_capture(world: World) -> tuple[str, str]:
+    capture = world.sandbox.captures()[-1]
+    return capture.key, capture.order_id
+
+
+def lease(world: World, oid: int) -> None:
+    """A worker is at it."""
+    head = world.head(oid)
+    until = later(world.clock.now(), seconds=LEASE_SECONDS)
+    world.shop.write(world.shop.auto_orders.moved(oid, head, replace(head, lease_until=until, fence=head.fence + 1)))
+
+
+def test_an_event_makes_a_lost_capture_known_at_once_and_its_replays_change_nothing() -> None:
+    world = a_world()
+    oid = a_rebill_that_times_out(world)
+    assert tell(world, *of_the_last_capture(world))
+    [order] = world.rebills(oid)
+    assert order.charge_key == world.sandbox.captures()[-1].key
+    assert world.head(oid).attempt is None
+    before, asked = kept(world), world.gateway.asked
+    for _ in range(3):
+        assert not tell(world, *of_the_last_capture(world))
+    assert kept(world) == before
+    assert world.gateway.asked == asked, "what is known is not asked for again"
+    world.check(oid)
+
+
+def test_an_event_about_a_first_payment_begins_its_auto_order_once() -> None:
+    world = a_world()
+    order_id = world.order({"COFFEE": "Monthly"}, TIMES_OUT_AFTER)
+    assert tell(world, *of_the_last_capture(world))
+    assert not tell(world, *of_the_last_capture(world))
+    oid = world.shop.auto_orders.oid_by_original_order(order_id)
+    assert oid is not None
+    world.check(oid)
+
+
+def test_an_event_is_not_believed() -> None:
+    world = a_world()
+    oid = world.subscribe()
+    put_card(world, oid, "4000000000000119")
+    due = world.next_due()
+    assert due is not None
+    world.clock.go(due)
+    world.visit(oid)
+    attempt = world.head(oid).attempt
+    assert attempt is not None
+    before = kept(world)
+    assert not tell(world, attempt.key, f"{world.document(oid).original_order_id}-001")
+    assert kept(world) == before, "the gateway has no such capture, whatever its event says"
+    world.travel(1, twice=True)
+    world.check(oid)
+    assert len(world.rebills(oid)) == 1
+
+
+@pytest.mark.parametrize("answer", [Unknown(reason="timed out"), None])
+def test_what_is_not_certain_changes_nothing(answer: Any) -> None:
+    world = a_world()
+    a_rebill_that_times_out(world)
+    world.gateway.says, world.gateway.forgets = answer, True
+    before = kept(world)
+    assert not tell(world, *of_the_last_capture(world))
+    assert kept(world) == before
+
+
+@pytest.mark.parametrize(
+    "answer", [Declined(code="05", reason="The bank declined."), ActionNeeded(reason="See me.", url="https://bank")]
+)
+def test_a_decline_is_recorded_unless_somebody_is_at_it(answer: Any) -> None:
+    world = a_world()
+    oid = a_rebill_that_times_out(world)
+    world.gateway.says = answer
+    lease(world, oid)
+    assert not tell(world, *of_the_last_capture(world))
+    assert world.head(oid).attempt is not None
+    world.clock.pass_(seconds=LEASE_SECONDS)
+    assert tell(world, *of_the_last_capture(world))
+    assert (world.head(oid).attempt, world.head(oid).round) == (None, 1)
+
+
+def test_a_capture_is_recorded_although_the_worker_that_sent_it_still_has_the_lease() -> None:
+    world = a_world()
+    oid = a_rebill_that_times_out(world)
+    lease(world, oid)
+    assert tell(world, *of_the_last_capture(world))
+    assert len(world.rebills(oid)) == 1
+    world.check(oid)
+
+
+def test_a_capture_of_another_amount_is_left_to_the_reconciliation() -> None:
+    world = a_world()
+    oid = a_rebill_that_times_out(world)
+    with world.sandbox._db as db:
+        db.execute("update capture set amount = '1.00' where key = ?", (of_the_last_capture(world)[0],))
+    assert not tell(world, *of_the_last_capture(world))
+    assert not world.rebills(oid)
+
+
+def test_an_event_about_a_closed_attempt_makes_its_order_late_or_gives_it_back() -> None:
+    for canceled in (True, False):
+        world = a_world("lookup")
+        world.gateway.forgets = True
+        oid = a_rebill_that_times_out(world)
+        key, order_id = of_the_last_capture(world)
+        if canceled:
+            cancel(world, oid)
+        else:
+            put_card(world, oid, "4111111111111111")
+        world.travel(1, twice=True)
+        world.gateway.forgets = False
+        assert tell(world, key, order_id)
+        before = kept(world)
+        assert not tell(world, key, order_id)
+        assert kept(world) == before
+        world.check(oid)
+        net = [c.key == key for c in world.sandbox.captures() if c.order_id == order_id and c.refunded_dts is None]
+        assert net == [canceled]
+        assert [order.late for order in world.rebills(oid)] == [True if canceled else None]
+
+
+@pytest.mark.parametrize(
+    "order_id", ["", "DEMO-1", "DEMO-1-001", "#", "{original}", "{original}-001", "{original}-002"]
+)
+def test_an_event_about_nothing_that_stands_is_harmless(order_id: str) -> None:
+    world = a_world()
+    original = world.document(world.subscribe()).original_order_id
+    before = kept(world)
+    assert not tell(world, "bo_nobodys", order_id.format(original=original))
+    assert kept(world) == before
+    assert not world.gateway.asked
+
+
+def test_only_what_the_gateway_signed_is_listened_to() -> None:
+    world = a_world()
+    a_rebill_that_times_out(world)
+    before = kept(world)
+    with pytest.raises(Unauthorised):
+        tell(world, *of_the_last_capture(world), signature="bad")
+    with pytest.raises(NotFound):
+        heard(world.shop, "another", b"{}", "good")
+    assert not heard(world.shop, "sandbox", b"{}", "good")
+    assert kept(world) == before
+    with pytest.raises(Unauthorised):
+        heard(World().open().shop, "sandbox", b"{}", "good")

@@ -1,0 +1,561 @@
+"""Each capture of the gateway has its order, gets one, is given back, or is held and told: none is passed over."""
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from chalicelib.domain.captures import CapturePage, Reconciliation
+from chalicelib.domain.merchants import Merchant
+from chalicelib.domain.payments import Approved, Charge, NotFound, StoredCard
+from chalicelib.flows.reconcile import HELD_ROWS, REPORT_ROWS, reconcile
+from chalicelib.gateways.sandbox import CAPTURES_PAGE, PROFILES, Behaviour
+from chalicelib.stores.sqlite import SqliteTables
+from tests.cutting import SIDES, Crash, CutGateway, CutPort, Scissors, Side
+from tests.flows.test_crashes import put_card
+from tests.worlds import MERCHANT, START, World
+
+TIMES_OUT_AFTER = "4000000000000259"
+
+
+def walked(world: World, **named: Any) -> Reconciliation:
+    return reconcile(world.shop, "sandbox", **named)
+
+
+def since_the_start(world: World) -> Reconciliation:
+    """A walk over all that was ever taken, however long ago."""
+    report = Reconciliation(gateway="sandbox", since=START, until=world.clock.now())
+    return walked(world, so_far=report)
+
+
+def kept(world: World) -> list[Any]:
+    """Every record and every index entry, but for the reports themselves."""
+    db = world.tables._db  # type: ignore[attr-defined]
+    rows = [*db.execute("select * from record order by 1, 2, 3"), *db.execute("select * from entry order by 1, 2, 3")]
+    return [row for row in rows if REPORT_ROWS not in str(row)]
+
+
+def numbers(report: Reconciliation) -> tuple[int, int, int, int, int]:
+    return report.captures, report.matched, report.repaired, report.given_back, report.held
+
+
+class Forgetful:
+    """The sandbox, whose look-ups find nothing while ``forgets``: its captures show in its list only."""
+
+    def __init__(self, sandbox: Any) -> None:
+        self.sandbox = sandbox
+        self.forgets = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.sandbox, name)
+
+    def look_up(self, key: str) -> Any:
+        return NotFound() if self.forgets else self.sandbox.look_up(key)
+
+
+def a_rebill_that_times_out(world: World) -> int:
+    """A subscriber whose first rebill was captured, and nobody heard of it."""
+    oid = world.subscribe()
+    put_card(world, oid, TIMES_OUT_AFTER)
+    world.tell_all()
+    due = world.next_due()
+    assert due is not None
+    world.clock.go(due)
+    world.visit(oid)
+    assert world.head(oid).attempt is not None
+    assert not world.rebills(oid)
+    return oid
+
+
+# --- all is well ------------------------------------------------------------------------------------------------------
+
+
+def test_where_all_is_well_every_capture_is_matched_and_the_difference_is_zero() -> None:
+    world = World().open()
+    oids = [world.subscribe({"COFFEE": "Weekly"}), world.subscribe({"TEA": "Weekly", "COFFEE": "Monthly"})]
+    world.order({"TEA": None})
+    seen = 0
+    for _ in range(40):
+        world.travel(1)
+        report = walked(world)
+        assert report.balanced()
+        assert report.matched == report.captures
+        seen += report.captures
+    assert seen > 2 * 4 * 3, "each capture is walked past on three days"
+    world.check(*oids)
+
+
+def test_the_difference_is_counted_to_the_coin_in_its_currency() -> None:
+    world = World().open()
+    world.order({"COFFEE": None})
+    report = walked(world)
+    assert report.difference == {"USD": Decimal(0)}
+    assert (report.cursor, report.problem, report.rows) == (None, None, [])
+    [(name, row)] = list(world.shop.lists.rows(REPORT_ROWS))
+    assert name == "2027-01-31#sandbox"
+    assert row[3:9] == [1, 1, 0, 0, 0, {"USD": "0.00"}]
+
+
+def test_a_payment_that_is_pending_is_no_capture_until_it_is_settled() -> None:
+    world = World().open()
+    order_id = world.order({"COFFEE": None}, "4000000000000077")
+    assert numbers(walked(world)) == (0, 0, 0, 0, 0)
+    world.clock.pass_(days=1, seconds=1)
+    assert numbers(walked(world)) == (1, 0, 1, 0, 0)
+    assert world.shop.orders.get(order_id).noun.payment.payment_status == "Processed"  # type: ignore[union-attr]
+
+
+# --- repaired ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_capture_whose_answer_was_lost_is_recorded_on_its_open_attempt() -> None:
+    world = World().open()
+    oid = a_rebill_that_times_out(world)
+    report = walked(world)
+    assert numbers(report) == (1, 0, 1, 0, 0)
+    assert report.balanced()
+    [order] = world.rebills(oid)
+    assert order.charge_key == world.sandbox.captures()[-1].key
+    assert not order.late
+    head = world.head(oid)
+    assert (head.attempt, head.run) == (None, 2)
+    world.tell_all()
+    before = kept(world)
+    again = walked(world)
+    assert numbers(again) == (1, 1, 0, 0, 0)
+    assert kept(world) == before
+    world.travel(40, twice=True)
+    world.check(oid)
+    assert len(world.rebills(oid)) == 2
+
+
+def test_a_lost_first_payment_is_recorded_and_begins_its_auto_order() -> None:
+    world = World().open()
+    order_id = world.order({"COFFEE": "Monthly"}, TIMES_OUT_AFTER)
+    assert world.shop.auto_orders.oid_by_original_order(order_id) is None
+    assert numbers(walked(world)) == (1, 0, 1, 0, 0)
+    oid = world.shop.auto_orders.oid_by_original_order(order_id)
+    assert oid is not None
+    order = world.shop.orders.get(order_id).noun
+    assert order.payment is not None
+    assert order.payment.credit_card is not None
+    assert order.payment.credit_card.stored_card is not None
+    assert order.payment.credit_card.stored_card.network_transaction_id
+    before = kept(world)
+    assert numbers(walked(world)) == (1, 1, 0, 0, 0)
+    assert kept(world) == before
+    world.check(oid)
+
+
+def test_a_capture_that_shows_after_its_attempt_was_closed_gets_its_order_flagged_late() -> None:
+    world = World(capabilities=PROFILES["lookup"], gateway=Forgetful).open()
+    oid = a_rebill_that_times_out(world)
+    cancel(world, oid)
+    world.travel(1, twice=True)
+    assert world.head(oid).attempt is None
+    assert [row.outcome for row in world.shop.auto_orders.attempts(oid)] == ["not_charged"]
+    assert numbers(walked(world)) == (1, 0, 1, 0, 0)
+    [order] = world.rebills(oid)
+    assert order.late
+    assert world.head(oid).status == "canceled"
+    before = kept(world)
+    assert numbers(walked(world)) == (1, 1, 0, 0, 0)
+    assert kept(world) == before
+    world.check(oid)
+
+
+def test_a_second_capture_of_a_paid_run_is_given_back() -> None:
+    world = World(capabilities=PROFILES["lookup"], gateway=Forgetful).open()
+    oid = a_rebill_that_times_out(world)
+    put_card(world, oid, "4111111111111111")
+    world.travel(1, twice=True)
+    assert len(world.sandbox.captures()) == 3, "closed as not charged, it was charged once more"
+    report = walked(world)
+    assert numbers(report) == (2, 1, 0, 1, 0)
+    assert report.balanced()
+    assert [capture.refunded_dts is None for capture in world.sandbox.captures()] == [True, False, True]
+    world.tell_all()
+    before = kept(world)
+    assert numbers(walked(world)) == (2, 1, 0, 1, 0)
+    assert kept(world) == before
+    world.check(oid)
+    assert len(world.rebills(oid)) == 1
+
+
+def test_one_capture_that_cannot_be_recorded_does_not_keep_the_others_from_it() -> None:
+    world = World().open()
+    oid = a_rebill_that_times_out(world)
+    fine = world.order({"TEA": None}, TIMES_OUT_AFTER)
+    original = world.document(oid).original_order_id
+    db = world.tables._db  # type: ignore[attr-defined]
+    db.execute("delete from record where name = 'orders' and pk = ? and sk = 'document'", (f"{MERCHANT}#{original}",))
+    report = walked(world)
+    assert numbers(report) == (2, 0, 1, 0, 1)
+    assert [held.capture.order_id for held in report.rows] == [f"{original}-001"]
+    assert world.shop.orders.get(fine).noun.charge_key
+
+
+# --- held -------------------------------------------------------------------------------------------------------------
+
+
+def taken_elsewhere(world: World, order_id: str, key: str = "bo_nobodys", amount: str = "12.34") -> None:
+    """A capture under a key that no attempt has."""
+    world.sandbox.charge(
+        Charge(
+            key=key,
+            amount=Decimal(amount),
+            currency_code="USD",
+            card=StoredCard(gateway="sandbox", reference="sandbox_approve", fingerprint="f"),
+            order_id=order_id,
+            first=False,
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "order_id",
+    ["DEMO-9999999999", "DEMO-9999999999-001", "not one of ours", "DEMO#1", "", "{original}", "{original}-001"],
+)
+def test_a_capture_that_nobody_knows_is_held_and_told_once(order_id: str) -> None:
+    world = World().open()
+    original = world.document(world.subscribe()).original_order_id
+    taken_elsewhere(world, order_id.format(original=original))
+    world.tell_all()
+    report = walked(world)
+    assert numbers(report) == (2, 1, 0, 0, 1)
+    assert not report.balanced()
+    assert report.difference == {"USD": Decimal("12.34")}
+    [held] = report.rows
+    assert (held.capture.key, held.reason) == ("bo_nobodys", "no order and no attempt of ours is known for it")
+    [(name, row)] = list(world.shop.lists.rows(HELD_ROWS))
+    assert name == f"sandbox#{held.capture.transaction_id}"
+    assert row[2:5] == ["bo_nobodys", "12.34", "USD"]
+    assert len(world.due("events")) == 1
+    world.tell_all()
+    before = kept(world)
+    assert numbers(walked(world)) == (2, 1, 0, 0, 1)
+    assert kept(world) == before
+    assert not world.due("events")
+
+
+def test_what_is_held_is_told_by_mail_to_the_merchant() -> None:
+    world = World().open()
+    shop = world.shop
+    merchant = shop.configuration.section(Merchant)
+    merchant.noun.support_email = merchant.noun.sender_email = "owner@example.com"
+    shop.write(shop.configuration.save(merchant.noun, merchant.version))
+    original = world.document(world.subscribe()).original_order_id
+    world.tell_all()
+    world.queue.take()
+    taken_elsewhere(world, f"{original}-007")
+    for _ in range(2):
+        walked(world)
+        world.tell_all()
+    [mail] = [mail for mail in shop.mails.of(f"order#{original}") if mail.template == "held"]
+    assert (mail.state, mail.email) == ("planned", "owner@example.com")
+    assert f"took 12.34 USD for order {original}-007" in mail.facts["message"]
+
+
+def test_a_capture_of_another_amount_than_its_order_says_is_held() -> None:
+    world = World().open()
+    world.order({"COFFEE": None})
+    with world.sandbox._db as db:
+        db.execute("update capture set amount = '1795.00'")
+    report = walked(world)
+    assert numbers(report) == (1, 0, 0, 0, 1)
+    assert report.difference == {"USD": Decimal("1777.05")}
+    assert report.rows[0].reason == "its order says 17.95 USD"
+
+
+@pytest.mark.parametrize("column", ["amount = '0.01'", "currency = 'JPY'"])
+def test_a_capture_of_another_amount_than_was_asked_makes_no_order(column: str) -> None:
+    world = World().open()
+    oid = a_rebill_that_times_out(world)
+    with world.sandbox._db as db:
+        db.execute(f"update capture set {column} where key = ?", (world.sandbox.captures()[-1].key,))
+    report = walked(world)
+    assert numbers(report) == (1, 0, 0, 0, 1)
+    assert report.rows[0].reason == "asked were 17.95 USD"
+    assert not world.rebills(oid)
+
+
+def test_two_captures_under_one_key_are_never_both_matched() -> None:
+    world = World(capabilities=PROFILES["neither"]).open()
+    order_id = world.order({"COFFEE": None})
+    [capture] = world.sandbox.captures()
+    taken_elsewhere(world, order_id, capture.key, "17.95")
+    report = walked(world)
+    assert numbers(report) == (2, 1, 0, 0, 1)
+    assert report.difference == {"USD": Decimal("17.95")}
+    assert report.rows[0].reason == f"its order was paid with {capture.transaction_id}"
+
+
+def test_a_second_capture_that_cannot_be_given_back_is_held_and_asked_for_once() -> None:
+    world = World(capabilities=type(PROFILES["lookup"])(lookup=True), gateway=Forgetful).open()
+    oid = a_rebill_that_times_out(world)
+    put_card(world, oid, "4111111111111111")
+    world.travel(1, twice=True)
+    report = walked(world)
+    assert numbers(report) == (2, 1, 0, 0, 1)
+    assert report.rows[0].reason.startswith("could not be given back")
+    world.tell_all()
+    again = walked(world)
+    world.tell_all()
+    before = kept(world)
+    assert numbers(again) == numbers(walked(world)) == (2, 1, 0, 0, 1)
+    assert kept(world) == before
+
+
+# --- pages and time ---------------------------------------------------------------------------------------------------
+
+
+def many(world: World, count: int) -> None:
+    """Captures with orders that stand for them: copies of one, under keys and ids of their own."""
+    order_id = world.order({"COFFEE": None})
+    shop = world.shop
+    order = shop.orders.get(order_id).noun
+    payment = order.payment
+    assert payment is not None
+    payment.transactions = None
+    for number in range(count):
+        order.order_id, order.charge_key = f"DEMO-{number}", f"bo_{number}"
+        shop.write(shop.orders.placed(order))
+        taken_elsewhere(world, order.order_id, order.charge_key, "17.95")
+
+
+def test_every_page_is_walked() -> None:
+    world = World().open()
+    many(world, 2 * CAPTURES_PAGE + 50)
+    report = walked(world)
+    assert report.balanced()
+    assert numbers(report) == (251, 251, 0, 0, 0)
+
+
+def test_a_walk_that_runs_out_of_time_is_gone_on_with_and_counts_each_capture_once() -> None:
+    world = World().open()
+    many(world, 2 * CAPTURES_PAGE)
+    left = itertools.chain([40.0, 10.0, 40.0, 40.0], itertools.repeat(60.0))
+    shop = world.house.open_shop(MERCHANT, time_left=lambda: next(left))
+    first = reconcile(shop, "sandbox")
+    assert first.problem == "too little time was left"
+    assert not first.balanced()
+    assert first.captures == CAPTURES_PAGE
+    last = reconcile(shop, "sandbox", first)
+    assert last.balanced()
+    assert numbers(last) == (201, 201, 0, 0, 0)
+
+
+def test_a_page_whose_repairs_run_out_of_time_is_walked_again() -> None:
+    world = World().open()
+    for _ in range(3):
+        world.order({"COFFEE": None}, TIMES_OUT_AFTER)
+    left = itertools.chain([60.0, 60.0, 10.0], itertools.repeat(60.0))
+    shop = world.house.open_shop(MERCHANT, time_left=lambda: next(left))
+    first = reconcile(shop, "sandbox")
+    assert (first.problem, first.captures) == ("too little time was left", 0)
+    last = reconcile(shop, "sandbox", first)
+    assert last.balanced()
+    assert last.captures == 3
+    assert all(capture.order_id for capture in world.sandbox.captures())
+
+
+def test_a_gateway_that_does_not_answer_is_said_and_asked_again_from_there() -> None:
+    class Unreadable(Forgetful):
+        def __init__(self, sandbox: Any) -> None:
+            super().__init__(sandbox)
+            self.pages = 0
+
+        def captures_since(self, since: Any, cursor: str | None = None) -> CapturePage:
+            self.pages += 1
+            if self.pages == 2:
+                return CapturePage(captures=[], cursor=cursor, problem="timed out")
+            page: CapturePage = self.sandbox.captures_since(since, cursor)
+            return page
+
+    world = World(gateway=Unreadable).open()
+    many(world, CAPTURES_PAGE + 10)
+    report = walked(world)
+    assert (report.problem, report.captures) == ("timed out", CAPTURES_PAGE)
+    report = walked(world, so_far=report)
+    assert report.balanced()
+    assert report.captures == CAPTURES_PAGE + 11
+
+
+# --- cut anywhere -----------------------------------------------------------------------------------------------------
+
+
+class CutLister(CutGateway):
+    """Its list is under the scissors too."""
+
+    def captures_since(self, since: Any, cursor: str | None = None) -> Any:
+        def act() -> Any:
+            return self._gateway.captures_since(since, cursor)
+
+        return self._scissors.call("captures", act, lambda: CapturePage(captures=[], cursor=cursor, problem="lost"))
+
+
+class ForgetfulCutLister(CutLister):
+    """Nobody but the list knows of a capture."""
+
+    def look_up(self, key: str) -> Any:
+        return NotFound()
+
+
+def broken_worlds() -> Iterator[tuple[str, Callable[[Scissors], tuple[World, int]]]]:
+    def lost(scissors: Scissors) -> tuple[World, int]:
+        world = cut_world(scissors, CutLister, "full")
+        return world, a_rebill_that_times_out(world)
+
+    def late(scissors: Scissors) -> tuple[World, int]:
+        world = cut_world(scissors, ForgetfulCutLister, "lookup")
+        oid = a_rebill_that_times_out(world)
+        cancel(world, oid)
+        world.travel(1)
+        return world, oid
+
+    def second(scissors: Scissors) -> tuple[World, int]:
+        world = cut_world(scissors, ForgetfulCutLister, "lookup")
+        oid = a_rebill_that_times_out(world)
+        put_card(world, oid, "4111111111111111")
+        world.travel(1)
+        return world, oid
+
+    def unknown(scissors: Scissors) -> tuple[World, int]:
+        world = cut_world(scissors, CutLister, "full")
+        oid = world.subscribe()
+        taken_elsewhere(world, "DEMO-9999999999")
+        return world, oid
+
+    yield from {"lost": lost, "late": late, "second": second, "unknown": unknown}.items()
+
+
+def cut_world(scissors: Scissors, gateway: type[CutLister], profile: str) -> World:
+    return World(
+        capabilities=PROFILES[profile],
+        port=CutPort(SqliteTables(), scissors),
+        gateway=lambda sandbox: gateway(sandbox, scissors),
+    ).open()
+
+
+def cancel(world: World, oid: int) -> None:
+    """As an edit would: the status, one more revision, and another look at what is open."""
+    shop, head = world.shop, world.head(oid)
+    after = replace(head, status="canceled", revision=head.revision + 1, due_dts=world.clock.now())
+    shop.write(shop.auto_orders.moved(oid, head, after))
+
+
+@pytest.mark.parametrize(
+    ("story", "broken"), list(broken_worlds()), ids=lambda given: given if isinstance(given, str) else ""
+)
+def test_a_cut_at_any_call_of_the_walk_loses_nothing_and_the_next_walk_ends_it(
+    story: str, broken: Callable[[Scissors], tuple[World, int]]
+) -> None:
+    def run(*cuts: tuple[int, Side]) -> tuple[Scissors, World]:
+        scissors = Scissors()
+        world, oid = broken(scissors)
+        scissors.arm(*cuts)
+        with contextlib.suppress(Crash):
+            walked(world)
+        reached, calls = scissors.reached, scissors.calls
+        scissors.arm()
+        report = walked(world)
+        assert report.held == (1 if story == "unknown" else 0), report
+        assert report.captures == report.matched + report.given_back + report.repaired + report.held
+        assert report.balanced() == (story != "unknown")
+        world.check(oid, at_rest=False)
+        scissors.reached, scissors.calls = reached, calls
+        return scissors, world
+
+    clean, done = run()
+    cut = 0
+    for number in range(1, clean.calls + 1):
+        for side in SIDES:
+            scissors, world = run((number, side))
+            cut += scissors.reached
+            assert len(world.sandbox.captures()) == len(done.sandbox.captures())
+    assert cut == clean.calls * len(SIDES)
+    print(f"reconciling, {story}: {cut} cuts, nothing lost")
+
+
+# --- any world --------------------------------------------------------------------------------------------------------
+
+BEHAVIOURS: list[Behaviour | None] = [
+    None,
+    "decline",
+    "insufficient_funds",
+    "timeout_before_capture",
+    "timeout_after_capture",
+    "slow",
+    "duplicate_answer",
+    "pending",
+    "not_sent",
+]
+
+
+@given(
+    profile=st.sampled_from(["full", "keys", "lookup"]),
+    behaviours=st.lists(st.sampled_from(BEHAVIOURS), min_size=4, max_size=12),
+    steps=st.lists(st.tuples(st.integers(1, 40), st.booleans()), min_size=3, max_size=12),
+    cancels=st.booleans(),
+    forgets=st.booleans(),
+)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+def test_in_any_world_every_capture_ends_with_its_order_or_given_back(
+    profile: str, behaviours: list[Behaviour | None], steps: list[tuple[int, bool]], cancels: bool, forgets: bool
+) -> None:
+    script = list(behaviours)
+    world = World(
+        capabilities=PROFILES[profile],
+        behave=lambda charge, posts: script.pop() if script and posts == 1 else None,
+        gateway=Forgetful,
+    ).open(number_of_retries=3, delay_between_retries_days=1)
+    world.gateway.forgets = forgets and profile == "lookup"
+    order_ids = [world.order({"COFFEE": "Weekly"}), world.order({"TEA": "Weekly"})]
+    for hours, reconciles in steps:
+        world.clock.pass_(hours=hours)
+        world.work(twice=True)
+        if reconciles:
+            walked(world)
+    found = [world.shop.auto_orders.oid_by_original_order(order_id) for order_id in order_ids]
+    oids = [oid for oid in found if oid is not None]
+    if cancels and oids:
+        cancel(world, oids[0])
+    # From here on nothing goes wrong any more; what is pending or slow comes to its end.
+    world.gateway.forgets = False
+    script.clear()
+    world.travel(4, twice=True)
+    world.clock.pass_(hours=1)
+    world.work()
+    since_the_start(world)
+    report = since_the_start(world)
+    assert report.balanced(), report
+    assert (report.repaired, report.held) == (0, 0)
+    assert report.captures == len(world.sandbox.captures())
+    before = kept(world)
+    since_the_start(world)
+    assert kept(world) == before
+    world.check(*oids)
+    for order_id in order_ids:
+        net = [c for c in world.sandbox.captures() if c.order_id == order_id and c.refunded_dts is None]
+        paid = world.shop.orders.get(order_id).noun.charge_key
+        assert [c.key for c in net] == ([paid] if paid else [])
+
+
+def test_an_approval_says_all_that_the_list_says() -> None:
+    world = World().open()
+    world.order({"COFFEE": None})
+    [capture] = world.sandbox.captures_since(START).captures
+    found = world.sandbox.look_up(capture.key)
+    assert isinstance(found, Approved)
+    assert (found.transaction_id, found.amount, found.currency_code, found.network_transaction_id) == (
+        capture.transaction_id,
+        capture.amount,
+        capture.currency,
+        capture.network_transaction_id,
+    )
