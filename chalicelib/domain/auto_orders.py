@@ -6,7 +6,6 @@ The document changes only when somebody edits; what every run moves stands in th
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
-from itertools import takewhile
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
@@ -188,14 +187,14 @@ def occurrences(entry: AutoOrderItem, progress: ItemProgress, item: Item | None)
 
 def _pinned(entry: AutoOrderItem, progress: ItemProgress, item: Item | None) -> ItemProgress:
     """Where the schedule counts from. The catalogue's steps may have been changed since the next date was told: then
-    that date stays and the new pace counts from it, so nothing of the past falls due and nothing is put off."""
-    told = progress.next_day
-    if told is None:
-        return progress
-    coming = next(_counted(entry, progress, item), None)
-    if coming is None or coming.day == told:
-        return progress
-    return replace(progress, anchor=told, at=progress.billed + 1)
+    that date stays and the new pace counts from it, so nothing of the past falls due and nothing is put off. Where
+    none was told (the catalogue lacked the item for a while), the new pace counts from what was billed last."""
+    coming, told, billed = next(_counted(entry, progress, item), None), progress.next_day, progress.billed_day
+    if coming is not None and told is not None and coming.day != told:
+        return replace(progress, anchor=told, at=progress.billed + 1)
+    if coming is not None and told is None and billed is not None and coming.day <= billed:
+        return replace(progress, anchor=billed, at=progress.billed)
+    return progress
 
 
 def _counted(entry: AutoOrderItem, progress: ItemProgress, item: Item | None) -> Iterator[Occurrence]:
@@ -270,26 +269,28 @@ def advance(
     progress: ItemProgress,
     item: Item | None,
     occurrence: int,
+    day: date,
     claimed_day: date,
     *,
     edited: bool,
 ) -> None:
-    """The occurrence is done with: paid by a charge that was claimed on that local day.
+    """The occurrence, scheduled for that day, is done with: paid by a charge that was claimed on the other.
 
-    ``edited``: since the claim somebody has edited the auto order. Where the occurrence would now fall later than the
-    claim, it counts as billed all the same, and the first date after the claim that the schedule has now comes next:
-    a new date stays the customer's.
+    Where the schedule has been changed since, the charge counts for its occurrence all the same. ``edited``: somebody
+    has edited the auto order; then the first date after the claim that it has now comes next: a new date stays the
+    customer's. Else it was the catalogue, whose new pace counts on from the day that was billed.
     """
     if occurrence <= progress.billed:
         return
     pinned = _pinned(entry, progress, item)
     progress.anchor, progress.at = pinned.anchor, pinned.at
-    days = [one.day for one in takewhile(lambda o: o.number <= occurrence, occurrences(entry, progress, item))]
-    day = days[-1] if days else claimed_day
-    if day > claimed_day:
-        first = next(one for one in days if one > claimed_day)
-        progress.anchor, progress.at = (first, occurrence + 1) if edited else (claimed_day, occurrence)
-        day = claimed_day
+    stands = next((one.day for one in occurrences(entry, progress, item) if one.number >= occurrence), None)
+    ahead = next((one.day for one in occurrences(entry, progress, item) if one.day > claimed_day), None)
+    if stands is not None and stands != day:
+        if not edited:
+            progress.anchor, progress.at = day, occurrence
+        elif ahead is not None:
+            progress.anchor, progress.at, day = ahead, occurrence + 1, claimed_day
     progress.billed, progress.billed_day, progress.next_day = occurrence, day, None
     after = next(occurrences(entry, progress, item), None)
     progress.next_day = after.day if after else None

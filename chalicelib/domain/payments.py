@@ -3,6 +3,7 @@
 The attempt is one Struct for all money: its key says *what* is charged, its owner *who* may send.
 """
 
+from datetime import date
 from decimal import Decimal
 from hashlib import sha256
 from typing import Literal
@@ -123,20 +124,42 @@ class Capabilities(msgspec.Struct, kw_only=True, frozen=True):
     refund: bool = False
 
 
-class PlanLine(msgspec.Struct, kw_only=True, omit_defaults=True, rename={"oid": "o", "occurrence": "n"}):
-    """One line of a frozen plan. For a rebill ``oid`` is the auto order item and ``occurrence`` what of it is billed;
-    ``skipped`` counts missed occurrences before it that are passed over."""
+# An attempt rides in the head, which is written with every step of the protocol: short names keep it below two KB.
+SHORT_LINE = {
+    "item_id": "i",
+    "quantity": "q",
+    "unit_cost": "c",
+    "oid": "o",
+    "occurrence": "n",
+    "day": "d",
+    "skipped": "s",
+    "discount": "off",
+}
+SHORT_PLAN = {"currency": "in", "discount": "off", "shipping_method": "method", "shipping_discount": "shipping_off"}
+SHORT_ATTEMPT = {
+    "claimed_dts": "claimed",
+    "first_sent_dts": "sent",
+    "look_dts": "look",
+    "review_dts": "review",
+    "revision": "rev",
+}
+
+
+class PlanLine(msgspec.Struct, kw_only=True, omit_defaults=True, rename=SHORT_LINE):
+    """One line of a frozen plan. For a rebill ``oid`` is the auto order item, ``occurrence`` what of it is billed and
+    ``day`` the date that it was scheduled for; ``skipped`` counts missed ones before it that are passed over."""
 
     item_id: str
     quantity: Decimal
     unit_cost: Decimal
     oid: int = 0
     occurrence: int = 0
+    day: date | None = None
     skipped: int = 0
     discount: Decimal = ZERO
 
 
-class FrozenPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
+class FrozenPlan(msgspec.Struct, kw_only=True, omit_defaults=True, rename=SHORT_PLAN):
     """All that an order's money is made of, fixed before anything is sent. Nothing of it is computed again."""
 
     lines: list[PlanLine]
@@ -154,7 +177,7 @@ class FrozenPlan(msgspec.Struct, kw_only=True, omit_defaults=True):
     taxable: Decimal = ZERO
 
 
-class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True, rename=SHORT_ATTEMPT):
     """One attempt to move money, written before anything is sent, carried by a head until its outcome is known.
 
     ``revision`` is the head's when it was claimed: an edit since then forbids sending again. ``looks`` counts how

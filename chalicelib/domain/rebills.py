@@ -411,7 +411,8 @@ def _priced(facts: Facts, due: list[Due], now: Instant, reasons: list[Reason]) -
         return Planned(decision=Hold(code=priced.code, message=priced.message, at=again), reasons=reasons)
     reasons += [Reason(code=note.code, params=dict(note.params), setting=note.setting) for note in priced.notes]
     reasons.append(Reason(code="total", params={"total": priced.plan.total, "currency": priced.plan.currency}))
-    return _payable(facts, priced.plan, now, reasons)
+    dated = [replace(line, day=one.occurrence.day) for line, one in zip(priced.plan.lines, due, strict=True)]
+    return _payable(facts, replace(priced.plan, lines=dated), now, reasons)
 
 
 def _payable(facts: Facts, frozen: FrozenPlan, now: Instant, reasons: list[Reason]) -> Planned:
@@ -528,7 +529,7 @@ def _paid(facts: Facts, attempt: Attempt, now: Instant) -> Settled:
         progress, entry = head.state.items.get(str(line.oid)), entries.get(line.oid)
         if progress is not None and entry is not None:
             item = facts.items.get(entry.original_item_id or "")
-            advance(entry, progress, item, line.occurrence, claimed_day, edited=edited)
+            advance(entry, progress, item, line.occurrence, line.day or claimed_day, claimed_day, edited=edited)
             progress.number_of_rebills += 1
             progress.rebill_value += line.unit_cost * line.quantity - line.discount
             progress.last_order_dts = now

@@ -13,7 +13,7 @@ from chalicelib.domain.dates import Instant, parse_instant
 from chalicelib.domain.errors import Contended, Refused
 from chalicelib.domain.heads import Head
 from chalicelib.domain.items import ItemAutoOrder, ItemAutoOrderStep
-from chalicelib.domain.payments import Approved, Attempt, Capabilities, Charge, Declined, Unknown
+from chalicelib.domain.payments import Approved, Attempt, Capabilities, Charge, Declined, NotFound, Unknown
 from chalicelib.flows import charge, edit
 from chalicelib.flows.rebill import RunOf, rebill
 from chalicelib.gateways.sandbox import PROFILES, Behaviour
@@ -176,7 +176,12 @@ def test_a_worker_that_was_frozen_after_its_claim_asks_again_before_it_sends() -
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_worker_that_was_frozen_during_a_cancel_sends_nothing_and_closes_its_attempt(profile: str) -> None:
     scene = Scene(profile)
-    scene.port.after = once(lambda: (scene.world.clock.pass_(seconds=11), scene.cancel()), when=is_claim)
+
+    def freeze() -> None:
+        scene.world.clock.pass_(seconds=11)
+        scene.cancel()
+
+    scene.port.after = once(freeze, when=is_claim)
     assert not scene.visit().success
     assert scene.posts == 0
     assert scene.head.attempt is None, "it surely was not sent: nothing is left to find out"
@@ -330,7 +335,7 @@ def test_a_pending_payment_stays_open_until_it_is_settled_and_is_never_posted_ag
 def test_a_pending_payment_that_cannot_be_found_any_more_is_decided_by_a_person(profile: str) -> None:
     scene = Scene(profile, "pending")
     scene.visit()
-    scene.gateway.instead = lambda name, *given: charge.NotFound() if name == "look_up" else None
+    scene.gateway.instead = lambda name, *given: NotFound() if name == "look_up" else None
     scene.world.travel(5)
     assert scene.posts == 1
     assert scene.attempt().review_dts is not None
@@ -646,12 +651,19 @@ def test_a_decline_or_an_unknown_that_is_learnt_late_changes_nothing() -> None:
 # --- whatever the gateway does ---------------------------------------------------------------------------------------
 
 BEHAVIOURS: tuple[Behaviour, ...] = get_args(Behaviour)
+
+
+def restart(scene: Scene) -> None:
+    scene.edit(enabled=False)
+    scene.edit(enabled=True)
+
+
 MEANWHILE: dict[str, Callable[[Scene], None]] = {
     "nothing happens": lambda scene: None,
     "it is canceled": Scene.cancel,
     "it is paused": Scene.pause,
     "it is re-dated": lambda scene: scene.re_date("2027-03-20"),
-    "it is disabled and enabled again": lambda scene: (scene.edit(enabled=False), scene.edit(enabled=True))[0],
+    "it is disabled and enabled again": restart,
 }
 
 
@@ -714,9 +726,9 @@ def test_a_customer_may_cancel_what_declines_have_disabled_and_nobody_bills_it_b
     scene = Scene(number_of_retries=1)
     put_card(scene.world, scene.oid, DECLINES)
     scene.visit()
-    assert scene.head.status == "disabled"
+    statuses = [scene.head.status]
     scene.cancel()
-    assert scene.head.status == "canceled"
+    assert [*statuses, scene.head.status] == ["disabled", "canceled"]
     put_card(scene.world, scene.oid, "4111111111111111")
     assert not scene.visit(by_hand=True).attempted
     assert scene.captured() == []
@@ -943,6 +955,7 @@ def test_a_new_pace_in_the_catalogue_keeps_the_date_that_was_told_and_bills_noth
         billed = scene.world.rebill_days(oid)
         told = next(i["next_shipment_dts"] for i in shown_items(scene.world, oid))[:10]
         kept = scene.world.shop.items.get("BOX")
+        assert kept.noun.auto_order is not None
         kept.noun.auto_order.steps = [stepping(after)]
         scene.world.shop.write(scene.world.shop.items.replaced("BOX", kept.noun, kept.version))
         assert next(i["next_shipment_dts"] for i in shown_items(scene.world, oid))[:10] == told

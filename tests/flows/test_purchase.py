@@ -253,7 +253,7 @@ def test_an_oid_or_a_code_that_is_taken_is_drawn_again() -> None:
     till.world._numbers = numbers
     till.pay()
     other = till.world.place(MONTHLY)
-    till.world._numbers = itertools.chain(range(5001, 5013), numbers)
+    till.world._numbers = itertools.chain(range(5001, 5013), numbers)  # type: ignore[assignment]
     assert isinstance(pay(till.world.shop, other), Approved)
     oids = {till.auto_order_oid, till.world.shop.auto_orders.oid_by_original_order(other)}
     assert len(oids) == 2
