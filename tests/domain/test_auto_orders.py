@@ -201,15 +201,20 @@ def test_an_item_that_ended_while_it_was_charged_is_done_with_all_the_same() -> 
     assert (progress.billed, progress.billed_day, progress.next_day) == (3, TODAY, None)
 
 
+def moved(at: int, anchor: date) -> ItemProgress:
+    """Billed three times, and since then dated anew (or, ``at`` 0, never)."""
+    return ItemProgress(anchor=anchor, at=at, billed=3, billed_day=date(2026, 12, 31))
+
+
 @pytest.mark.parametrize(
     ("progress", "occurrence", "day", "is_edited", "following"),
     [
-        (began(billed=3, at=4, anchor=date(2027, 3, 20)), 4, "2027-01-31", True, "2027-03-20"),
-        (began(billed=3, at=4, anchor=date(2027, 3, 20)), 7, "2027-01-31", True, "2027-03-20"),
-        (began(billed=3, at=4, anchor=date(2027, 1, 31)), 4, "2027-01-29", True, "2027-02-28"),
-        (began(billed=3, at=4, anchor=date(2027, 1, 10)), 7, "2027-01-31", True, "2027-02-10"),
-        (began(billed=3, at=4, anchor=date(2027, 2, 1)), 4, "2027-01-31", False, "2027-02-28"),
-        (began(billed=3, at=0, anchor=date(2026, 1, 1)), 4, "2027-01-10", False, "2027-02-10"),
+        (moved(at=4, anchor=date(2027, 3, 20)), 4, "2027-01-31", True, "2027-03-20"),
+        (moved(at=4, anchor=date(2027, 3, 20)), 7, "2027-01-31", True, "2027-03-20"),
+        (moved(at=4, anchor=date(2027, 1, 31)), 4, "2027-01-29", True, "2027-02-28"),
+        (moved(at=4, anchor=date(2027, 1, 10)), 7, "2027-01-31", True, "2027-02-10"),
+        (moved(at=4, anchor=date(2027, 2, 1)), 4, "2027-01-31", False, "2027-02-28"),
+        (moved(at=0, anchor=date(2026, 1, 1)), 4, "2027-01-10", False, "2027-02-10"),
     ],
     ids=[
         "re-dated: the new date comes next",
