@@ -69,6 +69,7 @@ Fault = Literal[
     "429",
     "lock_timeout",
     "401",
+    "402",
     "403",
     "403 page",
     "409",
@@ -247,8 +248,8 @@ class StripeStub:
                 return _error(429, "invalid_request_error", code="rate_limit")
             case "lock_timeout":
                 return _error(429, "invalid_request_error", code="lock_timeout")
-            case "401":
-                return _error(401, "invalid_request_error")
+            case "401" | "402":
+                return _error(int(fault), "invalid_request_error")
             case "403":
                 return _error(403, "invalid_request_error")
             case "403 page":

@@ -313,6 +313,7 @@ def test_a_payment_that_is_processing_is_pending_until_it_is_settled(gateway: St
         ("429", NotSent),
         ("401", NotSent),
         ("403", NotSent),
+        ("402", Unknown),
         ("lock_timeout", Unknown),
         ("403 page", Unknown),
         ("409", Unknown),
