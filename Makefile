@@ -23,7 +23,7 @@ help:
 	@echo 'make test [TESTS=tests/domain]       all tests of everyday; make test-long [SEEDS=0-20000]: the long ones'
 	@echo 'make check                           style, types, rooms, template, generated files'
 	@echo 'make bench                           what a rebill costs, itemised'
-	@echo 'make package                         the template and the zip that CloudFormation deploys, in out/'
+	@echo 'make package [ARCH=x86_64]           the template and the zip that CloudFormation deploys, in out/'
 	@echo 'make audit | lock | setup | clean    known holes; new pins; the environments; away with them'
 
 # --- running -----------------------------------------------------------------------------------------------------------
@@ -75,7 +75,7 @@ audit: .venv/dev
 # --- deploying ---------------------------------------------------------------------------------------------------------
 
 package: .venv/dev
-	$(BIN)/python -m infra.package out
+	$(BIN)/python -m infra.package out $(if $(ARCH),--arch $(ARCH))
 
 # --- setting up --------------------------------------------------------------------------------------------------------
 #
@@ -122,5 +122,5 @@ lock: .venv/dev
 	done
 
 clean:
-	rm -rf .venv .venv-ministack .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis out
+	rm -rf .venv .venv-ministack .venv-package .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis out
 	find app.py chalicelib infra tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -46,9 +46,8 @@ class Guarded:
     used: set[tuple[str, str, str]] = field(default_factory=set)
     refused: set[str] = field(default_factory=set)
 
-    @property
-    def meter(self) -> Meter:
-        return self.port.meter
+    def __post_init__(self) -> None:
+        self.meter: Meter = self.port.meter
 
     def get(self, table: str, pk: str, sk: str, *, consistent: bool = False) -> Record | None:
         self._ask("get", table)
