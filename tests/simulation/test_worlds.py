@@ -6,7 +6,7 @@ import pytest
 
 from tests.simulation.simulator import Simulation, Totals, play, play_on_all_cores
 
-EVERYDAY = 3000
+EVERYDAY = 2500
 KEPT = [
     int(line.split()[0])
     for line in Path(__file__).with_name("kept_seeds.txt").read_text().splitlines()
