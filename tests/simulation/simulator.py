@@ -47,6 +47,7 @@ from chalicelib.domain.payments import (
     NotSent,
     Unknown,
 )
+from chalicelib.domain.schedule import Frequency
 from chalicelib.flows import edit
 from chalicelib.flows.charge import record
 from chalicelib.flows.facts import read_facts
@@ -130,7 +131,13 @@ VARIANTS: tuple[tuple[dict[str, str], dict[str, str], dict[str, Any]], ...] = (
 )
 # How often each of them is drawn.
 OFTEN = (1, 4, 4, 1)
-PERIODS = {"Weekly": 7, "Every 10 Days": 10, "Biweekly": 14, "Every 24 Days": 24, "Every 28 Days": 28}
+PERIODS: dict[Frequency, int] = {
+    "Weekly": 7,
+    "Every 10 Days": 10,
+    "Biweekly": 14,
+    "Every 24 Days": 24,
+    "Every 28 Days": 28,
+}
 
 
 class Mutation:
@@ -310,7 +317,7 @@ class Simulation(World):
         self._numbers = itertools.count(900_001)
         words = itertools.count(1)
         self.house = House(
-            port=mutation.port(PortDoor(self, self.tables)),
+            port=mutation.port(PortDoor(self, self.embedded)),
             now_of=lambda merchant_id: self.moment(),
             latest_now=self.moment,
             queue=self,
@@ -345,8 +352,8 @@ class Simulation(World):
     def _clone(self) -> None:
         made = prepared(self.variant)
         lag = self._lag if "index_lag" in self.rates else None
-        self.tables = SqliteTables(index_lag=lag, now=lambda: self.loop.now)
-        made.tables._db.backup(self.tables._db)
+        self.tables = self.embedded = SqliteTables(index_lag=lag, now=lambda: self.loop.now)
+        made.tables._db.backup(self.embedded._db)
         self.sandbox = Sandbox(now=self.true_moment, capabilities=self.can)
         made.sandbox._db.backup(self.sandbox._db)
         self.oids = made.oids
@@ -669,7 +676,7 @@ class Simulation(World):
         return self
 
     def judge(self) -> None:
-        self.tables._apply_lag()
+        self.embedded._apply_lag()
         captures = [c for c in self.sandbox.captures() if c.captured_dts > START]
         self.number_of_captures, self.number_of_orders = len(captures), len(self.placed)
         net = [c for c in captures if c.refunded_dts is None]
@@ -733,7 +740,7 @@ class Simulation(World):
             if coming is None or coming.day < today:
                 self.violated(f"auto order {oid}: {entry.original_item_id} of {coming and coming.day} is lost")
             if not self.edits[oid]:
-                self._judge_dates(oid, entry.auto_order_item_oid or 0, PERIODS[entry.frequency or ""], today)
+                self._judge_dates(oid, entry.auto_order_item_oid or 0, PERIODS[entry.frequency or "Weekly"], today)
 
     def _judge_dates(self, oid: int, item_oid: int, period: int, today: date) -> None:
         """Nobody has edited it: then every date until today is in an order, or passed over where that is the rule."""
@@ -751,10 +758,10 @@ class Simulation(World):
             self.violated(f"auto order {oid}, item {item_oid}: {sorted(done - wanted)} billed before their time")
 
     def _judge_index(self, oid: int, head: Head) -> None:
-        rows = self.tables._db.execute(
+        rows = self.embedded._db.execute(
             "select range from entry where name = 'auto_orders' and sk = 'head' and pk = ?", (f"{MERCHANT}#{oid}",)
         ).fetchall()
-        late = self.tables._db.execute("select count(*) from lag").fetchone()[0]
+        late = self.embedded._db.execute("select count(*) from lag").fetchone()[0]
         if late:
             self.violated(f"{late} index entries never came")
         kept = self.heads[oid].get("due_key")
@@ -767,7 +774,7 @@ class Simulation(World):
         if self.untold:
             self.violated(f"{len(self.untold)} events were never told")
         created: Counter[str] = Counter()
-        for (body,) in self.tables._db.execute(
+        for (body,) in self.embedded._db.execute(
             "select json_extract(body, '$.document') from record where name = 'events'"
         ):
             if "order_create" not in body:
