@@ -166,6 +166,18 @@ def test_an_event_about_a_closed_attempt_makes_its_order_late_or_gives_it_back()
         assert [order.late for order in world.rebills(oid)] == [True if canceled else None]
 
 
+def test_a_decline_of_what_is_closed_already_is_nothing_new() -> None:
+    world = a_world("lookup")
+    world.gateway.forgets = True
+    oid = a_rebill_that_times_out(world)
+    cancel(world, oid)
+    world.travel(1, twice=True)
+    world.gateway.says = Declined(code="05", reason="The bank declined.")
+    before = kept(world)
+    assert not tell(world, *of_the_last_capture(world))
+    assert kept(world) == before
+
+
 @pytest.mark.parametrize(
     "order_id", ["", "DEMO-1", "DEMO-1-001", "#", "{original}", "{original}-001", "{original}-002"]
 )

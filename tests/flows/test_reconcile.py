@@ -1,6 +1,7 @@
 """Each capture of the gateway has its order, gets one, is given back, or is held and told: none is passed over."""
 
 import contextlib
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from chalicelib.domain.captures import CapturePage, Reconciliation
+from chalicelib.domain.errors import Contended
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.payments import Approved, Charge, NotFound, StoredCard
+from chalicelib.flows import purchase
 from chalicelib.flows.reconcile import HELD_ROWS, REPORT_ROWS, reconcile
 from chalicelib.gateways.sandbox import CAPTURES_PAGE, PROFILES, Behaviour
 from chalicelib.stores.sqlite import SqliteTables
@@ -186,6 +189,42 @@ def test_a_second_capture_of_a_paid_run_is_given_back() -> None:
     assert kept(world) == before
     world.check(oid)
     assert len(world.rebills(oid)) == 1
+
+
+@pytest.mark.parametrize("paid_again", [False, True])
+def test_a_first_payment_that_shows_after_its_attempt_was_closed_pays_its_order_or_is_given_back(
+    paid_again: bool,
+) -> None:
+    world = World(capabilities=PROFILES["lookup"], gateway=Forgetful).open()
+    order_id = world.order({"COFFEE": None}, TIMES_OUT_AFTER)
+    world.travel(1, twice=True)
+    assert [row.outcome for row in world.shop.orders.attempts(order_id)] == ["not_charged"]
+    if paid_again:
+        purchase.pay(world.shop, order_id)
+        world.clock.pass_(hours=1)
+        world.work()
+        world.gateway.forgets = False
+        world.travel(1)
+    report = walked(world)
+    assert numbers(report) == ((2, 1, 0, 1, 0) if paid_again else (1, 0, 1, 0, 0))
+    assert report.balanced()
+    [net] = [capture for capture in world.sandbox.captures() if capture.refunded_dts is None]
+    assert world.shop.orders.get(order_id).noun.charge_key == net.key
+
+
+def test_a_record_that_is_busy_is_left_to_the_next_walk_and_not_told() -> None:
+    def busy(*changes: Any) -> None:
+        raise Contended("somebody is at it")
+
+    world = World().open()
+    oid = a_rebill_that_times_out(world)
+    world.tell_all()
+    report = reconcile(dataclasses.replace(world.shop, write=busy), "sandbox")
+    assert numbers(report) == (1, 0, 0, 0, 1)
+    assert not world.due("events")
+    assert not list(world.shop.lists.rows(HELD_ROWS))
+    assert numbers(walked(world)) == (1, 0, 1, 0, 0)
+    world.check(oid)
 
 
 def test_one_capture_that_cannot_be_recorded_does_not_keep_the_others_from_it() -> None:

@@ -277,9 +277,13 @@ def test_the_networks_rules_make_a_decline_hard(
     assert answer.hard is hard
 
 
-def test_localstripes_own_decline_is_a_soft_one(gateway: StripeGateway, stub: StripeStub) -> None:
+def test_localstripes_own_decline_is_a_soft_one_and_stays_one(
+    gateway: StripeGateway, stub: StripeStub, clock: ManualClock
+) -> None:
     answer = gateway.charge(asked_for(stub.card("4000000000000341")))
     assert answer == Declined(code="card_declined", reason="Your card was declined.")
+    clock.pass_(days=2)
+    assert gateway.look_up(KEY) == answer
 
 
 def test_a_bank_that_wants_to_see_the_customer_needs_action(gateway: StripeGateway, stub: StripeStub) -> None:
