@@ -99,6 +99,8 @@ def _go(shop: Shop, work: "RunOf", go: Go) -> Rebilled:
     try:
         outcome = charge.charge(shop, work, go.plan, go.card, first=False)
     except Invalid as error:
+        if work.head.attempt is not None:
+            raise  # money is under way: nothing but its outcome may close it
         return _held(shop, work, Hold(code="order_unwritable", message=str(error), at=again))
     return _told(work, outcome)
 

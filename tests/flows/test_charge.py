@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 
 from chalicelib.domain.dates import Instant, parse_instant
-from chalicelib.domain.errors import Contended, Refused
+from chalicelib.domain.errors import Contended, Invalid, Refused
 from chalicelib.domain.heads import Head
 from chalicelib.domain.items import ItemAutoOrder, ItemAutoOrderStep
 from chalicelib.domain.payments import Approved, Attempt, Capabilities, Charge, Declined, NotFound, Unknown
@@ -855,6 +855,23 @@ def test_what_is_too_large_to_be_written_down_is_held_and_not_charged() -> None:
     scene.edit(items=shown_items(scene.world, scene.oid)[:1])
     scene.world.travel(1)
     assert len(scene.world.rebills(scene.oid)) == 1
+
+
+def test_what_cannot_be_written_down_after_the_claim_leaves_the_attempt_open() -> None:
+    scene = Scene()
+
+    def too_large(name: str, *changes: Any) -> None:
+        if is_settling(name, *changes):
+            raise Invalid.one("", "too_large", "the record would be larger than 300 KB")
+
+    scene.port.before = too_large
+    with pytest.raises(Invalid):
+        scene.visit()
+    key = scene.attempt().key
+    scene.port.before = None
+    scene.world.travel(1)
+    assert [order.charge_key for order in scene.world.rebills(scene.oid)] == [key]
+    scene.world.check(scene.oid)
 
 
 def test_what_could_not_be_read_again_is_held_and_not_charged() -> None:
