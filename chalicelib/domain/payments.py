@@ -15,7 +15,9 @@ from chalicelib.domain.fields import Month, Text30, Year
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.wire import Noun
 
-Kind = Literal["rebill", "purchase"]
+# What an attempt moves: a run of an auto order, its cancel item, a first payment, a rebill that waits in Accounts
+# Receivable; a test authorisation, which is voided; a refund.
+Kind = Literal["rebill", "cancel_item", "purchase", "receivable", "auth_test", "void", "refund"]
 CardType = Literal["AMEX", "Diners Club", "Discover", "JCB", "MasterCard", "VISA"]
 
 # A send must follow its claim within this time, or be authorised again: a worker that was frozen may not wake and send.
@@ -61,8 +63,18 @@ class Charge(msgspec.Struct, kw_only=True, frozen=True):
     first: bool
 
 
+class Refund(msgspec.Struct, kw_only=True, frozen=True):
+    """What the gateway is asked to give back, under a key of its own, of the capture that was made under ``of``."""
+
+    key: str
+    of: str
+    amount: Decimal
+    currency_code: str
+    order_id: str
+
+
 class Approved(msgspec.Struct, kw_only=True, frozen=True, tag=True):
-    """Captured. ``amount`` is what the gateway says it took: checked against what was asked."""
+    """Captured (authorised, given back, voided: whatever was asked). ``amount`` is what the gateway says it took: checked against what was asked."""
 
     transaction_id: str
     amount: Decimal
@@ -115,13 +127,15 @@ class Capabilities(msgspec.Struct, kw_only=True, frozen=True):
     """What a gateway declares it can do. Not declared means it cannot.
 
     ``idempotency_window``: seconds in which the same key surely gives the same charge; 0 is none.
-    ``lookup``: it can be asked by key. ``lookup_lag``: seconds until a capture shows there.
+    ``lookup``: it can be asked by key. ``lookup_lag``: seconds until a capture shows there. ``refund``: captures can be
+    given back, whole or in part. ``authorise``: an amount can be authorised without being captured, and voided.
     """
 
     idempotency_window: int = 0
     lookup: bool = False
     lookup_lag: int = 0
     refund: bool = False
+    authorise: bool = False
 
 
 # An attempt rides in the head, which is written with every step of the protocol: short names keep it below two KB.
@@ -182,7 +196,8 @@ class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True, rename=SHORT_ATT
 
     ``revision`` is the head's when it was claimed: an edit since then forbids sending again. ``looks`` counts how
     often the resolver asked; ``missing`` how often a look-up after the quarantine found nothing; before ``look_dts``
-    it does not ask again, whoever comes by.
+    it does not ask again, whoever comes by. ``amount`` is what is asked for where that is not the plan's total (a test
+    authorisation); ``of`` the key of the capture or the authorisation that a refund or a void is about.
     """
 
     kind: Kind
@@ -202,6 +217,12 @@ class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True, rename=SHORT_ATT
     look_dts: Instant | None = None
     pending: bool = False
     review_dts: Instant | None = None
+    amount: Decimal | None = None
+    of: str = ""
+
+    def asked(self) -> Decimal:
+        """The amount that the gateway is asked for."""
+        return self.plan.total if self.amount is None else self.amount
 
 
 class ClosedAttempt(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -209,7 +230,7 @@ class ClosedAttempt(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     attempt: Attempt
     closed_dts: Instant
-    outcome: Literal["declined", "not_sent", "not_charged", "late_refunded"]
+    outcome: Literal["declined", "not_sent", "not_charged", "late_refunded", "authorised", "voided", "refunded"]
     reason: str
     hard: bool = False
     code: str = ""

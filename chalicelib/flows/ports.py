@@ -17,7 +17,7 @@ from chalicelib.domain.items import Item
 from chalicelib.domain.mails import Composed, Letter, Mail, SentMail
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.orders import Order
-from chalicelib.domain.payments import Capabilities, Charge, ClosedAttempt, Found, Outcome, StoredCard
+from chalicelib.domain.payments import Capabilities, Charge, ClosedAttempt, Found, Outcome, Refund, StoredCard
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingSettings
 from chalicelib.domain.taxes import TaxSettings
@@ -174,7 +174,26 @@ class Payments(Protocol):
     def capabilities(self) -> Capabilities: ...
     def charge(self, charge: Charge) -> Outcome: ...
     def look_up(self, key: str) -> Found: ...
-    def refund(self, key: str) -> Outcome: ...
+    def refund(self, key: str) -> Outcome:
+        """Give back all that was taken under the key, once."""
+        ...
+
+    def refund_part(self, refund: Refund) -> Outcome:
+        """Give back an amount of a capture; the same key gives back once. Declined: it cannot be had."""
+        ...
+
+    def look_up_refund(self, refund: Refund) -> Found:
+        """What became of a refund."""
+        ...
+
+    def authorise(self, charge: Charge) -> Outcome:
+        """Have the amount authorised and capture nothing; ``look_up`` finds it by its key."""
+        ...
+
+    def void(self, key: str) -> Outcome:
+        """Let go of an authorisation. Asked again it answers the same; what is unknown to the gateway is let go of."""
+        ...
+
     def captures_since(self, since: Instant, cursor: str | None = None) -> CapturePage:
         """What was taken since then, a page at a time."""
         ...
