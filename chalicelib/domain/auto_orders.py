@@ -681,4 +681,5 @@ def _switch(before: AutoOrder, wanted: AutoOrder, changed: Edited, now: Instant)
         head.state.failed = False
         head.state.next_attempt = head.state.failure_reason = head.state.disabled_dts = None
         head.state.completed = False
+        head.state.cancel_item = None
         document.canceled_dts = document.cancel_reason = document.canceled_by_user = None

@@ -65,6 +65,12 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True):
     refused_card: str | None = None
     # The hold that was announced last, so that it is announced once.
     held: str | None = None
+    # Why the cancel item is still to be charged: somebody canceled, or the last try declined.
+    cancel_item: Literal["canceled", "declined"] | None = None
+    # The orders in Accounts Receivable that runs of this auto order became, oldest first.
+    receivables: list[str] = []
+    # Of an order: the authorisation of a future amount that stays open.
+    future_auth: str | None = None
 
 
 class Head(msgspec.Struct, kw_only=True):

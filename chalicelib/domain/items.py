@@ -223,15 +223,7 @@ class Item(Noun):
 
 # Fields of the auto-order tab whose rule is not built yet: refused by name rather than stored and ignored.
 UNFINISHED_TAB = (
-    "auth_future_amount",
-    "auth_test_amount",
-    "auto_order_cancel_charge_minimum_balance",
-    "auto_order_cancel_item_id",
     "auto_order_cancel_item_oid",
-    "auto_order_cancel_minimum_life_time_count",
-    "auto_order_cancel_minimum_life_time_value",
-    "auto_order_cancel_minimum_rebill_count",
-    "auto_order_cancel_minimum_rebill_value",
     "auto_order_downgrade_items",
     "auto_order_paused",
     "auto_order_upgrade_items",
@@ -271,6 +263,8 @@ def validate(item: Item) -> None:
             refuse("/auto_order/auto_order_upsell", "conflict", "an item is customer selectable or automatic, not both")
         if tab.auto_orderable and not tab.auto_order_schedules:
             refuse("/auto_order/auto_order_schedules", "required", "a customer selectable item needs a schedule")
+        if tab.auto_order_cancel_item_id and tab.auto_order_cancel_item_id == item.merchant_item_id:
+            refuse("/auto_order/auto_order_cancel_item_id", "conflict", "an item cannot be its own cancel item")
         if tab.auto_order_upsell and not tab.steps:
             refuse("/auto_order/steps", "required", "an automatic schedule needs a step")
         if ARBITRARY in (tab.auto_order_schedules or []):

@@ -39,13 +39,32 @@ LONGEST_APPROVAL = Approved(transaction_id="x" * 1024, amount=ZERO, currency_cod
 def rebill_order(facts: Facts, attempt: Attempt, approved: Approved | None, now: Instant, *, late: bool) -> Order:
     """The order of a paid run: money from the frozen plan, addresses from the original order, words from the
     catalogue. ``approved`` is None where it cost nothing."""
-    original, plan, auto_order = facts.original, attempt.plan, facts.auto_order
+    made = _run_order(facts, attempt.plan, attempt.run, PAID_STAGE, now)
+    made.payment = paid(replace(facts.original.payment or OrderPayment(), transactions=None), attempt, approved, now)
+    made.charge_key = attempt.key
+    made.late = late or None
+    return made
+
+
+def receivable_order(facts: Facts, plan: FrozenPlan, run: int, reason: str, now: Instant) -> Order:
+    """The unpaid order that a run becomes which failed for good: in Accounts Receivable, with what the bank said."""
+    made = _run_order(facts, plan, run, UNPAID_STAGE, now)
+    said = OrderPaymentTransaction(
+        transaction_id=run, transaction_timestamp=now, details=_details(("Reason", reason or "declined"))
+    )
+    payment = replace(facts.original.payment or OrderPayment(), payment_dts=None, transactions=[said])
+    made.payment = replace(payment, payment_status="Declined")
+    return made
+
+
+def _run_order(facts: Facts, plan: FrozenPlan, run: int, stage: Stage, now: Instant) -> Order:
+    original, auto_order = facts.original, facts.auto_order
     return Order(
         merchant_id=original.merchant_id,
-        order_id=rebill_order_id(auto_order.original_order_id or "", attempt.run),
+        order_id=rebill_order_id(auto_order.original_order_id or "", run),
         creation_dts=now,
-        current_stage=PAID_STAGE,
-        current_stage_histories=[OrderCurrentStageHistory(after_stage=PAID_STAGE, transition_dts=now)],
+        current_stage=stage,
+        current_stage_histories=[OrderCurrentStageHistory(after_stage=stage, transition_dts=now)],
         currency_code=plan.currency,
         language_iso_code=original.language_iso_code,
         billing=original.billing,
@@ -53,7 +72,6 @@ def rebill_order(facts: Facts, attempt: Attempt, approved: Approved | None, now:
         checkout=_checkout(facts),
         items=[_rebill_item(facts, line, index + 1, plan.currency) for index, line in enumerate(plan.lines)],
         coupons=[OrderCoupon(coupon_code=code, base_coupon_code=code) for code in plan.coupons] or None,
-        payment=paid(replace(original.payment or OrderPayment(), transactions=None), attempt, approved, now),
         summary=summary(plan),
         taxes=OrderTaxes(tax_rate=plan.tax_rate, tax_shipping=plan.tax_shipping) if plan.tax_rate else None,
         auto_order=OrderAutoOrder(
@@ -63,9 +81,7 @@ def rebill_order(facts: Facts, attempt: Attempt, approved: Approved | None, now:
         ),
         auto_order_oid=auto_order.auto_order_oid,
         customer_profile_oid=original.customer_profile_oid,
-        charge_key=attempt.key,
-        run=attempt.run,
-        late=late or None,
+        run=run,
     )
 
 

@@ -16,8 +16,8 @@ from chalicelib.domain.money import ZERO
 from chalicelib.domain.wire import Noun
 
 # What an attempt moves: a run of an auto order, its cancel item, a first payment, a rebill that waits in Accounts
-# Receivable; a test authorisation, which is voided; a refund.
-Kind = Literal["rebill", "cancel_item", "purchase", "receivable", "auth_test", "void", "refund"]
+# Receivable; the authorisation of a future amount, which stays open, and of a test amount, which is voided; a refund.
+Kind = Literal["rebill", "cancel_item", "purchase", "receivable", "auth_future", "auth_test", "void", "refund"]
 CardType = Literal["AMEX", "Diners Club", "Discover", "JCB", "MasterCard", "VISA"]
 
 # A send must follow its claim within this time, or be authorised again: a worker that was frozen may not wake and send.
@@ -74,7 +74,8 @@ class Refund(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Approved(msgspec.Struct, kw_only=True, frozen=True, tag=True):
-    """Captured (authorised, given back, voided: whatever was asked). ``amount`` is what the gateway says it took: checked against what was asked."""
+    """Done as asked: captured, authorised, given back or voided. ``amount`` is what the gateway says it was about:
+    checked against what was asked."""
 
     transaction_id: str
     amount: Decimal
@@ -219,6 +220,10 @@ class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True, rename=SHORT_ATT
     review_dts: Instant | None = None
     amount: Decimal | None = None
     of: str = ""
+
+    def is_free(self) -> bool:
+        """It costs nothing, so no gateway is asked."""
+        return not self.gateway
 
     def asked(self) -> Decimal:
         """The amount that the gateway is asked for."""

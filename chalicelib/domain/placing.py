@@ -53,6 +53,17 @@ LINE_FILLED_BY_SYSTEM = (
 )
 
 
+# What a card is tested with where an item does not say (the product page's figure).
+DEFAULT_AUTH_TEST_AMOUNT = Decimal(1)
+
+
+class AuthTests(msgspec.Struct, kw_only=True, frozen=True):
+    """The amounts that a card is tested with when an order costs nothing. ``future``: authorised first, left open."""
+
+    amount: Decimal
+    future: Decimal | None = None
+
+
 class StorefrontLine(Noun):
     """What a shopper may say of a line: which item, how many, how often. Never a price."""
 
@@ -269,3 +280,18 @@ def _line(line: OrderItem, items: Mapping[str, Item], now: Instant) -> Line:
         free_shipping=bool(line.free_shipping) or bool(on_auto_order and tab and tab.free_shipping_auto_order),
         tax_free=bool(line.tax_free),
     )
+
+
+def auth_tests(order: Order, items: Mapping[str, Item]) -> AuthTests | None:
+    """What the card of an order that costs nothing is tested with: the highest amounts of its items that rebill. None
+    where none of them does."""
+    amounts: list[Decimal] = []
+    futures: list[Decimal] = []
+    for line in order.items or []:
+        item = items.get(line.merchant_item_id or "")
+        if item is None or not (line.auto_order_schedule or item.steps()):
+            continue
+        tab = item.auto_order
+        amounts.append((tab.auth_test_amount if tab else None) or DEFAULT_AUTH_TEST_AMOUNT)
+        futures.append((tab.auth_future_amount if tab else None) or Decimal(0))
+    return AuthTests(amount=max(amounts), future=max(futures) or None) if amounts else None

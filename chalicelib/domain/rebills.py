@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec.structs import replace
 
+from chalicelib.domain import cancel_items
 from chalicelib.domain.auto_orders import (
     AutoOrder,
     AutoOrderItem,
@@ -36,10 +37,11 @@ from chalicelib.domain.payments import (
     Attempt,
     Declined,
     FrozenPlan,
+    Kind,
     NotSent,
     StoredCard,
 )
-from chalicelib.domain.pricing import Line, Tables, Unpriceable, price
+from chalicelib.domain.pricing import Line, Priced, Tables, Unpriceable, price
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingSettings, ship_to
 from chalicelib.domain.taxes import TaxSettings
@@ -49,6 +51,9 @@ HELD_AGAIN_HOURS = 24
 # An active auto order of which nothing comes (all paused, say) is looked at this often all the same: what is active
 # stays in the due index, so that nothing that was forgotten stays forgotten.
 IDLE_DAYS = 7
+# Unpaid runs of one auto order that may wait in Accounts Receivable: each disables it, so somebody has restarted it as
+# often. Past it a run that failed for good stays what it is: not billed.
+MAXIMUM_RECEIVABLES = 20
 # The bank's words that a head carries; a gateway may be talkative, and the head is written with every step.
 LONGEST_REASON = 200
 
@@ -104,10 +109,11 @@ class Hold(msgspec.Struct, kw_only=True, tag="hold"):
 
 
 class Fail(msgspec.Struct, kw_only=True, tag="fail"):
-    """A payment rule forbids the charge: counts as a decline, nothing is sent."""
+    """A payment rule forbids the charge of this plan: counts as a decline, nothing is sent."""
 
     code: str
     message: str
+    plan: FrozenPlan
     hard: bool = False
 
 
@@ -120,9 +126,16 @@ class Go(msgspec.Struct, kw_only=True, tag="go"):
 
     plan: FrozenPlan
     card: StoredCard | None
+    kind: Kind = "rebill"
 
 
-Decision = Look | Resolve | Remind | Hold | Fail | CloseRun | Go
+class Drop(msgspec.Struct, kw_only=True, tag="drop"):
+    """The cancel item is not charged after all."""
+
+    message: str
+
+
+Decision = Look | Resolve | Remind | Hold | Fail | CloseRun | Go | Drop
 
 
 class Planned(msgspec.Struct, kw_only=True):
@@ -174,12 +187,15 @@ def plan(facts: Facts, now: Instant, *, by_hand: bool = False) -> Planned:
     if head.attempt is not None:
         reasons.append(Reason(code="attempt_open", params={"key": head.attempt.key, "since": head.attempt.claimed_dts}))
         return Planned(decision=Resolve(), reasons=reasons)
-    if head.status != "active" and not (by_hand and _failed(head)):
+    owed = head.state.cancel_item is not None
+    if head.status != "active" and not owed and not (by_hand and _failed(head)):
         reasons.append(Reason(code="not_active", params={"status": head.status}))
         return Planned(decision=Look(at=None), reasons=reasons)
     if head.leased(now) and head.lease_until is not None:
         reasons.append(Reason(code="leased", params={"until": head.lease_until}))
         return Planned(decision=Look(at=head.lease_until), reasons=reasons)
+    if owed:
+        return _cancel_item(facts, now, reasons)
     waiting = head.state.next_attempt
     if waiting is not None and now < waiting and not by_hand:
         reasons.append(
@@ -207,7 +223,22 @@ def plan(facts: Facts, now: Instant, *, by_hand: bool = False) -> Planned:
         return Planned(decision=Look(at=tomorrow), reasons=reasons)
     if catching_up:
         reasons.append(Reason(code="catching_up", setting="do_not_bill_prior_missed_shipments"))
+    reasons += _last_attempt(facts, now)
     return _priced(facts, due, now, reasons)
+
+
+def _last_attempt(facts: Facts, now: Instant) -> list[Reason]:
+    """What a decline of the attempt that comes next would lead to, where it would be the last."""
+    head, settings = facts.head, facts.settings
+    if head.round + 1 < settings.retries():
+        return []
+    params = {"credit_card_attempt": head.round + 1}
+    reasons = [Reason(code="last_attempt", params=params, setting="number_of_retries")]
+    if settings.try_cancel_item_after_max_retries and cancel_lines(facts, now):
+        reasons.append(Reason(code="then_cancel_item", setting="try_cancel_item_after_max_retries"))
+    if settings.send_failures_to_accounts_receivable:
+        reasons.append(Reason(code="then_receivable", setting="send_failures_to_accounts_receivable"))
+    return reasons
 
 
 def due_items(facts: Facts, now: Instant, reasons: list[Reason]) -> list[Due]:
@@ -342,7 +373,10 @@ def _coming(facts: Facts, head: Head) -> list[tuple[str, ItemProgress, Occurrenc
 
 
 def next_look(facts: Facts, head: Head, now: Instant) -> Instant | None:
-    """The next instant at which anything is to be done while no attempt is open; None: it is not active, so never."""
+    """The next instant at which anything is to be done while no attempt is open; None: it is not active and owes no
+    cancel item, so never."""
+    if head.state.cancel_item is not None:
+        return now
     if head.status != "active":
         return None
     settings, zone_name = facts.settings, facts.zone_name()
@@ -389,9 +423,19 @@ def _priced(facts: Facts, due: list[Due], now: Instant, reasons: list[Reason]) -
     skip_coupons = bool(facts.settings.skip_coupons_from_original_order)
     if skip_coupons and facts.coupons:
         reasons.append(Reason(code="coupons_skipped", setting="skip_coupons_from_original_order"))
+    priced = _price(facts, lines, [] if skip_coupons else facts.coupons, now)
+    if isinstance(priced, Unpriceable):
+        reasons.append(Reason(code=priced.code, params=dict(priced.params)))
+        return Planned(decision=Hold(code=priced.code, message=priced.message, at=again), reasons=reasons)
+    reasons += _told(priced)
+    dated = [replace(line, day=one.occurrence.day) for line, one in zip(priced.plan.lines, due, strict=True)]
+    return _payable(facts, replace(priced.plan, lines=dated), now, reasons)
+
+
+def _price(facts: Facts, lines: list[Line], coupons: list[Coupon], now: Instant) -> Priced | Unpriceable:
     original = facts.original
     shipping = original.shipping
-    priced = price(
+    return price(
         lines,
         ship_to(original.shipping, original.billing),
         shipping.shipping_method if shipping else None,
@@ -400,19 +444,18 @@ def _priced(facts: Facts, due: list[Due], now: Instant, reasons: list[Reason]) -
             shipping=facts.shipping,
             taxes=facts.taxes,
             currency_code=facts.merchant.currency(),
-            coupons=[] if skip_coupons else facts.coupons,
+            coupons=coupons,
         ),
         now=now,
         on_rebill=True,
         ignore_coupon_expiration=bool(facts.settings.ignore_coupon_expiration),
     )
-    if isinstance(priced, Unpriceable):
-        reasons.append(Reason(code=priced.code, params=dict(priced.params)))
-        return Planned(decision=Hold(code=priced.code, message=priced.message, at=again), reasons=reasons)
-    reasons += [Reason(code=note.code, params=dict(note.params), setting=note.setting) for note in priced.notes]
+
+
+def _told(priced: Priced) -> list[Reason]:
+    reasons = [Reason(code=note.code, params=dict(note.params), setting=note.setting) for note in priced.notes]
     reasons.append(Reason(code="total", params={"total": priced.plan.total, "currency": priced.plan.currency}))
-    dated = [replace(line, day=one.occurrence.day) for line, one in zip(priced.plan.lines, due, strict=True)]
-    return _payable(facts, replace(priced.plan, lines=dated), now, reasons)
+    return reasons
 
 
 def _payable(facts: Facts, frozen: FrozenPlan, now: Instant, reasons: list[Reason]) -> Planned:
@@ -423,13 +466,14 @@ def _payable(facts: Facts, frozen: FrozenPlan, now: Instant, reasons: list[Reaso
     payment = facts.original.payment
     card = payment.credit_card if payment else None
     if card is None or card.stored_card is None:
-        return _failing(reasons, "no_card", "There is no card to charge.")
+        return _failing(frozen, reasons, "no_card", "There is no card to charge.")
     if facts.head.state.refused_card == card.stored_card.fingerprint:
-        return _failing(reasons, "card_refused", "The bank refused this card for good; another is needed.", hard=True)
+        message = "The bank refused this card for good; another is needed."
+        return _failing(frozen, reasons, "card_refused", message, hard=True)
     restricted = facts.settings.restricts(card.card_type) if card.card_type else None
     if restricted:
         message = f"{card.card_type} is not accepted for auto orders."
-        return _failing(reasons, "card_type_restricted", message, setting=restricted)
+        return _failing(frozen, reasons, "card_type_restricted", message, setting=restricted)
     months = _months_to_expire(facts, frozen)
     if card.card_expiration_year and card.card_expiration_month:
         local = local_date(now, facts.zone_name())
@@ -437,7 +481,7 @@ def _payable(facts: Facts, frozen: FrozenPlan, now: Instant, reasons: list[Reaso
         if left < months:
             message = "The card has expired." if left < 0 else f"The card expires in {left} months."
             setting = "prohibit_credit_cards_that_expire_in_months" if months else None
-            return _failing(reasons, "card_expires", message, setting=setting)
+            return _failing(frozen, reasons, "card_expires", message, setting=setting)
     return Planned(decision=Go(plan=frozen, card=card.stored_card), reasons=reasons)
 
 
@@ -454,10 +498,54 @@ def _months_to_expire(facts: Facts, frozen: FrozenPlan) -> int:
 
 
 def _failing(
-    reasons: list[Reason], code: str, message: str, *, hard: bool = False, setting: str | None = None
+    frozen: FrozenPlan,
+    reasons: list[Reason],
+    code: str,
+    message: str,
+    *,
+    hard: bool = False,
+    setting: str | None = None,
 ) -> Planned:
     reasons.append(Reason(code=code, setting=setting))
-    return Planned(decision=Fail(code=code, message=message, hard=hard), reasons=reasons)
+    return Planned(decision=Fail(code=code, message=message, plan=frozen, hard=hard), reasons=reasons)
+
+
+# --- the cancel item -------------------------------------------------------------------------------------------------
+
+
+def cancel_lines(facts: Facts, now: Instant) -> list[Line]:
+    """One line for each cancel item that is owed. One that the catalogue lacks costs nothing."""
+    lines: list[Line] = []
+    for one in cancel_items.owed(facts.auto_order.items or [], facts.head.state, facts.items):
+        item = facts.items.get(one.tab.auto_order_cancel_item_id or "")
+        if item is not None:
+            cost = cancel_items.cost(one, item, facts.items, now)
+            lines.append(Line(item=item, quantity=Decimal(1), unit_cost=cost, oid=0, occurrence=0, skipped=0))
+    return lines
+
+
+def _cancel_item(facts: Facts, now: Instant, reasons: list[Reason]) -> Planned:
+    """The charge of the cancel item: at once, whatever the window, and never twice."""
+    setting = "auto_order_cancel_item_id"
+    if facts.head.state.cancel_item == "declined":
+        setting = "try_cancel_item_after_max_retries"
+    lines = cancel_lines(facts, now)
+    reasons.append(Reason(code="cancel_item_owed", params={"items": len(lines)}, setting=setting))
+    if not lines:
+        reasons.append(Reason(code="cancel_item_minimums_met"))
+        return Planned(decision=Drop(message="No cancel item is owed."), reasons=reasons)
+    priced = _price(facts, lines, [], now)
+    if isinstance(priced, Unpriceable):
+        reasons.append(Reason(code=priced.code, params=dict(priced.params)))
+        return Planned(decision=Drop(message=priced.message), reasons=reasons)
+    reasons += _told(priced)
+    planned = _payable(facts, priced.plan, now, reasons)
+    match planned.decision:
+        case Go() as go:
+            planned.decision = replace(go, kind="cancel_item")
+        case Fail(message=message):
+            planned.decision = Drop(message=message)
+    return planned
 
 
 # --- think, after an outcome -----------------------------------------------------------------------------------------
@@ -465,13 +553,33 @@ def _failing(
 
 class Settled(msgspec.Struct, kw_only=True):
     """What an outcome makes of the head. ``outcome``: ``paid`` makes an order, the others an attempt row.
-    ``late``: captured though the auto order is no longer active."""
+    ``late``: captured though the auto order is no longer active. ``receivable``: the plan that becomes an unpaid order
+    in Accounts Receivable."""
 
     head: Head
     outcome: Literal["paid", "declined", "not_sent", "not_charged"]
     disabled: bool = False
     ended: bool = False
     late: bool = False
+    receivable: FrozenPlan | None = None
+
+
+class Billing(msgspec.Struct, kw_only=True, frozen=True):
+    """A run as it was thought out: its plan, when, and whether the auto order was edited since."""
+
+    run: int
+    plan: FrozenPlan
+    day: date
+    edited: bool = False
+
+
+def billing_of(facts: Facts, attempt: Attempt) -> Billing:
+    return Billing(
+        run=attempt.run,
+        plan=attempt.plan,
+        day=local_date(attempt.first_sent_dts, facts.zone_name()),
+        edited=facts.head.revision != attempt.revision,
+    )
 
 
 def settle(
@@ -479,15 +587,18 @@ def settle(
 ) -> Settled:
     """Close the attempt with its outcome. None: it is known that nothing was charged (``not_charged``)."""
     if isinstance(outcome, Approved):
-        return _paid(facts, attempt, now)
+        return _paid(facts, attempt, now) if attempt.kind == "rebill" else _cancel_item_paid(facts, attempt, now)
     if outcome is None or isinstance(outcome, NotSent):
         head = _closed(facts.head)
         wait = NOT_SENT_AGAIN_SECONDS if isinstance(outcome, NotSent) else 0
-        head.due_dts = later(now, seconds=wait) if head.status == "active" else None
+        waits = head.status == "active" or head.state.cancel_item is not None
+        head.due_dts = later(now, seconds=wait) if waits else None
         return Settled(head=head, outcome="not_sent" if outcome else "not_charged")
     hard = isinstance(outcome, Declined) and outcome.hard
-    fingerprint = attempt.card.fingerprint if attempt.card else None
-    return declined(facts, outcome.reason, now, refused_card=fingerprint if hard else None)
+    refused_card = attempt.card.fingerprint if attempt.card and hard else None
+    if attempt.kind == "cancel_item":
+        return cancel_item_dropped(facts, now, refused_card=refused_card)
+    return declined(facts, outcome.reason, now, billing_of(facts, attempt), refused_card=refused_card)
 
 
 def _closed(head: Head) -> Head:
@@ -496,46 +607,68 @@ def _closed(head: Head) -> Head:
 
 
 def declined(
-    facts: Facts, reason: str, now: Instant, *, refused_card: str | None = None, final: bool = False
+    facts: Facts, reason: str, now: Instant, billing: Billing, *, refused_card: str | None = None, final: bool = False
 ) -> Settled:
     """One more round is used up: a date for the next, or the end where there is none left, the bank refused for good
-    or another attempt would be in vain (``final``)."""
+    or another attempt would be in vain (``final``). At the end comes the cancel item, else Accounts Receivable, where
+    the merchant wants them; the auto order is disabled."""
     head = _closed(facts.head)
     head.round += 1
     head.state.failure_reason = reason[:LONGEST_REASON]
     if refused_card:
         head.state.refused_card = refused_card
     if head.status != "active":
-        head.due_dts = None
+        head.due_dts = next_look(facts, head, now)
         return Settled(head=head, outcome="declined")
-    if refused_card or final or head.round >= facts.settings.retries():
-        head.status, head.state.failed = "disabled", True
-        head.state.disabled_dts = now
-        head.state.next_attempt = None
-        head.due_dts = None
-        return Settled(head=head, outcome="declined", disabled=True)
-    day = local_date(now, facts.zone_name()) + timedelta(days=facts.settings.retry_delay_days())
-    head.state.next_attempt = midnight(day, facts.zone_name())
+    if not (refused_card or final or head.round >= facts.settings.retries()):
+        day = local_date(now, facts.zone_name()) + timedelta(days=facts.settings.retry_delay_days())
+        head.state.next_attempt = midnight(day, facts.zone_name())
+        head.due_dts = next_look(facts, head, now)
+        return Settled(head=head, outcome="declined")
+    head.status, head.state.failed = "disabled", True
+    head.state.disabled_dts = now
+    head.state.next_attempt = None
+    settled = Settled(head=head, outcome="declined", disabled=True)
+    if facts.settings.try_cancel_item_after_max_retries and cancel_lines(facts, now):
+        head.state.cancel_item = "declined"
+    else:
+        _hand_over(facts, settled, billing)
     head.due_dts = next_look(facts, head, now)
-    return Settled(head=head, outcome="declined")
+    return settled
+
+
+def _hand_over(facts: Facts, settled: Settled, billing: Billing) -> None:
+    """The run becomes an unpaid order in Accounts Receivable, which is its only claim from now on: the run is closed
+    and its items go on. What is counted is counted when that order is paid (``collected``)."""
+    state = settled.head.state
+    if not facts.settings.send_failures_to_accounts_receivable or len(state.receivables) >= MAXIMUM_RECEIVABLES:
+        return
+    _advance(facts, settled.head, billing)
+    settled.head.run, settled.head.round, settled.head.tries = billing.run + 1, 0, 0
+    order_id = rebill_order_id(facts.auto_order.original_order_id or "", billing.run)
+    state.receivables = [*state.receivables, order_id]
+    settled.receivable = billing.plan
+
+
+def _advance(facts: Facts, head: Head, billing: Billing) -> None:
+    """Move exactly the items of the plan on: what of them was billed is done with."""
+    entries = {entry.auto_order_item_oid: entry for entry in facts.auto_order.items or []}
+    for line in billing.plan.lines:
+        progress, entry = head.state.items.get(str(line.oid)), entries.get(line.oid)
+        if progress is None or entry is None:
+            continue
+        item = facts.items.get(entry.original_item_id or "")
+        day = line.day or billing.day
+        advance(entry, progress, item, line.occurrence, day, billing.day, edited=billing.edited)
+        if progress.unit_cost_remaining:
+            progress.unit_cost_remaining -= 1
 
 
 def _paid(facts: Facts, attempt: Attempt, now: Instant) -> Settled:
     head = _closed(facts.head)
-    claimed_day = local_date(attempt.first_sent_dts, facts.zone_name())
-    entries = {entry.auto_order_item_oid: entry for entry in facts.auto_order.items or []}
-    edited = facts.head.revision != attempt.revision
+    _advance(facts, head, billing_of(facts, attempt))
     for line in attempt.plan.lines:
-        progress, entry = head.state.items.get(str(line.oid)), entries.get(line.oid)
-        if progress is not None and entry is not None:
-            item = facts.items.get(entry.original_item_id or "")
-            advance(entry, progress, item, line.occurrence, line.day or claimed_day, claimed_day, edited=edited)
-            progress.number_of_rebills += 1
-            progress.rebill_value += line.unit_cost * line.quantity - line.discount
-            progress.last_order_dts = now
-            progress.first_order_dts = progress.first_order_dts or now
-            if progress.unit_cost_remaining:
-                progress.unit_cost_remaining -= 1
+        _count(head, line.oid, line.unit_cost * line.quantity - line.discount, now)
     late = head.status != "active" and not _failed(facts.head)
     if _failed(facts.head):
         head.status, head.state.failed, head.state.disabled_dts = "active", False, None
@@ -546,6 +679,57 @@ def _paid(facts: Facts, attempt: Attempt, now: Instant) -> Settled:
     ended = _end_if_done(facts, head, now)
     head.due_dts = next_look(facts, head, now)
     return Settled(head=head, outcome="paid", ended=ended, late=late)
+
+
+def _count(head: Head, oid: int, value: Decimal, now: Instant) -> None:
+    """One paid rebill of an item. An item that was removed since is not counted."""
+    progress = head.state.items.get(str(oid))
+    if progress is not None:
+        progress.number_of_rebills += 1
+        progress.rebill_value += value
+        progress.last_order_dts = now
+        progress.first_order_dts = progress.first_order_dts or now
+
+
+def _cancel_item_paid(facts: Facts, attempt: Attempt, now: Instant) -> Settled:
+    """The cancel item is paid for: a run of its own, which advances no item."""
+    head = _closed(facts.head)
+    late = head.state.cancel_item is None
+    head.run, head.round, head.tries = attempt.run + 1, 0, 0
+    head.state.cancel_item = None
+    head.state.last_order_dts = now
+    head.due_dts = next_look(facts, head, now)
+    return Settled(head=head, outcome="paid", late=late)
+
+
+def cancel_item_dropped(facts: Facts, now: Instant, *, refused_card: str | None = None) -> Settled:
+    """The cancel item was declined or is not owed: it is tried once. After the last decline of a run, the run itself
+    goes to Accounts Receivable where the merchant wants that."""
+    head = _closed(facts.head)
+    after_declines = head.state.cancel_item == "declined"
+    head.state.cancel_item = None
+    head.state.refused_card = refused_card or head.state.refused_card
+    settled = Settled(head=head, outcome="declined")
+    if after_declines:
+        due = due_items(facts, now, [])
+        decision = _priced(facts, due, now, []).decision if due else None
+        if isinstance(decision, Go | Fail):
+            today = local_date(now, facts.zone_name())
+            _hand_over(facts, settled, Billing(run=head.run, plan=decision.plan, day=today))
+    head.due_dts = next_look(facts, head, now)
+    return settled
+
+
+def collected(head: Head, order: Order, now: Instant) -> Head:
+    """The head after an order of its run was paid for in Accounts Receivable: now it is counted."""
+    after = replace(_closed(head), attempt=head.attempt, lease_until=head.lease_until, fence=head.fence + 1)
+    for line in order.items or []:
+        if line.item_reference_oid:
+            _count(after, line.item_reference_oid, Decimal(line.total_cost_with_discount or 0), now)
+    after.state.held = head.state.held
+    after.state.last_order_dts = now
+    after.state.receivables = [name for name in head.state.receivables if name != order.order_id]
+    return after
 
 
 def _end_if_done(facts: Facts, head: Head, now: Instant) -> bool:

@@ -228,10 +228,7 @@ UNFINISHED = (
     "skip_third_party_marketing_emails",
     "suppress_easy_cancel_emails",
     "prohibit_cancellation_until_days",
-    "try_cancel_item_after_max_retries",
-    "send_failures_to_accounts_receivable",
     "prohibit_echecks",
-    "auth_test_zero_dollar_orders",
     "use_same_rotating_transaction_gateway_for_rebills",
     "delay_rotating_transaction_gateway_cascade",
 )

@@ -1,12 +1,14 @@
-"""The charge protocol: claim, send, settle, resolve. One for all money; what differs stands in a ``Work``.
+"""The charge protocol: claim, send, settle, resolve. One for all money, in and out; what differs stands in a ``Work``.
 
 An unknown outcome is never a decline. Whoever learns an outcome may record it; conditions make it once. Safety lies in
 the open attempt, the fence, the owner and the key; the lease only saves work.
 """
 
 import logging
+from decimal import Decimal
 from typing import Protocol
 
+import msgspec
 from msgspec.structs import replace
 
 from chalicelib.domain.dates import Instant, later
@@ -21,18 +23,20 @@ from chalicelib.domain.payments import (
     Capabilities,
     Charge,
     Declined,
+    Found,
     FrozenPlan,
     Kind,
     NotFound,
     NotSent,
     Outcome,
     Pending,
+    Refund,
     StoredCard,
     Unknown,
     attempt_key,
     look_again_seconds,
 )
-from chalicelib.flows.ports import Change, Shop
+from chalicelib.flows.ports import Change, Payments, Shop
 
 log = logging.getLogger(__name__)
 
@@ -51,13 +55,30 @@ MOST_PERMISSIONS = 3
 REFUND_TRIES = 3
 CANNOT_BE_FOUND_OUT = "A payment's outcome cannot be found out; please decide."
 
+# The customer is there and asks for it; all other charges are the merchant's.
+CUSTOMER_INITIATED: frozenset[Kind] = frozenset({"purchase", "auth_future", "auth_test"})
+AUTHORISATIONS: frozenset[Kind] = frozenset({"auth_future", "auth_test"})
+
 Known = Approved | Declined | ActionNeeded | NotSent
 
 
-class Work(Protocol):
-    """One thing that may be charged: an auto order's run, or an unpaid order."""
+class Asked(msgspec.Struct, kw_only=True, frozen=True):
+    """What is to be claimed: which kind of money, for which plan, at which gateway account.
+
+    ``card`` None with a ``gateway`` is money that goes back (no card is asked for); without one it costs nothing.
+    """
 
     kind: Kind
+    plan: FrozenPlan
+    gateway: str = ""
+    card: StoredCard | None = None
+    amount: Decimal | None = None
+    of: str = ""
+
+
+class Work(Protocol):
+    """One thing that money moves for: an auto order's run, an unpaid order, a paid order's refund."""
+
     head: Head
 
     def refresh(self) -> None:
@@ -65,21 +86,22 @@ class Work(Protocol):
 
     def subject(self) -> str: ...
     def order_id(self, run: int) -> str: ...
-    def fits(self) -> bool:
-        """Whether the status still allows that money is sent for."""
+    def fits(self, kind: Kind) -> bool:
+        """Whether the status still allows that money of that kind moves."""
 
     def moved(self, before: Head, after: Head) -> Change: ...
     def writable(self, attempt: Attempt, now: Instant) -> None:
-        """Raises Invalid where the order that an approval makes could not be kept."""
+        """Raises Invalid where what an approval makes (an order, mostly) could not be kept."""
 
     def settled(self, attempt: Attempt, outcome: Known | None, now: Instant) -> list[Change]:
         """All changes that record the outcome, the head first. None: nothing was charged."""
 
-    def refused(self, refusal: Refused) -> None:
-        """The changes of ``settled`` or ``late`` were refused; what follows is thought out anew."""
+    def refused(self, refusal: Refused) -> bool:
+        """The changes of ``settled`` or ``late`` were refused; what follows is thought out anew. True where what stood
+        in the way is now avoided."""
 
     def paid_by(self, attempt: Attempt) -> bool:
-        """Whether the attempt's capture has its order already."""
+        """Whether what the attempt has moved is recorded already."""
 
     def late(self, attempt: Attempt, approved: Approved, now: Instant) -> list[Change] | None:
         """The changes that give a capture its order though its attempt was closed; None where its run is paid for
@@ -92,7 +114,7 @@ class Work(Protocol):
         """The changes that announce a payment that nobody but a person can decide on."""
 
 
-def charge(shop: Shop, work: Work, plan: FrozenPlan, card: StoredCard | None, *, first: bool) -> Outcome | None:
+def charge(shop: Shop, work: Work, asked: Asked) -> Outcome | None:
     """Claim, send, settle. Returns the outcome, or None where somebody else was faster.
 
     A plan that costs nothing is settled without a gateway. Raises Contended where too little time is left, Invalid
@@ -100,32 +122,33 @@ def charge(shop: Shop, work: Work, plan: FrozenPlan, card: StoredCard | None, *,
     """
     if shop.time_left() < GATEWAY_TIMEOUT_SECONDS + SETTLE_SECONDS:
         raise Contended("too little time is left for a gateway call")
-    attempt = _claim(shop, work, plan, card)
+    attempt = _claim(shop, work, asked)
     if attempt is None:
         return None
-    if card is None:
+    if attempt.is_free():
         return record(shop, work, attempt, _nothing_to_pay(attempt))
-    sent, outcome = _send(shop, work, attempt, first=first)
+    sent, outcome = _send(shop, work, attempt)
     return record(shop, work, sent, outcome) if outcome is not None else None
 
 
-def _claim(shop: Shop, work: Work, plan: FrozenPlan, card: StoredCard | None) -> Attempt | None:
+def _claim(shop: Shop, work: Work, asked: Asked) -> Attempt | None:
     now, head = shop.clock.now(), work.head
     tries = head.tries + 1
-    gateway = card.gateway if card else ""
     attempt = Attempt(
-        kind=work.kind,
-        key=attempt_key(shop.merchant_id, work.subject(), head.run, head.round, tries, gateway),
+        kind=asked.kind,
+        key=attempt_key(shop.merchant_id, work.subject(), head.run, head.round, tries, asked.gateway),
         owner=shop.word(),
-        gateway=gateway,
+        gateway=asked.gateway,
         run=head.run,
         round=head.round,
         tries=tries,
         revision=head.revision,
         claimed_dts=now,
         first_sent_dts=now,
-        card=card,
-        plan=plan,
+        card=asked.card,
+        plan=asked.plan,
+        amount=asked.amount,
+        of=asked.of,
     )
     work.writable(attempt, now)
     if _moved(shop, work, claimed(head, attempt, now), attempt):
@@ -154,10 +177,11 @@ def _is_mine(work: Work, attempt: Attempt) -> bool:
 
 def _is_unchanged(work: Work) -> bool:
     """Whether the open attempt may still be sent: status and revision are those that it was claimed under."""
-    return work.fits() and work.head.attempt is not None and work.head.revision == work.head.attempt.revision
+    stands = work.head.attempt
+    return stands is not None and work.fits(stands.kind) and work.head.revision == stands.revision
 
 
-def _send(shop: Shop, work: Work, attempt: Attempt, *, first: bool) -> tuple[Attempt, Outcome | None]:
+def _send(shop: Shop, work: Work, attempt: Attempt) -> tuple[Attempt, Outcome | None]:
     """Ask the gateway. Returns the attempt as it was last permitted to be sent, and the answer; None where somebody
     else was given permission, or has closed it."""
     for _ in range(MOST_PERMISSIONS):
@@ -169,19 +193,38 @@ def _send(shop: Shop, work: Work, attempt: Attempt, *, first: bool) -> tuple[Att
         attempt = again
     else:
         return attempt, NotSent(reason="the permission to send grew old again and again")
-    if attempt.card is None or shop.time_left() < GATEWAY_TIMEOUT_SECONDS + SETTLE_SECONDS:
+    if shop.time_left() < GATEWAY_TIMEOUT_SECONDS + SETTLE_SECONDS:
         return attempt, NotSent(reason="too little time was left to send")
-    outcome = shop.gateway(attempt.gateway).charge(
-        Charge(
-            key=attempt.key,
-            amount=attempt.plan.total,
-            currency_code=attempt.plan.currency,
-            card=attempt.card,
-            order_id=work.order_id(attempt.run),
-            first=first,
-        )
+    return attempt, _asked(shop.gateway(attempt.gateway), attempt, work.order_id(attempt.run))
+
+
+def _asked(gateway: Payments, attempt: Attempt, order_id: str) -> Outcome:
+    """The one place where money is moved."""
+    if attempt.kind == "refund":
+        return gateway.refund_part(_refund(attempt, order_id))
+    if attempt.kind == "void":
+        return gateway.void(attempt.of)
+    if attempt.card is None:
+        return NotSent(reason="there is no card to ask for")
+    wanted = Charge(
+        key=attempt.key,
+        amount=attempt.asked(),
+        currency_code=attempt.plan.currency,
+        card=attempt.card,
+        order_id=order_id,
+        first=attempt.kind in CUSTOMER_INITIATED,
     )
-    return attempt, outcome
+    return gateway.authorise(wanted) if attempt.kind in AUTHORISATIONS else gateway.charge(wanted)
+
+
+def _refund(attempt: Attempt, order_id: str) -> Refund:
+    return Refund(
+        key=attempt.key,
+        of=attempt.of,
+        amount=attempt.asked(),
+        currency_code=attempt.plan.currency,
+        order_id=order_id,
+    )
 
 
 def _authorised_again(shop: Shop, work: Work) -> Attempt | None:
@@ -210,9 +253,9 @@ def record(shop: Shop, work: Work, attempt: Attempt, outcome: Outcome) -> Outcom
 
 
 def _is_as_asked(approved: Approved, attempt: Attempt) -> bool:
-    """A capture of another amount than was asked is not an approval: a person decides."""
-    plan = attempt.plan
-    return approved.amount == plan.total and approved.currency_code.upper() == plan.currency.upper()
+    """A capture of another amount than was asked is not an approval: a person decides. A void is about no amount."""
+    same_currency = approved.currency_code.upper() == attempt.plan.currency.upper()
+    return attempt.kind == "void" or (approved.amount == attempt.asked() and same_currency)
 
 
 def _record(shop: Shop, work: Work, attempt: Attempt, outcome: Known | None) -> None:
@@ -244,7 +287,7 @@ def _late_capture(shop: Shop, work: Work, attempt: Attempt, approved: Approved) 
     run is announced and given back."""
     work.refresh()
     for _ in range(MOST_TRIES):
-        if attempt.card is None or work.paid_by(attempt):
+        if attempt.is_free() or work.paid_by(attempt):
             return
         changes = work.late(attempt, approved, shop.clock.now())
         if changes is None:
@@ -266,7 +309,8 @@ def _give_back(shop: Shop, work: Work, attempt: Attempt) -> None:
     gateway = shop.payments.get(attempt.gateway)
     back: Outcome = NotSent(reason="there is no such gateway")
     for _ in range(REFUND_TRIES if gateway else 0):
-        back = gateway.refund(attempt.key) if gateway else back
+        if gateway is not None:
+            back = gateway.void(attempt.key) if attempt.kind in AUTHORISATIONS else gateway.refund(attempt.key)
         if not isinstance(back, Unknown):
             break
     done = isinstance(back, Approved)
@@ -332,7 +376,7 @@ def resolve(shop: Shop, work: Work) -> None:
     attempt, now = work.head.attempt, shop.clock.now()
     if attempt is None or work.head.leased(now) or (attempt.look_dts is not None and now < attempt.look_dts):
         return
-    if attempt.card is None:
+    if attempt.is_free():
         # Nothing was sent: where it was changed or canceled meanwhile, nothing happens.
         _record(shop, work, attempt, _nothing_to_pay(attempt) if _is_unchanged(work) else None)
         return
@@ -340,8 +384,12 @@ def resolve(shop: Shop, work: Work) -> None:
     if gateway is None:
         _review(shop, work, attempt, f"There is no gateway {attempt.gateway} to ask about a payment; please decide.")
         return
+    if attempt.kind == "void":
+        # To let go twice is to let go once.
+        _post_again(shop, work, attempt)
+        return
     can = gateway.capabilities
-    found = gateway.look_up(attempt.key) if can.lookup else NotFound()
+    found = _looked_up(gateway, attempt, work.order_id(attempt.run)) if can.lookup else NotFound()
     if not isinstance(found, NotFound):
         record(shop, work, attempt, found)
     elif attempt.review_dts is not None:
@@ -352,6 +400,12 @@ def resolve(shop: Shop, work: Work) -> None:
         _review(shop, work, attempt, CANNOT_BE_FOUND_OUT)
     else:
         _wait_or_close(shop, work, attempt, can, now)
+
+
+def _looked_up(gateway: Payments, attempt: Attempt, order_id: str) -> Found:
+    if attempt.kind == "refund":
+        return gateway.look_up_refund(_refund(attempt, order_id))
+    return gateway.look_up(attempt.key)
 
 
 def _nothing_to_pay(attempt: Attempt) -> Approved:
@@ -371,7 +425,7 @@ def _post_again(shop: Shop, work: Work, attempt: Attempt) -> None:
     again = _authorised_again(shop, work)
     if again is None:
         return
-    sent, outcome = _send(shop, work, again, first=again.kind == "purchase")
+    sent, outcome = _send(shop, work, again)
     if isinstance(outcome, NotSent):
         # This post did not go out; the first one may have.
         outcome = Unknown(reason=outcome.reason)

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain import wire
 from chalicelib.domain.auto_orders import AutoOrder, AutoOrderLog, Edited, assembled, edited
+from chalicelib.domain.cancel_items import owed
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import Contended, Invalid, Problem, Refused, Stale
 from chalicelib.domain.events import Event, Happening, event_id
@@ -80,6 +81,8 @@ def _changes(
     ordered = _original(original.noun, raw.get("original_order"))
     facts = facts_of(shop, wanted, facts.head, ordered or original.noun)
     done = edited(before, wanted, facts.head, facts.items, facts.settings, now, zone_name, shop.oids)
+    if done.canceled and before.enabled and any(owed(done.document.items or [], done.head.state, facts.items)):
+        done.head.state.cancel_item = "canceled"
     after = _due(replace(facts, auto_order=done.document, head=done.head), now)
     changes: list[Change] = [
         shop.auto_orders.moved(oid, facts.head, after),

@@ -24,6 +24,7 @@ def facts_of(shop: Shop, auto_order: AutoOrder, head: Head, original: Order) -> 
     ]
     codes = [coupon.coupon_code or "" for coupon in original.coupons or []]
     merchant, settings, shipping, taxes, items, coupons = shop.configuration.price_list(wanted, codes)
+    last = head.round + 1 >= settings.retries() and bool(settings.try_cancel_item_after_max_retries)
     return Facts(
         merchant=merchant,
         settings=settings,
@@ -32,19 +33,22 @@ def facts_of(shop: Shop, auto_order: AutoOrder, head: Head, original: Order) -> 
         auto_order=auto_order,
         head=head,
         original=original,
-        items=with_step_items(shop, items),
+        items=with_step_items(shop, items, cancel_items=last or head.state.cancel_item is not None),
         coupons=coupons,
     )
 
 
-def with_step_items(shop: Shop, items: dict[str, Item]) -> dict[str, Item]:
-    """The items and those that their automatic steps rebill."""
+def with_step_items(shop: Shop, items: dict[str, Item], *, cancel_items: bool = False) -> dict[str, Item]:
+    """The items and those that their automatic steps rebill; with their cancel items, where one may be charged."""
     named = {
         step.recurring_merchant_item_id
         for item in items.values()
         for step in item.steps()
         if step.recurring_merchant_item_id
     }
+    if cancel_items:
+        tabs = [item.auto_order for item in items.values() if item.auto_order]
+        named |= {tab.auto_order_cancel_item_id for tab in tabs if tab.auto_order_cancel_item_id}
     missing = sorted(named - set(items))
     if not missing:
         return items

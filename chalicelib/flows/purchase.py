@@ -9,19 +9,23 @@ from chalicelib.domain.auto_orders import AUTO_ORDER_CODE_LETTERS, begun
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import Invalid, Refused
 from chalicelib.domain.events import Event, Happening, Notice, event_id
-from chalicelib.domain.heads import Head
+from chalicelib.domain.heads import Head, freed
 from chalicelib.domain.orders import Order, OrderCurrentStageHistory
 from chalicelib.domain.payments import (
     Approved,
     Attempt,
     ClosedAttempt,
+    Declined,
     Kind,
     NotSent,
     Outcome,
     StoredCard,
+    attempt_key,
 )
-from chalicelib.domain.rebills import Facts, next_look
+from chalicelib.domain.placing import AuthTests, auth_tests
+from chalicelib.domain.rebills import Facts, collected, next_look
 from chalicelib.flows import charge
+from chalicelib.flows.charge import Asked
 from chalicelib.flows.facts import with_step_items
 from chalicelib.flows.ports import Change, Kept, Shop
 from chalicelib.flows.rebill import closed_row, readable
@@ -35,7 +39,7 @@ def pay(shop: Shop, order_id: str, *, again: bool = True) -> Outcome | None:
     ``again`` False: what was declined once stays so. Raises NotFound; Invalid where it cannot be charged at all.
     """
     work = PaymentOf(shop, order_id)
-    if work.head_or_none is None or not work.fits():
+    if work.head_or_none is None or work.head.status != "unpaid":
         return None
     if work.head.attempt is not None:
         charge.resolve(shop, work)
@@ -45,9 +49,45 @@ def pay(shop: Shop, order_id: str, *, again: bool = True) -> Outcome | None:
     plan, card = made_orders.plan_of(work.order.noun), work.card()
     if plan.total > 0 and card is None:
         raise Invalid.one("/payment/credit_card", "required", "the order has no card to charge")
+    if card is not None and card.fingerprint == work.head.state.refused_card:
+        return Declined(
+            code="card_refused", reason="The bank refused this card for good; another is needed.", hard=True
+        )
     if plan.total > 0 and card is not None and card.gateway not in shop.payments:
         raise Invalid.one("/payment/credit_card", "not_available", f"there is no payment gateway {card.gateway}")
-    return charge.charge(shop, work, plan, card if plan.total > 0 else None, first=True)
+    if plan.total == 0 and card is not None and (tests := _auth_tests(shop, work.order.noun, card)):
+        return _tested(shop, work, Asked(kind="auth_test", plan=plan, gateway=card.gateway, card=card), tests)
+    asked = Asked(kind=work.kind(), plan=plan)
+    if plan.total > 0 and card is not None:
+        asked = replace(asked, gateway=card.gateway, card=card)
+    return charge.charge(shop, work, asked)
+
+
+def _auth_tests(shop: Shop, order: Order, card: StoredCard) -> AuthTests | None:
+    """The amounts that the card of an order which costs nothing is tested with, where the merchant wants it tested and
+    the gateway can."""
+    gateway = shop.payments.get(card.gateway)
+    if gateway is None or not gateway.capabilities.authorise:
+        return None
+    ids = [line.merchant_item_id for line in order.items or [] if line.merchant_item_id]
+    _, settings, _, _, items, _ = shop.configuration.price_list(ids, [])
+    return auth_tests(order, items) if settings.auth_test_zero_dollar_orders else None
+
+
+def _tested(shop: Shop, work: "PaymentOf", asked: Asked, tests: AuthTests) -> Outcome | None:
+    """Have the future amount authorised first, which stays open, then the test amount, which is voided at once. A void
+    that gets lost is tried again until its outcome is known."""
+    if tests.future and work.head.state.future_auth is None:
+        future = replace(asked, kind="auth_future", amount=tests.future)
+        outcome = charge.charge(shop, work, future)
+        work.refresh()
+        if not isinstance(outcome, Approved) or work.head.attempt is not None:
+            return outcome
+    outcome = charge.charge(shop, work, replace(asked, amount=tests.amount))
+    work.refresh()
+    if work.head.attempt is not None and work.head.attempt.kind == "void":
+        charge.resolve(shop, work)
+    return outcome
 
 
 def look_at(shop: Shop, order_id: str) -> None:
@@ -63,14 +103,15 @@ def look_at(shop: Shop, order_id: str) -> None:
 
 
 class PaymentOf:
-    """The work of paying one order."""
-
-    kind: Kind = "purchase"
+    """The work of paying one order: a first payment, or a rebill that waits in Accounts Receivable."""
 
     def __init__(self, shop: Shop, order_id: str) -> None:
         self._shop = shop
         self._order_id = order_id
         self.refresh()
+
+    def kind(self) -> Kind:
+        return "receivable" if self.order.noun.run is not None else "purchase"
 
     def refresh(self) -> None:
         self.order: Kept[Order]
@@ -96,20 +137,32 @@ class PaymentOf:
         payment = self.order.noun.payment
         return payment.credit_card.stored_card if payment and payment.credit_card else None
 
-    def fits(self) -> bool:
-        return self.head.status == "unpaid"
+    def fits(self, kind: Kind) -> bool:
+        return kind == "void" or self.head.status == "unpaid"
 
     def moved(self, before: Head, after: Head) -> Change:
         return self._shop.orders.moved(self._order_id, before, after)
 
     def settled(self, attempt: Attempt, outcome: charge.Known | None, now: Instant) -> list[Change]:
+        if attempt.kind == "void":
+            return self._voided(attempt, outcome, now)
+        if isinstance(outcome, Approved) and attempt.kind == "auth_future":
+            state = replace(self.head.state, future_auth=attempt.key)
+            after = replace(freed(self.head, due=None), state=state)
+            row = ClosedAttempt(attempt=attempt, closed_dts=now, outcome="authorised", reason="it stays open")
+            return [self.moved(self.head, after), self._shop.orders.closed(self._order_id, row)]
         if isinstance(outcome, Approved):
             return self._paid(attempt, outcome, now, late=False)
-        after = replace(self.head, attempt=None, lease_until=None, due_dts=None)
+        after = freed(self.head, due=None)
         row = closed_row(attempt, outcome, now)
         if outcome is None or isinstance(outcome, NotSent):
             return [self.moved(self.head, after), self._shop.orders.closed(self._order_id, row)]
         after = replace(after, round=after.round + 1)
+        if isinstance(outcome, Declined) and outcome.hard and attempt.card is not None:
+            after.state = replace(after.state, refused_card=attempt.card.fingerprint)
+        if attempt.kind == "auth_test" and after.state.future_auth is not None:
+            after = self._voiding(after, attempt, after.state.future_auth, now)
+            after.state = replace(after.state, future_auth=None)
         payment = made_orders.refused(self.order.noun.payment, attempt, row.reason, row.code, now)
         event = self._event(f"declined#{attempt.tries}", now, ["order_payment_failed"])
         event.declines = 1
@@ -120,32 +173,78 @@ class PaymentOf:
             self._shop.events.happened(event),
         ]
 
+    def _voiding(self, head: Head, attempt: Attempt, of: str, now: Instant) -> Head:
+        """The head with the void of an authorisation open: nobody needs to ask for it."""
+        tries = head.tries + 1
+        key = attempt_key(self._shop.merchant_id, self.subject(), attempt.run, attempt.round, tries, attempt.gateway)
+        void = replace(
+            attempt,
+            kind="void",
+            key=key,
+            owner=self._shop.word(),
+            tries=tries,
+            of=of,
+            claimed_dts=now,
+            first_sent_dts=now,
+            looks=0,
+            missing=0,
+            look_dts=None,
+            pending=False,
+        )
+        return replace(head, attempt=void, tries=tries, fence=head.fence + 1, due_dts=now, lease_until=None)
+
+    def _voided(self, attempt: Attempt, outcome: charge.Known | None, now: Instant) -> list[Change]:
+        row = ClosedAttempt(attempt=attempt, closed_dts=now, outcome="voided", reason="the test amount is let go")
+        changes: list[Change] = [self.moved(self.head, freed(self.head, due=None))]
+        if not isinstance(outcome, Approved):
+            row = closed_row(attempt, outcome, now)
+            telling = f"A test authorisation could not be voided: {row.reason}. Please void it at the gateway."
+            event = self._told(f"void#{attempt.tries}", "not_voided", telling, now)
+            changes.append(self._shop.events.happened(event))
+        return [*changes, self._shop.orders.closed(self._order_id, row)]
+
     def writable(self, attempt: Attempt, now: Instant) -> None:
         order = self._paid_order(attempt, made_orders.LONGEST_APPROVAL, now, late=True)
         self._shop.orders.edited(order, self.order.version)
         readable(order)
 
-    def refused(self, refusal: Refused) -> None:
+    def refused(self, refusal: Refused) -> bool:
         """Nothing stands in the way for good: codes and oids are drawn anew with every try."""
+        return False
 
     def paid_by(self, attempt: Attempt) -> bool:
-        return self.order.noun.charge_key == attempt.key
+        return attempt.kind == "void" or attempt.key in (self.order.noun.charge_key, self.head.state.future_auth)
 
     def _paid(self, attempt: Attempt, approved: Approved, now: Instant, *, late: bool) -> list[Change]:
         """The first payment begins the auto order, whenever and by whom it is learnt; one of an order that was closed
-        meanwhile begins none."""
-        begins = self.fits()
-        order = self._paid_order(attempt, approved, now, late=late or not begins)
-        after = replace(self.head, status="paid", attempt=None, lease_until=None, due_dts=None, run=attempt.run + 1)
+        meanwhile begins none. A rebill that waited in Accounts Receivable is counted at its auto order now."""
+        begins = self.head.status == "unpaid" and attempt.kind != "receivable"
+        order = self._paid_order(attempt, approved, now, late=late or self.head.status != "unpaid")
+        after = replace(freed(self.head, due=None), status="paid", run=attempt.run + 1)
+        if attempt.kind == "auth_test":
+            after = self._voiding(after, attempt, attempt.key, now)
         names = ["order_payment_process", "order_stage_change"]
         event = self._event("paid", now, names, notices=[Notice(template="receipt", kind="order", id=self._order_id)])
         event.revenue, event.orders = attempt.plan.total, 1
         changes: list[Change] = [self.moved(self.head, after)]
         if begins:
             changes += self._auto_order(order, now, event)
+        if attempt.kind == "receivable":
+            changes += self._collected(order, now, event)
         changes.append(self._shop.orders.edited(order, self.order.version))
         changes.append(self._shop.events.happened(event))
         return changes
+
+    def _collected(self, order: Order, now: Instant, event: Event) -> list[Change]:
+        """What the auto order counts of a paid rebill; nothing where it is gone."""
+        oid = order.auto_order_oid
+        head = self._shop.auto_orders.head(oid) if oid else None
+        if oid is None or head is None:
+            return []
+        event.rebills = 1
+        event.happenings.append(Happening(name="auto_order_rebill", kind="auto_order", id=str(oid)))
+        event.touched = [("auto_order", str(oid))]
+        return [self._shop.auto_orders.moved(oid, head, collected(head, order, now))]
 
     def _paid_order(self, attempt: Attempt, approved: Approved, now: Instant, *, late: bool) -> Order:
         before = self.order.noun
@@ -194,7 +293,7 @@ class PaymentOf:
         return self._shop.auto_orders.begun(document, head)
 
     def late(self, attempt: Attempt, approved: Approved, now: Instant) -> list[Change] | None:
-        if self.head.attempt is not None or self.head.status == "paid":
+        if self.head.attempt is not None or self.head.status == "paid" or attempt.kind in charge.AUTHORISATIONS:
             return None
         return self._paid(attempt, approved, now, late=True)
 
@@ -202,17 +301,19 @@ class PaymentOf:
         row = ClosedAttempt(attempt=attempt, closed_dts=now, outcome="late_refunded", reason=reason)
         changes = [self._shop.orders.closed(self._order_id, row)]
         if telling:
-            facts = {"code": "second_capture", "message": telling}
-            notice = Notice(template="held", kind="order", id=self._order_id, facts=facts)
-            event = self._event(f"second_capture#{attempt.key}#{reason}", now, ["order_update"], notices=[notice])
+            event = self._told(f"second_capture#{attempt.key}#{reason}", "second_capture", telling, now)
             changes.append(self._shop.events.happened(event))
         return changes
 
     def reviewed(self, before: Head, after: Head, message: str, now: Instant) -> list[Change]:
-        facts = {"code": "payment_review", "message": message}
-        notice = Notice(template="held", kind="order", id=self._order_id, facts=facts)
-        event = self._event(f"review#{before.tries}", now, ["order_update"], notices=[notice])
+        event = self._told(f"review#{before.tries}", "payment_review", message, now)
         return [self.moved(before, after), self._shop.events.happened(event)]
+
+    def _told(self, transition: str, code: str, message: str, now: Instant) -> Event:
+        """An event that tells the merchant what a person should look at."""
+        facts = {"code": code, "message": message}
+        notice = Notice(template="held", kind="order", id=self._order_id, facts=facts)
+        return self._event(transition, now, ["order_update"], notices=[notice])
 
     def _event(self, transition: str, now: Instant, names: list[str], notices: list[Notice] | None = None) -> Event:
         return Event(

@@ -1,17 +1,18 @@
 """The rebill worker: read, think, claim, act, think, write. One auto order, one run, at most one order."""
 
 import logging
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
 from msgspec.structs import replace
 
 from chalicelib.domain import rebills, wire
-from chalicelib.domain.dates import Instant, later, shown
+from chalicelib.domain.dates import Instant, later, local_date, shown
 from chalicelib.domain.errors import Invalid, NotFound, Refused
 from chalicelib.domain.events import Event, Happening, Notice, event_id
-from chalicelib.domain.heads import Head
-from chalicelib.domain.made_orders import LONGEST_APPROVAL, rebill_order
+from chalicelib.domain.heads import Head, State
+from chalicelib.domain.made_orders import LONGEST_APPROVAL, rebill_order, receivable_order
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import (
     ActionNeeded,
@@ -28,6 +29,7 @@ from chalicelib.domain.payments import (
 from chalicelib.domain.rebills import (
     HELD_AGAIN_HOURS,
     CloseRun,
+    Drop,
     Fail,
     Go,
     Hold,
@@ -84,8 +86,11 @@ def rebill(shop: Shop, oid: int, *, by_hand: bool = False) -> Rebilled:
             _write(shop, [work.moved(work.head, rebills.closed_run(work.facts, shop.clock.now()))])
             return Rebilled(failure_reason="nothing is due any more")
         case Fail() as fail:
-            _write(shop, work.failed(fail, shop.clock.now()))
+            _write_run(shop, work, lambda: work.failed(fail, shop.clock.now()))
             return Rebilled(attempted=True, failure_reason=fail.message)
+        case Drop(message=message):
+            _write_run(shop, work, lambda: work.dropped(message, shop.clock.now()))
+            return Rebilled(failure_reason=message)
         case Go() as go:
             return _go(shop, work, go)
 
@@ -96,8 +101,9 @@ def _go(shop: Shop, work: "RunOf", go: Go) -> Rebilled:
     if go.card is not None and go.card.gateway not in shop.payments:
         message = f"There is no payment gateway {go.card.gateway}."
         return _held(shop, work, Hold(code="gateway_missing", message=message, at=again))
+    gateway = go.card.gateway if go.card else ""
     try:
-        outcome = charge.charge(shop, work, go.plan, go.card, first=False)
+        outcome = charge.charge(shop, work, charge.Asked(kind=go.kind, plan=go.plan, gateway=gateway, card=go.card))
     except Invalid as error:
         if work.head.attempt is not None:
             raise  # money is under way: nothing but its outcome may close it
@@ -152,10 +158,20 @@ def _write(shop: Shop, changes: list[Change]) -> None:
         return
 
 
-class RunOf:
-    """The work of an auto order's open run."""
+def _write_run(shop: Shop, work: "RunOf", changes_of: Callable[[], list[Change]]) -> None:
+    """The same for changes that may place the run's order: where its id is taken the next free number is the run's."""
+    for _ in range(charge.MOST_TRIES):
+        try:
+            shop.write(*changes_of())
+        except Refused as refusal:
+            if not work.refused(refusal):
+                return
+            continue
+        return
 
-    kind: Kind = "rebill"
+
+class RunOf:
+    """The work of an auto order's open run, or of the cancel item that it owes."""
 
     def __init__(self, shop: Shop, oid: int) -> None:
         self._shop = shop
@@ -181,8 +197,10 @@ class RunOf:
     def order_id(self, run: int) -> str:
         return rebill_order_id(self.facts.auto_order.original_order_id or "", run)
 
-    def fits(self) -> bool:
+    def fits(self, kind: Kind) -> bool:
         """A disabled one may be billed too, where declines disabled it and the merchant asked by hand."""
+        if kind == "cancel_item":
+            return self.head.state.cancel_item is not None
         return self.head.status == "active" or (self.head.status == "disabled" and self.head.state.failed)
 
     def moved(self, before: Head, after: Head) -> Change:
@@ -191,25 +209,42 @@ class RunOf:
     def settled(self, attempt: Attempt, outcome: charge.Known | None, now: Instant) -> list[Change]:
         if isinstance(outcome, Approved):
             return self._paid(attempt, outcome, now, late=False)
+        attempt = replace(attempt, run=attempt.run + self._taken)
         settled = rebills.settle(self.facts, attempt, outcome, now)
         row = closed_row(attempt, outcome, now)
-        changes = [self.moved(self.head, settled.head), self._shop.auto_orders.closed(self.oid, row)]
-        if settled.outcome == "declined":
+        changes = [
+            self.moved(self.head, settled.head),
+            *self._receivable(settled, attempt.run, row.reason, now),
+            self._shop.auto_orders.closed(self.oid, row),
+        ]
+        if settled.outcome == "declined" and attempt.kind == "cancel_item":
+            changes.append(self._shop.events.happened(self._no_cancel_item(row.reason, now)))
+        elif settled.outcome == "declined":
             url = outcome.url if isinstance(outcome, ActionNeeded) else None
             event = self._declined(settled, attempt.tries, row.reason, now, url=url)
             changes.append(self._shop.events.happened(event))
         return changes
+
+    def _receivable(self, settled: Settled, run: int, reason: str, now: Instant) -> list[Change]:
+        """The unpaid order that a run becomes which failed for good."""
+        if settled.receivable is None:
+            return []
+        order = receivable_order(self.facts, settled.receivable, run, reason, now)
+        waits = Head(status="unpaid", state=State(refused_card=settled.head.state.refused_card))
+        return [self._shop.orders.placed(order), self._shop.orders.unpaid(order.order_id or "", waits)]
 
     def writable(self, attempt: Attempt, now: Instant) -> None:
         order = rebill_order(self.facts, attempt, LONGEST_APPROVAL, now, late=True)
         self._shop.orders.placed(order)
         readable(order)
 
-    def refused(self, refusal: Refused) -> None:
+    def refused(self, refusal: Refused) -> bool:
         """Somebody has taken the id of the run's order: the next number that is free is this run's."""
-        if refusal.change == ORDER_CHANGE and refusal.found is not None:
-            log.error("the id of a rebill's order is taken", extra={"order_id": refusal.found.get("pk")})
-            self._taken = 2 * self._taken or 1
+        if refusal.change != ORDER_CHANGE or refusal.found is None:
+            return False
+        log.error("the id of a rebill's order is taken", extra={"order_id": refusal.found.get("pk")})
+        self._taken = 2 * self._taken or 1
+        return True
 
     def paid_by(self, attempt: Attempt) -> bool:
         for run in range(attempt.run, min(max(self.head.run, attempt.run + 1), attempt.run + MOST_TAKEN)):
@@ -224,7 +259,9 @@ class RunOf:
         settled.late = settled.late or late
         order = rebill_order(self.facts, attempt, approved if attempt.card else None, now, late=settled.late)
         order_id = self.paid_order_id = order.order_id or ""
-        happenings = [self._happening("auto_order_rebill"), Happening(name="order_create", kind="order", id=order_id)]
+        happenings = [Happening(name="order_create", kind="order", id=order_id)]
+        if attempt.kind == "rebill":
+            happenings.insert(0, self._happening("auto_order_rebill"))
         if attempt.card:
             happenings.append(Happening(name="order_payment_process", kind="order", id=order_id))
         if settled.ended:
@@ -235,7 +272,7 @@ class RunOf:
             happenings,
             notices=[Notice(template="receipt", kind="order", id=order_id)],
         )
-        event.revenue, event.orders, event.rebills = attempt.plan.total, 1, 1
+        event.revenue, event.orders, event.rebills = attempt.plan.total, 1, int(attempt.kind == "rebill")
         return [
             self.moved(self.head, settled.head),
             self._shop.orders.placed(order),
@@ -244,6 +281,9 @@ class RunOf:
 
     def _declined(self, settled: Settled, tries: int, reason: str, now: Instant, url: str | None = None) -> Event:
         happenings = [self._happening("auto_order_decline")]
+        if settled.receivable is not None:
+            order_id = settled.head.state.receivables[-1]
+            happenings.append(Happening(name="order_create", kind="order", id=order_id))
         facts = {"reason": reason, "attempt": str(settled.head.round)}
         if settled.head.state.next_attempt:
             facts["next_attempt"] = shown(settled.head.state.next_attempt, self.facts.zone_name())
@@ -259,10 +299,32 @@ class RunOf:
 
     def failed(self, fail: Fail, now: Instant) -> list[Change]:
         """A payment rule forbade the charge: a round is used up, nothing was sent."""
-        head = replace(self.head, tries=self.head.tries + 1)
-        settled = rebills.declined(replace(self.facts, head=head), fail.message, now, final=fail.hard)
-        event = self._declined(settled, settled.head.tries, fail.message, now)
-        return [self.moved(self.head, settled.head), self._shop.events.happened(event)]
+        facts = replace(self.facts, head=replace(self.head, tries=self.head.tries + 1))
+        run = rebills.Billing(run=self.head.run + self._taken, plan=fail.plan, day=local_date(now, facts.zone_name()))
+        settled = rebills.declined(facts, fail.message, now, run, final=fail.hard)
+        event = self._declined(settled, facts.head.tries, fail.message, now)
+        return [
+            self.moved(self.head, settled.head),
+            *self._receivable(settled, run.run, fail.message, now),
+            self._shop.events.happened(event),
+        ]
+
+    def dropped(self, message: str, now: Instant) -> list[Change]:
+        """The cancel item is not charged: nothing was sent."""
+        facts = replace(self.facts, head=replace(self.head, run=self.head.run + self._taken))
+        settled = rebills.cancel_item_dropped(facts, now)
+        settled.head.fence += 1
+        return [
+            self.moved(self.head, settled.head),
+            *self._receivable(settled, facts.head.run, message, now),
+            self._shop.events.happened(self._no_cancel_item(message, now)),
+        ]
+
+    def _no_cancel_item(self, message: str, now: Instant) -> Event:
+        facts = {"code": "cancel_item", "message": f"The cancel item was not charged. {message}"}
+        notice = Notice(template="held", kind="auto_order", id=str(self.oid), facts=facts)
+        transition = f"no_cancel_item#{self.head.run}#{self.head.fence}"
+        return self._event(transition, now, [self._happening("auto_order_update")], notices=[notice])
 
     def held(self, hold: Hold, now: Instant) -> list[Change]:
         """Announced once; looked at again daily."""
