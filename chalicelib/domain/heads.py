@@ -12,6 +12,7 @@ import msgspec
 
 from chalicelib.domain.dates import Instant, later
 from chalicelib.domain.payments import LEASE_SECONDS, SEND_WITHIN_SECONDS, Attempt
+from chalicelib.domain.refunds import Refunded
 
 # An auto order is active, canceled, disabled or merged; an order's head is unpaid until it is paid or closed.
 Status = Literal["active", "canceled", "disabled", "merged", "unpaid", "paid", "closed"]
@@ -71,6 +72,8 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True):
     receivables: list[str] = []
     # Of an order: the authorisation of a future amount that stays open.
     future_auth: str | None = None
+    # Of an order: the totals that its open refund is to leave.
+    refund: Refunded | None = None
 
 
 class Head(msgspec.Struct, kw_only=True):

@@ -170,6 +170,43 @@ def declined_transaction(attempt: Attempt, reason: str, code: str, now: Instant)
     )
 
 
+def refunded(
+    payment: OrderPayment | None, attempt: Attempt, approved: Approved, by_user: str, now: Instant
+) -> OrderPayment:
+    """The payment block after a refund (the contract's names for its details)."""
+    one = OrderPaymentTransaction(
+        transaction_id=_number(attempt.key),
+        transaction_gateway=attempt.gateway or None,
+        transaction_timestamp=now,
+        successful=True,
+        details=_details(
+            ("UC Refund Amount", str(attempt.asked())),
+            ("UC Refund By User", by_user),
+            ("UC Refund Date/Time", str(now)),
+            ("Transaction Id", approved.transaction_id),
+            ("Reference", attempt.key),
+        ),
+    )
+    return replace(payment or OrderPayment(), transactions=_with(payment, one))
+
+
+def names(order: Order, key: str) -> bool:
+    """Whether a transaction of the order was made under that key."""
+    return any(
+        detail.name == "Reference" and detail.value == key
+        for one in (order.payment.transactions or [] if order.payment else [])
+        for detail in one.details or []
+    )
+
+
+def gateway_of(order: Order) -> str | None:
+    """The gateway account that took the order's payment."""
+    for one in order.payment.transactions or [] if order.payment else []:
+        if one.successful and any(d.name == "Reference" and d.value == order.charge_key for d in one.details or []):
+            return one.transaction_gateway
+    return None
+
+
 def _details(*pairs: tuple[str, str]) -> list[OrderPaymentTransactionDetail]:
     return [OrderPaymentTransactionDetail(name=name, value=value[:1024]) for name, value in pairs if value]
 

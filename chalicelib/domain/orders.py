@@ -142,11 +142,16 @@ class OrderPayment(Noun):
 
 class OrderSummary(Noun):
     arbitrary_shipping_handling_total: Currency | None = None
+    other_refunded: Currency | None = None
+    shipping_handling_refunded: Currency | None = None
     shipping_handling_total: Currency | None = None
     shipping_handling_total_discount: Currency | None = None
     subtotal: Currency | None = None
     subtotal_discount: Currency | None = None
+    subtotal_discount_refunded: Currency | None = None
+    subtotal_refunded: Currency | None = None
     tax: Currency | None = None
+    tax_refunded: Currency | None = None
     taxable_subtotal: Currency | None = None
     total: Currency | None = None
     total_refunded: Currency | None = None
@@ -182,8 +187,12 @@ class OrderItem(Noun):
     options: Annotated[list[OrderItemOption], Meta(max_length=50)] | None = None
     properties: Annotated[list[OrderItemProperty], Meta(max_length=50)] | None = None
     quantity: Quantity | None = None
+    quantity_refunded: Annotated[Decimal, Meta(ge=0)] | None = None
+    refund_reason: Text50 | None = None
+    return_reason: Text50 | None = None
     tax_free: bool | None = None
     total_cost_with_discount: Currency | None = None
+    total_refunded: Currency | None = None
     unit_cost_with_discount: Currency | None = None
     weight: Weight | None = None
 
@@ -218,6 +227,7 @@ class OrderCheckout(Noun):
 
 class OrderInternal(Noun):
     merchant_notes: Text2000 | None = None
+    refund_by_user: Text100 | None = None
     sales_rep_code: Text10 | None = None
 
 
@@ -302,6 +312,7 @@ class Order(Noun):
     payment: OrderPayment | None = None
     properties: Annotated[list[OrderProperty], Meta(max_length=100)] | None = None
     refund_dts: Instant | None = None
+    refund_reason: Text50 | None = None
     reject_dts: Instant | None = None
     shipping: OrderShipping | None = None
     summary: OrderSummary | None = None

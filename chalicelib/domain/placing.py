@@ -40,7 +40,7 @@ from chalicelib.domain.taxes import TaxSettings
 from chalicelib.domain.wire import Noun
 
 # Blocks of an order that only the system fills: refused on an insert, by name.
-FILLED_BY_SYSTEM = ("current_stage", "creation_dts", "taxes", "currency_code")
+FILLED_BY_SYSTEM = ("current_stage", "creation_dts", "taxes", "currency_code", "refund_reason")
 PAYMENT_FILLED_BY_SYSTEM = ("payment_dts", "payment_status", "transactions", "rotating_transaction_gateway_code")
 LINE_FILLED_BY_SYSTEM = (
     "accounting_code",
@@ -48,7 +48,11 @@ LINE_FILLED_BY_SYSTEM = (
     "cost",
     "discount",
     "item_reference_oid",
+    "quantity_refunded",
+    "refund_reason",
+    "return_reason",
     "total_cost_with_discount",
+    "total_refunded",
     "unit_cost_with_discount",
 )
 

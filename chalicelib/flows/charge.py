@@ -409,7 +409,7 @@ def _looked_up(gateway: Payments, attempt: Attempt, order_id: str) -> Found:
 
 
 def _nothing_to_pay(attempt: Attempt) -> Approved:
-    return Approved(transaction_id="", amount=attempt.plan.total, currency_code=attempt.plan.currency)
+    return Approved(transaction_id="", amount=attempt.asked(), currency_code=attempt.plan.currency)
 
 
 def _may_post_again(work: Work, attempt: Attempt, can: Capabilities, now: Instant) -> bool:

@@ -33,6 +33,17 @@ def update(shop: Shop, oid: int, raw: Any, *, version: int | None = None) -> str
     return _update(shop, oid, lambda stands: raw, version) or ""
 
 
+def cancel(shop: Shop, oid: int, *, by: str, reason: str | None = None) -> str | None:
+    """Cancel an auto order. What is canceled already stays as it is. Returns the id of the event, if there is one."""
+
+    def request(stands: AutoOrder) -> dict[str, Any] | None:
+        if stands.status not in ("active", "disabled") or stands.canceled_dts is not None:
+            return None
+        return {"enabled": False, "canceled_by_user": by} | ({"cancel_reason": reason} if reason else {})
+
+    return _update(shop, oid, request, None)
+
+
 def pause(shop: Shop, oid: int) -> str | None:
     """Pause every item. Pausing what is paused changes nothing. Returns the id of the event, if there is one."""
     return _update(shop, oid, _paused, None)

@@ -99,7 +99,7 @@ def place(shop: Shop, wanted: Order, *, by_shopper: bool, idempotency_key: str |
         try:
             shop.write(
                 shop.orders.placed(order),
-                shop.orders.unpaid(order.order_id or "", Head(status="unpaid")),
+                shop.orders.begun(order.order_id or "", Head(status="unpaid")),
                 shop.events.happened(_created(shop, order)),
             )
             return shop.orders.get(order.order_id or "")

@@ -29,6 +29,7 @@ from chalicelib.flows.charge import Asked
 from chalicelib.flows.facts import with_step_items
 from chalicelib.flows.ports import Change, Kept, Shop
 from chalicelib.flows.rebill import closed_row, readable
+from chalicelib.flows.refund import look_at_refund
 
 CODE_LENGTH = 10
 
@@ -95,7 +96,9 @@ def look_at(shop: Shop, order_id: str) -> None:
     work = PaymentOf(shop, order_id)
     if work.head_or_none is None:
         return
-    if work.head.attempt is not None:
+    if work.head.attempt is not None and work.head.attempt.kind == "refund":
+        look_at_refund(shop, order_id)
+    elif work.head.attempt is not None:
         charge.resolve(shop, work)
     elif work.head.due_dts is not None:
         with suppress(Refused):  # somebody is at it at this moment

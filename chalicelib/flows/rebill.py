@@ -231,7 +231,7 @@ class RunOf:
             return []
         order = receivable_order(self.facts, settled.receivable, run, reason, now)
         waits = Head(status="unpaid", state=State(refused_card=settled.head.state.refused_card))
-        return [self._shop.orders.placed(order), self._shop.orders.unpaid(order.order_id or "", waits)]
+        return [self._shop.orders.placed(order), self._shop.orders.begun(order.order_id or "", waits)]
 
     def writable(self, attempt: Attempt, now: Instant) -> None:
         order = rebill_order(self.facts, attempt, LONGEST_APPROVAL, now, late=True)

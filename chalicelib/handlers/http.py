@@ -100,6 +100,11 @@ class Ask:
         return self._shop
 
     @property
+    def by(self) -> str:
+        """Who asks, as it is written down: the key's name."""
+        return self.access.name if self.access else ""
+
+    @property
     def merchant(self) -> Merchant:
         if self._merchant is None:
             self._merchant = self.shop.configuration.section(Merchant).noun

@@ -2,21 +2,29 @@
 
 from typing import Any
 
-from chalicelib.domain import search
-from chalicelib.domain.errors import Invalid
+from chalicelib.domain import refunds, search
+from chalicelib.domain.errors import Invalid, Problem
 from chalicelib.domain.events import event_id
 from chalicelib.domain.orders import Order
-from chalicelib.domain.payments import Outcome, Pending, Unknown
+from chalicelib.domain.payments import Approved, Outcome, Pending, Unknown
 from chalicelib.domain.wire import Noun, refuse_owned, whole
-from chalicelib.flows import place_order, purchase, show
+from chalicelib.flows import edit, place_order, purchase, refund, show
 from chalicelib.flows.find import find
 from chalicelib.flows.rebill import NOT_KNOWN_YET
 from chalicelib.flows.tell import told_now
-from chalicelib.handlers.http import Ask, Door, many, one
+from chalicelib.handlers.http import Ask, Door, done, many, one
 
 door = Door("orders")
 
 EXPANSIONS = ("_expand",)
+REFUND_FLAGS = (
+    "auto_order_cancel",
+    "issue_store_credit",
+    "manual_refund",
+    "reject_after_refund",
+    "reverse_affiliate_transactions",
+    "skip_customer_notification",
+)
 PAGING = ("_limit", "_offset", "_sort", "_expand")
 
 
@@ -98,3 +106,54 @@ def _why(outcome: Outcome | None) -> str:
     if outcome is None or isinstance(outcome, Unknown | Pending):
         return NOT_KNOWN_YET
     return str(getattr(outcome, "reason", NOT_KNOWN_YET))
+
+
+class OrderRefundable(Noun):
+    """Whether an order can be refunded; the contract answers its fields beside the envelope's."""
+
+    refundable: bool | None = None
+    manual_because_multiple_charges: bool | None = None
+
+
+@door(
+    "GET",
+    "/order/orders/{order_id}/refundable",
+    "order_read",
+    summary="Whether an order can be refunded",
+)
+def is_refundable_order(ask: Ask, order_id: str) -> dict[str, Any]:
+    answer = OrderRefundable(
+        refundable=refund.refundable(ask.shop, ask.shop.orders.get(order_id).noun),
+        manual_because_multiple_charges=False,
+    )
+    return {**done(), **whole(answer, ask.form)}
+
+
+@door(
+    "PUT",
+    "/order/orders/{order_id}/refund",
+    "order_write",
+    summary="Refund an order: each figure is the total that is to have been given back, so a repeat gives back nothing",
+    takes=Order,
+    gives=Order,
+    query=(*REFUND_FLAGS, "auto_order_cancel_reason", *EXPANSIONS),
+)
+def refund_order(ask: Ask, order_id: str) -> dict[str, Any]:
+    problems = [
+        Problem(pointer=f"/{name}", code="not_available", message="is not available yet; leave it out or false")
+        for name in ("issue_store_credit", "reverse_affiliate_transactions")
+        if ask.flag(name)
+    ]
+    if problems:
+        raise Invalid(problems)
+    order = ask.shop.orders.get(order_id).noun
+    wanted = refunds.asked(order, ask.body(Order))
+    wanted.by_user, wanted.reject = ask.by, ask.flag("reject_after_refund")
+    outcome = refund.refund(ask.shop, order_id, wanted, manual=ask.flag("manual_refund"))
+    if outcome is not None and not isinstance(outcome, Approved):
+        raise Invalid.one("", "not_refunded", _why(outcome))
+    kept = ask.shop.orders.get(order_id)
+    if ask.flag("auto_order_cancel") and kept.noun.auto_order_oid:
+        reason = ask.query.get("auto_order_cancel_reason")
+        told_now(ask.shop, edit.cancel(ask.shop, kept.noun.auto_order_oid, by=ask.by, reason=reason))
+    return one("order", show.order(ask.shop, kept.noun, ask.expand, ask.form))

@@ -52,7 +52,7 @@ class Orders:
         """A new order; refused where the id is taken."""
         return inserted(TABLE, pk(self._merchant_id, order.order_id), DOCUMENT, order)
 
-    def unpaid(self, order_id: str, head: Head) -> Change:
+    def begun(self, order_id: str, head: Head) -> Change:
         return heads.begun(TABLE, self._merchant_id, order_id, head)
 
     def moved(self, order_id: str, before: Head, after: Head) -> Change:

@@ -665,8 +665,9 @@ class Life(RuleBasedStateMachine):
                 self.head = rebills.held(self.facts, hold)
             case CloseRun():
                 self.head = rebills.closed_run(self.facts, self.now)
-            case Fail(message=message, hard=hard):
-                self.head = rebills.declined(self.facts, message, self.now, final=hard).head
+            case Fail(message=message, hard=hard, plan=frozen):
+                run = rebills.Billing(run=self.head.run, plan=frozen, day=local_date(self.now, NEW_YORK))
+                self.head = rebills.declined(self.facts, message, self.now, run, final=hard).head
             case Resolve():
                 assert self.head.attempt is not None
             case Go():

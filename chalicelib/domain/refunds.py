@@ -1,0 +1,228 @@
+"""Refunds: what is to have been given back of an order when all is done.
+
+Every figure is a TOTAL, as the contract has it: what the refund operation gives back is the difference to what was
+given back before. So the same request sent twice gives back once.
+"""
+
+from decimal import Decimal
+
+import msgspec
+from msgspec.structs import replace
+
+from chalicelib.domain.dates import Instant
+from chalicelib.domain.errors import Invalid, Problem
+from chalicelib.domain.fields import Text50, Text100
+from chalicelib.domain.money import ZERO, Currency, quantise, total_of
+from chalicelib.domain.orders import (
+    Order,
+    OrderCurrentStageHistory,
+    OrderInternal,
+    OrderItem,
+    OrderPayment,
+    OrderSummary,
+)
+
+# (what was given back, what it is a part of): no part gives back more than was paid for it.
+PARTS = (
+    ("subtotal_refunded", "subtotal"),
+    ("subtotal_discount_refunded", "subtotal_discount"),
+    ("shipping_handling_refunded", "shipping_handling_total"),
+    ("tax_refunded", "tax"),
+)
+
+
+class RefundedLine(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A line of the order, by its index from 1."""
+
+    item_index: int
+    quantity: Decimal = ZERO
+    total: Decimal = ZERO
+    refund_reason: Text50 | None = None
+    return_reason: Text50 | None = None
+
+
+class Refunded(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The order's refunded totals as they are to be. ``other`` is what belongs to no part."""
+
+    total: Decimal
+    subtotal_refunded: Decimal = ZERO
+    subtotal_discount_refunded: Decimal = ZERO
+    shipping_handling_refunded: Decimal = ZERO
+    tax_refunded: Decimal = ZERO
+    other: Decimal = ZERO
+    lines: list[RefundedLine] = []
+    refund_reason: Text50 | None = None
+    by_user: Text100 | None = None
+    reject: bool = False
+
+
+def given_back(order: Order) -> Decimal:
+    """What was given back of the order so far."""
+    return (order.summary.total_refunded if order.summary else None) or ZERO
+
+
+def why_not_refundable(order: Order) -> str | None:
+    """Why nothing can be given back of the order; None where something can."""
+    paid = order.payment is not None and order.payment.payment_status in ("Processed", "Refunded")
+    if not paid:
+        return "Payment has not been processed on this order.  No refund can be issued."
+    total = (order.summary.total if order.summary else None) or ZERO
+    if total <= 0:
+        return "The order cost nothing.  No refund can be issued."
+    if given_back(order) >= total:
+        return "The order has been refunded in full."
+    return None
+
+
+def asked(order: Order, request: Order) -> Refunded:
+    """The refunded totals that the request asks for, laid over those that stand.
+
+    Absent figures stay as they are; without ``total_refunded`` the total is the sum of the parts, with it the rest is
+    ``other_refunded``. Raises Invalid with all problems.
+    """
+    problems: list[Problem] = []
+    currency = order.currency_code or "USD"
+    before, wanted = order.summary or OrderSummary(), request.summary or OrderSummary()
+    lines = _lines(order, request, currency, problems)
+    figures: dict[str, Decimal] = {}
+    for name, of in PARTS:
+        stands, limit = getattr(before, name) or ZERO, abs(getattr(before, of) or ZERO)
+        value = getattr(wanted, name)
+        if name == "subtotal_refunded" and value is None and request.items is not None:
+            value = total_of(line.total for line in lines)
+        figures[name] = _figure(f"/summary/{name}", value, stands, limit, currency, problems)
+    parts = total_of(figures.values()) - 2 * figures["subtotal_discount_refunded"]
+    other, total = _total(before, wanted, parts, currency, problems)
+    if problems:
+        raise Invalid(problems)
+    return Refunded(
+        total=total,
+        other=other,
+        lines=lines,
+        refund_reason=request.refund_reason or order.refund_reason,
+        subtotal_refunded=figures["subtotal_refunded"],
+        subtotal_discount_refunded=figures["subtotal_discount_refunded"],
+        shipping_handling_refunded=figures["shipping_handling_refunded"],
+        tax_refunded=figures["tax_refunded"],
+    )
+
+
+def _total(
+    before: OrderSummary, wanted: OrderSummary, parts: Decimal, currency: str, problems: list[Problem]
+) -> tuple[Decimal, Decimal]:
+    """(other, total). What belongs to no part may be less than nothing where a restocking fee is kept."""
+    other = before.other_refunded or ZERO
+    if wanted.other_refunded is not None:
+        other = quantise(wanted.other_refunded, currency)
+    total = parts + other
+    if wanted.total_refunded is not None:
+        named = quantise(wanted.total_refunded, currency)
+        if wanted.other_refunded is not None and named != total:
+            message = f"is {named}, but the refunded parts add up to {total}"
+            problems.append(Problem(pointer="/summary/total_refunded", code="conflict", message=message))
+        other, total = named - parts, named
+    _figure("/summary/total_refunded", total, before.total_refunded or ZERO, before.total or ZERO, currency, problems)
+    return other, total
+
+
+def _figure(
+    pointer: str, value: Decimal | None, stands: Decimal, limit: Decimal, currency: str, problems: list[Problem]
+) -> Decimal:
+    if value is None:
+        return stands
+    value = quantise(value, currency)
+    if value < stands:
+        message = f"is a total and cannot become less: {stands} was given back already"
+        problems.append(Problem(pointer=pointer, code="too_small", message=message))
+    elif value > limit:
+        problems.append(Problem(pointer=pointer, code="too_large", message=f"at most {limit} can be given back"))
+    return value
+
+
+def _lines(order: Order, request: Order, currency: str, problems: list[Problem]) -> list[RefundedLine]:
+    stands = {line.item_index or 0: line for line in order.items or []}
+    wanted = {line.item_index or 0: line for line in request.items or []}
+    for index in sorted(set(wanted) - set(stands)):
+        message = f"the order has no line {index}; lines count from 1"
+        problems.append(Problem(pointer="/items", code="unknown", message=message))
+    return [_line(line, wanted.get(index) or OrderItem(), currency, problems) for index, line in stands.items()]
+
+
+def _line(line: OrderItem, wanted: OrderItem, currency: str, problems: list[Problem]) -> RefundedLine:
+    at = f"/items/{(line.item_index or 1) - 1}"
+    quantity = wanted.quantity_refunded if wanted.quantity_refunded is not None else line.quantity_refunded or ZERO
+    bought = line.quantity or ZERO
+    if not (line.quantity_refunded or ZERO) <= quantity <= bought:
+        message = f"is a total from {line.quantity_refunded or ZERO} to {bought}"
+        problems.append(Problem(pointer=f"{at}/quantity_refunded", code="out_of_range", message=message))
+    # The subtotal is before the order's discounts; a coupon's share goes back by `subtotal_discount_refunded`.
+    limit = quantise((line.cost or ZERO) * bought, currency)
+    stands = line.total_refunded or ZERO
+    return RefundedLine(
+        item_index=line.item_index or 0,
+        quantity=quantity,
+        total=_figure(f"{at}/total_refunded", wanted.total_refunded, stands, limit, currency, problems),
+        refund_reason=wanted.refund_reason or line.refund_reason,
+        return_reason=wanted.return_reason or line.return_reason,
+    )
+
+
+def is_same(order: Order, refunded: Refunded) -> bool:
+    """Whether the order says all that already."""
+    figures = replace(refunded, by_user=None, reject=False)
+    return figures == asked(order, Order()) and (not refunded.reject or order.current_stage == "Rejected")
+
+
+def applied(order: Order, refunded: Refunded, now: Instant | None) -> Order:
+    """The order after the refund."""
+    by_index = {line.item_index: line for line in refunded.lines}
+    before = order.summary or OrderSummary()
+    whole = refunded.total >= (before.total or ZERO)
+    return replace(
+        order,
+        summary=replace(
+            before,
+            subtotal_refunded=_shown(refunded.subtotal_refunded),
+            subtotal_discount_refunded=_shown(refunded.subtotal_discount_refunded),
+            shipping_handling_refunded=_shown(refunded.shipping_handling_refunded),
+            tax_refunded=_shown(refunded.tax_refunded),
+            other_refunded=_shown(refunded.other),
+            total_refunded=_shown(refunded.total),
+        ),
+        items=[_applied_line(line, by_index.get(line.item_index or 0)) for line in order.items or []],
+        payment=replace(order.payment or OrderPayment(), payment_status="Refunded" if whole else "Processed"),
+        internal=replace(order.internal or OrderInternal(), refund_by_user=refunded.by_user),
+        refund_dts=now,
+        refund_reason=refunded.refund_reason,
+        **_rejected(order, now) if refunded.reject else {},
+    )
+
+
+def _rejected(order: Order, now: Instant | None) -> dict[str, object]:
+    if order.current_stage == "Rejected":
+        return {}
+    history = OrderCurrentStageHistory(before_stage=order.current_stage, after_stage="Rejected", transition_dts=now)
+    histories = [*(order.current_stage_histories or []), history]
+    return {"current_stage": "Rejected", "current_stage_histories": histories, "reject_dts": now}
+
+
+def _applied_line(line: OrderItem, refunded: RefundedLine | None) -> OrderItem:
+    if refunded is None:
+        return line
+    return replace(
+        line,
+        quantity_refunded=refunded.quantity or None,
+        total_refunded=_shown(refunded.total),
+        refund_reason=refunded.refund_reason,
+        return_reason=refunded.return_reason,
+    )
+
+
+def _shown(amount: Decimal) -> Currency | None:
+    return Currency(amount) if amount else None
+
+
+def learnt_late(order: Order, amount: Decimal, by_user: str | None) -> Refunded:
+    """The totals where a refund that was given up turns out to have been made: nobody knows its parts any more."""
+    stands = asked(order, Order())
+    return replace(stands, total=stands.total + amount, other=stands.other + amount, by_user=by_user)
