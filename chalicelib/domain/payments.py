@@ -74,12 +74,17 @@ class Refund(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Approved(msgspec.Struct, kw_only=True, frozen=True, tag=True):
-    """Captured (authorised, given back, voided: whatever was asked). ``amount`` is what the gateway says it took: checked against what was asked."""
+    """Captured (authorised, given back, voided: whatever was asked). ``amount`` is what the gateway says it took:
+    checked against what was asked."""
 
     transaction_id: str
     amount: Decimal
     currency_code: str
     network_transaction_id: str | None = None
+
+
+# What a gateway answers that is to let go of an authorisation which it does not know.
+NOTHING_HELD = Approved(transaction_id="", amount=ZERO, currency_code="")
 
 
 class Declined(msgspec.Struct, kw_only=True, frozen=True, tag=True):
