@@ -98,13 +98,14 @@ class World:
         *,
         capabilities: Capabilities = PROFILES["full"],
         behave: Callable[[Charge, int], Behaviour | None] | None = None,
+        behave_back: Callable[[str, int], Behaviour | None] | None = None,
         port: TablePort | None = None,
         gateway: Any = None,
         start: Instant = START,
     ) -> None:
         self.clock = ManualClock(start)
         self.tables = port or SqliteTables()
-        self.sandbox = Sandbox(now=self.clock.now, capabilities=capabilities, behave=behave)
+        self.sandbox = Sandbox(now=self.clock.now, capabilities=capabilities, behave=behave, behave_back=behave_back)
         self.gateway = gateway(self.sandbox) if gateway else self.sandbox
         self.queue = ListedQueue()
         self.outside = NoOutside()

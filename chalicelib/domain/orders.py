@@ -187,7 +187,7 @@ class OrderItem(Noun):
     options: Annotated[list[OrderItemOption], Meta(max_length=50)] | None = None
     properties: Annotated[list[OrderItemProperty], Meta(max_length=50)] | None = None
     quantity: Quantity | None = None
-    quantity_refunded: Annotated[Decimal, Meta(ge=0)] | None = None
+    quantity_refunded: Decimal | None = None
     refund_reason: Text50 | None = None
     return_reason: Text50 | None = None
     tax_free: bool | None = None

@@ -83,6 +83,10 @@ class Approved(msgspec.Struct, kw_only=True, frozen=True, tag=True):
     network_transaction_id: str | None = None
 
 
+# What a gateway answers that is to let go of an authorisation which it does not know.
+NOTHING_HELD = Approved(transaction_id="", amount=ZERO, currency_code="")
+
+
 class Declined(msgspec.Struct, kw_only=True, frozen=True, tag=True):
     """The bank said no. ``hard``: never again with this card."""
 
