@@ -343,7 +343,10 @@ class StripeStub:
         payment.intent |= {"status": "canceled", "amount_capturable": 0}
         if payment.charge is not None:
             payment.charge |= {"refunded": True, "amount_refunded": payment.charge["amount"]}
-        return (200, _shown(payment), fault) if fault else (200, _shown(payment))
+        shown = _shown(payment)
+        if "expand" not in asked.form and payment.charge is not None:
+            shown["latest_charge"] = payment.charge["id"]
+        return (200, shown, fault) if fault else (200, shown)
 
     def _read(self, asked: Asked) -> tuple[int, Any]:
         if asked.path == "/v1/payment_intents/search":

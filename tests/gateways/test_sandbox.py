@@ -167,12 +167,13 @@ def test_what_was_captured_twice_under_a_key_can_be_given_back_twice(clock: Manu
     sandbox = sandbox_of(clock, "lookup")
     sandbox.charge(asked_for())
     sandbox.refund(KEY)
+    clock.pass_(hours=1)
     sandbox.charge(asked_for())
     assert [capture.refunded_dts is None for capture in sandbox.captures()] == [False, True]
     assert isinstance(sandbox.refund_part(part("5.00")), Approved)
     sandbox.refund(KEY)
     assert amounts(sandbox) == [Decimal("17.95"), Decimal("5.00"), Decimal("12.95")]
-    assert all(capture.refunded_dts for capture in sandbox.captures())
+    assert [capture.refunded_dts for capture in sandbox.captures()] == [START, clock.now()]
 
 
 parts = st.lists(st.tuples(st.integers(0, 6), st.integers(1, 1200)), min_size=1, max_size=12)
@@ -267,6 +268,10 @@ def test_a_test_card_behaves_as_it_does_when_it_is_charged(clock: ManualClock) -
     sandbox = sandbox_of(clock)
     card = sandbox.tokenise("4000000000009995", 12, 2040)
     assert code_of(sandbox.authorise(replace(asked_for(), card=card))) == "51"
+    times_out = replace(asked_for(key="bo_2"), card=sandbox.tokenise("4000000000000119", 12, 2040))
+    assert isinstance(sandbox.authorise(times_out), Unknown)
+    assert sandbox.holds() == []
+    assert isinstance(sandbox.authorise(times_out), Approved)
 
 
 @pytest.mark.parametrize("behaviour", [*LOST_BEFORE, *LOST_AFTER, "slow"])

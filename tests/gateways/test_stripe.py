@@ -646,8 +646,9 @@ def test_a_refund_is_found_among_all_refunds_of_its_payment(gateway: StripeGatew
     gateway.charge(asked_for(stub.card()))
     assert gateway.look_up_refund(part("0.01")) == NotFound()
     answer = gateway.refund_part(part("0.01"))
+    refunds = stub.taken()[0]["refunds"]["data"]
     for number in range(101):
-        gateway.refund_part(part("0.02", key=f"bo_back_{number}"))
+        refunds.insert(0, {**refunds[0], "id": f"re_{number}", "metadata": {"backroom_key": f"bo_{number}"}})
     assert gateway.look_up_refund(part("0.01")) == answer
     assert gateway.look_up_refund(part("0.01", key="bo_none")) == NotFound()
     assert gateway.look_up_refund(part("0.01", of="bo_none")) == NotFound()
@@ -801,6 +802,15 @@ def test_an_authorisation_is_asked_for_as_a_charge_is_and_captures_nothing(
     assert stub.asked[0].headers["idempotency-key"] == KEY
     assert gateway.look_up(KEY) == answer
     assert [capture.key for capture in gateway.captures_since(clock.now()).captures] == ["bo_2"]
+
+
+def test_of_an_authorisation_the_amount_counts_that_is_held(gateway: StripeGateway, stub: StripeStub) -> None:
+    gateway.authorise(asked_for(stub.card()))
+    [payment] = stub.payments.values()
+    payment.intent["amount_capturable"] = 50
+    found = gateway.look_up(KEY)
+    assert isinstance(found, Approved)
+    assert found.amount == Decimal("0.50")
 
 
 def test_a_decline_of_an_authorisation_is_a_decline(gateway: StripeGateway, stub: StripeStub) -> None:
