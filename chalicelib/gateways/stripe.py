@@ -1,4 +1,4 @@
-"""Stripe: charges cards that are stored there, finds a charge again by our key, lists what was taken.
+"""Stripe: charges cards that are stored there, finds a charge again by our key, gives back, lists what was taken.
 
 The library is imported when money moves, and its retries are off: whether a charge is sent again is for the charge
 protocol to decide. No card number comes by here; a card is a payment method that Stripe's own form made.
@@ -23,6 +23,7 @@ from chalicelib.domain.errors import Contended, Invalid, Unauthorised
 from chalicelib.domain.money import EXPONENTS, minor_units
 from chalicelib.domain.payments import (
     GATEWAY_TIMEOUT_SECONDS,
+    NOTHING_HELD,
     ActionNeeded,
     Approved,
     Capabilities,
@@ -35,6 +36,7 @@ from chalicelib.domain.payments import (
     NotSent,
     Outcome,
     Pending,
+    Refund,
     StoredCard,
     Unknown,
 )
@@ -44,7 +46,13 @@ from chalicelib.gateways.sending import Unsent, sent
 if TYPE_CHECKING:
     import stripe
     from stripe import HTTPClient, StripeClient
-    from stripe.params import ChargeListParams, PaymentIntentCreateParams, PaymentIntentListParams
+    from stripe.params import (
+        ChargeListParams,
+        PaymentIntentCreateParams,
+        PaymentIntentListParams,
+        RefundCreateParams,
+        RefundListParams,
+    )
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +69,8 @@ SEARCH_LAG_SECONDS = 3600
 # So what the search may not know yet is looked for in the list, which lags nothing.
 LISTED_SECONDS = 2 * SEARCH_LAG_SECONDS
 PAGE = 100
-# Pages of one look-up: more payments than these in two hours, and one that is not among them is unknown, not missing.
+# Pages of one look-up: more payments than these in two hours (or refunds of one payment), and one that is not among
+# them is unknown, not missing.
 MAXIMUM_PAGES = 20
 # A signature older than this is a replay (the library's own figure).
 SIGNATURE_SECONDS = 300
@@ -70,6 +79,15 @@ SIGNATURE_SECONDS = 300
 KEY, ORDER_ID, SHOP = "backroom_key", "backroom_order_id", "backroom_shop"
 # The events that say how a payment ended; others would only have us look for nothing.
 ENDINGS = frozenset({"payment_intent.succeeded", "payment_intent.payment_failed", "payment_intent.canceled"})
+
+# Of several payments with one key the paid one counts, else one that still holds the amount.
+FIRST = ("succeeded", "requires_capture")
+# What there is no more of to give back: Stripe names the parameter, and says why in words only.
+NOTHING_LEFT, TOO_HIGH = "charge_already_refunded", "amount"
+# The payment ended between our look and our request.
+ENDED = "payment_intent_unexpected_state"
+NO_CHARGE = Declined(code="unknown", reason="There is no such charge.")
+IS_A_CHARGE = Declined(code="captured", reason="The key names a charge, which is given back and not voided.")
 
 # Never again with this card: what Visa calls category 1, and Mastercard's advice 03 and 21, in Stripe's words.
 HARD_DECLINES = frozenset(
@@ -143,8 +161,11 @@ class _Error(msgspec.Struct):
 
 class _Refund(msgspec.Struct):
     id: str
+    amount: int = 0
+    currency: str = ""
     status: str | None = None
     created: int = 0
+    metadata: dict[str, str] | None = None
 
 
 class _Refunds(msgspec.Struct):
@@ -182,7 +203,10 @@ class _Intent(msgspec.Struct):
     status: str
     currency: str
     created: int
+    amount: int = 0
     amount_received: int = 0
+    amount_capturable: int = 0
+    capture_method: str | None = None
     metadata: dict[str, str] = {}
     latest_charge: _Charge | str | None = None
     last_payment_error: _Error | None = None
@@ -190,6 +214,19 @@ class _Intent(msgspec.Struct):
 
     def charge(self) -> _Charge | None:
         return self.latest_charge if isinstance(self.latest_charge, _Charge) else None
+
+    def units(self) -> int:
+        """What was taken, what is held, or what was let go of."""
+        match self.status:
+            case "requires_capture":
+                return self.amount_capturable
+            case "canceled":
+                return self.amount
+        return self.amount_received
+
+    def only_authorises(self) -> bool:
+        """Whether it was made to hold an amount, not to take it."""
+        return self.capture_method == "manual"
 
 
 class _EventObject(msgspec.Struct):
@@ -250,7 +287,11 @@ class StripeGateway:
     @property
     def capabilities(self) -> Capabilities:
         return Capabilities(
-            idempotency_window=IDEMPOTENCY_SECONDS, lookup=True, lookup_lag=SEARCH_LAG_SECONDS, refund=True
+            idempotency_window=IDEMPOTENCY_SECONDS,
+            lookup=True,
+            lookup_lag=SEARCH_LAG_SECONDS,
+            refund=True,
+            authorise=True,
         )
 
     # --- cards -------------------------------------------------------------------------------------------------------
@@ -313,19 +354,35 @@ class StripeGateway:
     # --- charging ----------------------------------------------------------------------------------------------------
 
     def charge(self, charge: Charge) -> Outcome:
-        return self._answered(lambda client: self._charged(client, charge))
+        return self._answered(lambda client: self._made(client, charge, self._asked(charge), "succeeded"))
 
-    def _charged(self, client: "StripeClient", charge: Charge) -> Outcome:
-        made = client.v1.payment_intents.create(self._asked(charge), {"idempotency_key": charge.key})
+    def authorise(self, charge: Charge) -> Outcome:
+        """Hold the amount. Stripe lets go of it by itself after a week."""
+        asked = self._asked(charge)
+        asked["capture_method"] = "manual"
+        return self._answered(lambda client: self._made(client, charge, asked, "requires_capture"))
+
+    def _made(self, client: "StripeClient", charge: Charge, asked: "PaymentIntentCreateParams", status: str) -> Outcome:
+        """Make the payment; approved is only one of that status, key and amount."""
+        made = client.v1.payment_intents.create(asked, {"idempotency_key": charge.key})
         intent = _read(made, _Intent)
         told = self._told(intent)
         if intent.metadata.get(KEY) != charge.key:
             return Unknown(reason="Stripe answered about another payment")
-        if isinstance(told, Approved) and (told.amount, told.currency_code) != (charge.amount, charge.currency_code):
-            log.error("stripe took another amount", extra={"key": charge.key, "payment": intent.id})
-            asked = f"{charge.amount} {charge.currency_code}"
-            return Unknown(reason=f"Stripe says it took {told.amount} {told.currency_code}, asked were {asked}")
-        return told
+        if not isinstance(told, Approved):
+            return told
+        if intent.status != status:
+            log.error("stripe did another thing", extra={"key": charge.key, "payment": intent.id})
+            return Unknown(reason=f"Stripe calls the payment {intent.status}, asked for was {status}")
+        return self._as_asked(told, charge.amount, charge.currency_code)
+
+    def _as_asked(self, told: Approved, amount: Decimal, currency_code: str) -> Approved | Unknown:
+        """Approved is only the amount that was asked for."""
+        if (told.amount, told.currency_code) == (amount, currency_code):
+            return told
+        log.error("stripe moved another amount", extra={"transaction": told.transaction_id})
+        said = f"Stripe says {told.amount} {told.currency_code}, asked were {amount} {currency_code}"
+        return Unknown(reason=said)
 
     def _asked(self, charge: Charge) -> "PaymentIntentCreateParams":
         """The request's body: for the same charge always the same, or Stripe would refuse the key."""
@@ -367,14 +424,16 @@ class StripeGateway:
         found = self._answered(ask)
         return Unknown(reason=found.reason) if isinstance(found, NotSent) else found
 
+    # --- giving back and letting go ----------------------------------------------------------------------------------
+
     def refund(self, key: str) -> Outcome:
-        """Give back what was taken under the key, once."""
+        """Give back what is left of what was taken under the key, once."""
         import stripe
 
         def ask(client: "StripeClient") -> Outcome:
             intent = self._find(client, key)
             if intent is None or intent.status != "succeeded":
-                return Declined(code="unknown", reason="There is no such charge.")
+                return NO_CHARGE
             approved = self._approved(intent)
             charge = intent.charge()
             if charge is not None and charge.refunded:
@@ -385,34 +444,119 @@ class StripeGateway:
                     {"payment_intent": intent.id, "metadata": marks}, {"idempotency_key": f"{key}_refund"}
                 )
             except stripe.InvalidRequestError as error:
-                if error.code != "charge_already_refunded":
+                if error.code != NOTHING_LEFT:
                     raise
                 return approved
-            refund = _read(made, _Refund)
-            match refund.status:
-                case "succeeded" | "pending":
-                    # One that fails after all makes the charge a capture again, and the reconciliation finds it.
-                    return approved
-                case "requires_action":
-                    return Pending(transaction_id=refund.id)
-                case "failed" | "canceled":
-                    return Declined(code="refund_failed", reason="The refund did not go through.")
-            return Unknown(reason=f"Stripe calls the refund {refund.status}")
+            return _become(_read(made, _Refund), approved)
 
         return self._answered(ask)
 
+    def refund_part(self, refund: Refund) -> Outcome:
+        """Give back the amount. Stripe forgets a key after a day, its list of refunds forgets none: so that is asked
+        first, and the same key gives back once however late it is asked again."""
+        import stripe
+
+        def ask(client: "StripeClient") -> Outcome:
+            intent = self._find(client, refund.of)
+            if intent is None or intent.status != "succeeded":
+                return NO_CHARGE
+            currency = intent.currency.upper()
+            if currency != refund.currency_code:
+                return Declined(code="other_currency", reason="The charge was made in another currency.")
+            if refund.amount <= 0:
+                return Declined(code="no_amount", reason="What is given back must be more than nothing.")
+            standing = self._refunded(client, intent, refund.key)
+            if standing is not None:
+                given = _given_back(standing)
+                if given.amount != refund.amount:
+                    return Declined(code="key_reused", reason="The key was used with another body.", hard=True)
+                return _become(standing, given)
+            asked: RefundCreateParams = {
+                "payment_intent": intent.id,
+                "amount": units_of(refund.amount, currency),
+                "metadata": self._marks(refund.key, refund.order_id),
+            }
+            try:
+                made = _read(client.v1.refunds.create(asked, {"idempotency_key": refund.key}), _Refund)
+            except stripe.InvalidRequestError as error:
+                if error.code != NOTHING_LEFT and error.param != TOO_HIGH:
+                    raise
+                return Declined(code="too_much", reason="It is more than is left of the charge.")
+            if (made.metadata or {}).get(KEY) != refund.key:
+                return Unknown(reason="Stripe answered about another refund")
+            told = _become(made, _given_back(made))
+            return self._as_asked(told, refund.amount, currency) if isinstance(told, Approved) else told
+
+        return self._answered(ask)
+
+    def look_up_refund(self, refund: Refund) -> Found:
+        """What became of the refund, by the list of all refunds of its payment, which lags nothing."""
+
+        def ask(client: "StripeClient") -> Found:
+            intent = self._find(client, refund.of)
+            standing = self._refunded(client, intent, refund.key) if intent else None
+            return _become(standing, _given_back(standing)) if standing else NotFound()
+
+        found = self._answered(ask)
+        return Unknown(reason=found.reason) if isinstance(found, NotSent) else found
+
+    def _refunded(self, client: "StripeClient", intent: _Intent, key: str) -> _Refund | None:
+        """The refund of the payment that carries the key. Raises _TooMany."""
+        asked: RefundListParams = {"payment_intent": intent.id, "limit": PAGE}
+        for _ in range(MAXIMUM_PAGES):
+            page = client.v1.refunds.list(asked)
+            refunds = [_read(one, _Refund) for one in page.data]
+            for refund in refunds:
+                if (refund.metadata or {}).get(KEY) == key:
+                    return refund
+            if not page.has_more or not refunds:
+                return None
+            asked["starting_after"] = refunds[-1].id
+        raise _TooMany
+
+    def void(self, key: str) -> Outcome:
+        """Let go of what is held under the key, and of what may still come to be. Without an idempotency key: what is
+        canceled stays it, and no answer is kept that was true for a moment only."""
+        import stripe
+
+        def ask(client: "StripeClient") -> Outcome:
+            intent = self._find(client, key)
+            if intent is None:
+                return NOTHING_HELD
+            if intent.only_authorises() and intent.status not in {"succeeded", "canceled"}:
+                try:
+                    intent = _read(client.v1.payment_intents.cancel(intent.id, {"expand": ["latest_charge"]}), _Intent)
+                except stripe.InvalidRequestError as error:
+                    if error.code != ENDED:
+                        raise
+                    intent = self._retrieved(client, intent.id)
+            if intent.metadata.get(KEY) != key:
+                return Unknown(reason="Stripe answered about another payment")
+            if not intent.only_authorises() or intent.status == "succeeded":
+                return IS_A_CHARGE
+            if intent.status != "canceled":
+                return Unknown(reason=f"Stripe calls the authorisation {intent.status[:40]}")
+            return self._approved(intent)
+
+        return self._answered(ask)
+
+    # --- finding -----------------------------------------------------------------------------------------------------
+
     def _find(self, client: "StripeClient", key: str) -> _Intent | None:
-        """The payment that carries the key; of several the one that was paid. Raises _TooMany."""
+        """The payment that carries the key. Raises _TooMany."""
         if not _KEY.fullmatch(key):
             raise ValueError("that is no key of ours")
         found = client.v1.payment_intents.search({"query": f"metadata['{KEY}']:'{key}'", "limit": 10})
         # What the search shows may be old, so each is read anew.
         ids = list(dict.fromkeys(_read(hit, _Intent).id for hit in found.data))
-        hits = [_read(client.v1.payment_intents.retrieve(i, {"expand": ["latest_charge"]}), _Intent) for i in ids]
+        hits = [self._retrieved(client, one) for one in ids]
         mine = [intent for intent in hits if intent.metadata.get(KEY) == key]
         if not mine:
             mine = [intent for intent in self._recent(client) if intent.metadata.get(KEY) == key][:1]
-        return min(mine, key=lambda intent: intent.status != "succeeded", default=None)
+        return min(mine, key=lambda one: FIRST.index(one.status) if one.status in FIRST else len(FIRST), default=None)
+
+    def _retrieved(self, client: "StripeClient", intent_id: str) -> _Intent:
+        return _read(client.v1.payment_intents.retrieve(intent_id, {"expand": ["latest_charge"]}), _Intent)
 
     def _recent(self, client: "StripeClient") -> Iterator[_Intent]:
         since = int(later(self._now(), seconds=-LISTED_SECONDS).timestamp())
@@ -444,6 +588,8 @@ class StripeGateway:
                 if charge is not None and charge.refunded:
                     return Declined(code="refunded", reason="The payment was given back.")
                 return self._approved(intent)
+            case "requires_capture":
+                return self._approved(intent)
             case "processing":
                 return Pending(transaction_id=intent.id)
             case "requires_action":
@@ -452,6 +598,8 @@ class StripeGateway:
                 return ActionNeeded(reason="The bank wants to see the customer.", url=url)
             case "requires_payment_method" if intent.last_payment_error is not None:
                 return self._declined(intent.last_payment_error)
+            case "canceled" if intent.only_authorises():
+                return Declined(code="voided", reason="The authorisation was let go of.")
             case "canceled":
                 return Declined(code="canceled", reason="The payment was canceled at Stripe.")
         return Unknown(reason=f"Stripe calls the payment {intent.status[:40]}")
@@ -460,7 +608,7 @@ class StripeGateway:
         currency, charge = intent.currency.upper(), intent.charge()
         return Approved(
             transaction_id=intent.id,
-            amount=amount_of(intent.amount_received, currency),
+            amount=amount_of(intent.units(), currency),
             currency_code=currency,
             network_transaction_id=charge.network_transaction_id() if charge else None,
         )
@@ -620,6 +768,24 @@ def _capture(charge: _Charge) -> Capture:
         refunded_dts=_moment(given_back or charge.created) if charge.refunded else None,
         network_transaction_id=charge.network_transaction_id(),
     )
+
+
+def _given_back(refund: _Refund) -> Approved:
+    currency = refund.currency.upper()
+    return Approved(transaction_id=refund.id, amount=amount_of(refund.amount, currency), currency_code=currency)
+
+
+def _become(refund: _Refund, approved: Approved) -> Approved | Declined | Pending | Unknown:
+    """What became of the refund; ``approved`` where it is given."""
+    match refund.status:
+        case "succeeded" | "pending":
+            # One that fails after all makes the charge a capture again, and the reconciliation finds it.
+            return approved
+        case "requires_action":
+            return Pending(transaction_id=refund.id)
+        case "failed" | "canceled":
+            return Declined(code="refund_failed", reason="The refund did not go through.")
+    return Unknown(reason=f"Stripe calls the refund {refund.status}")
 
 
 def _moment(seconds: int) -> Instant:

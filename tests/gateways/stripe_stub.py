@@ -22,11 +22,13 @@ from stripe import RequestOptions
 from stripe.params import (
     ChargeListParams,
     CustomerCreateParams,
+    PaymentIntentCancelParams,
     PaymentIntentCreateParams,
     PaymentIntentListParams,
     PaymentIntentSearchParams,
     PaymentMethodAttachParams,
     RefundCreateParams,
+    RefundListParams,
 )
 
 from chalicelib.domain.dates import Instant
@@ -46,6 +48,7 @@ from localstripe.server import app
 web.run_app(app, sock=socket.socket(fileno=int(sys.argv[1])), print=None, access_log=None)
 """
 
+AMOUNTS = ("amount", "amount_received", "amount_capturable")
 SORRY = b'{"error": {"type": "api_error", "message": "something went wrong"}}'
 
 Fault = Literal[
@@ -132,6 +135,7 @@ class StripeStub:
         self.behave: Behave = lambda form, posts: None
         self.reads: Callable[[str], Fault | None] = lambda path: None
         self.refunds: Callable[[], Fault | None] = lambda: None
+        self.cancels: Callable[[], Fault | None] = lambda: None
         self.search_lag = 0
         self.list_lag = 0
         self.asked: list[Asked] = []
@@ -183,6 +187,12 @@ class StripeStub:
                 if payment.charge and status == "succeeded":
                     _capture(payment)
 
+    def capture(self) -> None:
+        """Somebody captures what is held, on Stripe's own pages."""
+        for payment in self.payments.values():
+            if payment.intent["status"] == "requires_capture":
+                _capture(payment)
+
     def count(self, path: str) -> int:
         return sum(asked.path == path for asked in self.asked)
 
@@ -209,6 +219,8 @@ class StripeStub:
             return self._keyed(asked, PaymentIntentCreateParams, self._pay)
         if asked.path == "/v1/refunds":
             return self._keyed(asked, RefundCreateParams, self._refund)
+        if asked.path.endswith("/cancel"):
+            return self._keyed(asked, PaymentIntentCancelParams, self._cancel)
         if asked.path == "/v1/customers":
             return self._keyed(asked, CustomerCreateParams, self._pass)
         if asked.path.endswith("/attach"):
@@ -243,23 +255,8 @@ class StripeStub:
         fault = self.behave(form, self.posts[key])
         if "off_session" in form and "setup_future_usage" in form:
             return _error(400, "invalid_request_error", message="cannot set up future usages off-session")
-        match fault:
-            case "429":
-                return _error(429, "invalid_request_error", code="rate_limit")
-            case "lock_timeout":
-                return _error(429, "invalid_request_error", code="lock_timeout")
-            case "401" | "402":
-                return _error(int(fault), "invalid_request_error")
-            case "403":
-                return _error(403, "invalid_request_error")
-            case "403 page":
-                return 403, b"<html>Forbidden</html>"
-            case "409":
-                return _error(409, "idempotency_error", code="idempotency_key_in_use")
-            case "500 before":
-                return _error(500, "api_error")
-            case "close before" | "silent before" | "silent headers":
-                return fault
+        if refused := _refused(fault):
+            return refused
         made = self._made(form, fault)
         return (made[0], made[1], fault) if isinstance(fault, str) and not isinstance(fault, Decline) else made
 
@@ -279,7 +276,8 @@ class StripeStub:
             self._keep(Payment(intent | {"created": created}, created))
             return 402, {"error": error | {"payment_intent": intent}}
         charge = intent.pop("latest_charge", None)
-        intent |= {"created": created, "amount_received": 0, "last_payment_error": None}
+        intent |= {"created": created, "amount_received": 0, "amount_capturable": 0, "last_payment_error": None}
+        intent["capture_method"] = form.get("capture_method", "automatic_async")
         payment = Payment(intent, created)
         if intent["status"] == "requires_action":
             error = {"type": "card_error", "code": "authentication_required", "message": "Please authenticate."}
@@ -296,7 +294,7 @@ class StripeStub:
             details = {"brand": "visa", "last4": "4242", "network_transaction_id": f"net_{charge['id']}"}
             payment.charge |= {"payment_method_details": {"type": "card", "card": details}, "refunded": False}
             payment.charge |= {"refunds": {"object": "list", "data": []}, "captured": False, "status": "pending"}
-            payment.charge |= {"amount_captured": 0}
+            payment.charge |= {"amount_captured": 0, "amount_refunded": 0}
             if fault == "processing":
                 intent["status"] = "processing"
             elif fault == "canceled":
@@ -304,6 +302,9 @@ class StripeStub:
             elif fault == "500 within":
                 # It broke between making the payment and asking the bank; localstripe went further.
                 payment.charge, intent["status"] = None, "requires_confirmation"
+            elif intent["capture_method"] == "manual":
+                payment.charge["status"] = "succeeded"
+                intent |= {"status": "requires_capture", "amount_capturable": intent["amount"]}
             else:
                 _capture(payment)
         self._keep(payment)
@@ -314,19 +315,38 @@ class StripeStub:
 
     def _refund(self, asked: Asked) -> Any:
         fault = self.refunds()
-        if fault in ("close before", "silent before"):
-            return fault
-        if fault == "429":
-            return _error(429, "invalid_request_error", code="rate_limit")
+        if refused := _refused(fault):
+            return refused
         charge = self.payments[asked.form["payment_intent"]].charge
         assert charge is not None
+        left = charge["amount_captured"] - charge["amount_refunded"]
         if charge["refunded"]:
             return _error(400, "invalid_request_error", code="charge_already_refunded")
-        _, made = self.behind("POST", "/v1/refunds", {"charge": charge["id"]})
-        charge["refunded"] = True
-        created = int(self.now().timestamp())
-        charge["refunds"]["data"].append({"id": made["id"], "status": "succeeded", "created": created})
+        amount = int(asked.form.get("amount", left))
+        if amount > left:
+            said = f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})"
+            return _error(400, "invalid_request_error", param="amount", message=said)
+        _, made = self.behind("POST", "/v1/refunds", {**asked.form, "amount": str(amount)})
+        made["created"] = int(self.now().timestamp())
+        charge["refunds"]["data"].insert(0, made)
+        charge["amount_refunded"] += amount
+        charge["refunded"] = charge["amount_refunded"] == charge["amount_captured"]
         return (200, made, fault) if fault else (200, made)
+
+    def _cancel(self, asked: Asked) -> Any:
+        fault = self.cancels()
+        if refused := _refused(fault):
+            return refused
+        payment = self.payments[asked.path.split("/")[3]]
+        if payment.intent["status"] in ("succeeded", "processing", "canceled"):
+            return _error(400, "invalid_request_error", code="payment_intent_unexpected_state")
+        payment.intent |= {"status": "canceled", "amount_capturable": 0}
+        if payment.charge is not None:
+            payment.charge |= {"refunded": True, "amount_refunded": payment.charge["amount"]}
+        shown = _shown(payment)
+        if "expand" not in asked.form and payment.charge is not None:
+            shown["latest_charge"] = payment.charge["id"]
+        return (200, shown, fault) if fault else (200, shown)
 
     def _read(self, asked: Asked) -> tuple[int, Any]:
         if asked.path == "/v1/payment_intents/search":
@@ -337,6 +357,10 @@ class StripeStub:
         if asked.path == "/v1/charges":
             charges = [p.charge for p in self._list(asked, ChargeListParams, self.list_lag) if p.charge]
             return self._page(asked, charges)
+        if asked.path == "/v1/refunds":
+            assert set(asked.form) <= set(RefundListParams.__annotations__), asked.form
+            charge = self.payments[asked.form["payment_intent"]].charge
+            return self._page(asked, charge["refunds"]["data"] if charge else [])
         if asked.path.startswith("/v1/payment_intents/"):
             found = self.payments.get(asked.path.rpartition("/")[2])
             return (200, _shown(found)) if found else _error(404, "invalid_request_error", code="resource_missing")
@@ -369,11 +393,33 @@ class StripeStub:
         return 200, {"object": "list", "data": page, "has_more": more, "url": asked.path}
 
 
+def _refused(fault: Any) -> Any:
+    """The answer where Stripe has not begun."""
+    match fault:
+        case "429":
+            return _error(429, "invalid_request_error", code="rate_limit")
+        case "lock_timeout":
+            return _error(429, "invalid_request_error", code="lock_timeout")
+        case "401" | "402":
+            return _error(int(fault), "invalid_request_error")
+        case "403":
+            return _error(403, "invalid_request_error")
+        case "403 page":
+            return 403, b"<html>Forbidden</html>"
+        case "409":
+            return _error(409, "idempotency_error", code="idempotency_key_in_use")
+        case "500 before":
+            return _error(500, "api_error")
+        case "close before" | "silent before" | "silent headers":
+            return fault
+    return None
+
+
 def _capture(payment: Payment) -> None:
     assert payment.charge is not None
     amount = payment.intent["amount"]
     payment.charge |= {"captured": True, "status": "succeeded", "amount_captured": amount}
-    payment.intent |= {"status": "succeeded", "amount_received": amount}
+    payment.intent |= {"status": "succeeded", "amount_received": amount, "amount_capturable": 0}
 
 
 def _shown(payment: Payment) -> dict[str, Any]:
@@ -450,9 +496,9 @@ def _broken(status: int, said: Any, fault: Any) -> tuple[int, bytes]:
         case "nothing":
             return status, b""
         case "bad number":
-            said = {**said, "amount_received": "much"}
+            said = {**said, **{name: "much" for name in AMOUNTS if name in said}}
         case "wrong amount":
-            said = {**said, "amount_received": said["amount_received"] + 1}
+            said = {**said, **{name: said[name] + 1 for name in AMOUNTS if name in said}}
         case "wrong currency":
             said = {**said, "currency": "jpy"}
         case "another":

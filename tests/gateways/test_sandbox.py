@@ -54,7 +54,7 @@ def asked_for(amount: str = "17.95", *, key: str = KEY, currency: str = "USD", c
     )
 
 
-def back(amount: str, *, key: str = "bo_back", of: str = KEY, currency: str = "USD") -> Refund:
+def part(amount: str, *, key: str = "bo_back", of: str = KEY, currency: str = "USD") -> Refund:
     return Refund(key=key, of=of, amount=Decimal(amount), currency_code=currency, order_id=ORDER_ID)
 
 
@@ -78,7 +78,7 @@ def test_a_part_of_a_capture_is_given_back_and_the_rest_stays_taken(clock: Manua
     sandbox = sandbox_of(clock)
     sandbox.charge(asked_for())
     clock.pass_(hours=1)
-    answer = sandbox.refund_part(back("5.00"))
+    answer = sandbox.refund_part(part("5.00"))
     assert isinstance(answer, Approved)
     assert (answer.amount, answer.currency_code) == (Decimal("5.00"), "USD")
     [given] = sandbox.refunds()
@@ -93,22 +93,22 @@ def test_a_part_of_a_capture_is_given_back_and_the_rest_stays_taken(clock: Manua
 def test_the_same_key_gives_back_once_and_answers_the_same(clock: ManualClock, profile: str) -> None:
     sandbox = sandbox_of(clock, profile)
     sandbox.charge(asked_for())
-    assert sandbox.refund_part(back("5.00")) == sandbox.refund_part(back("5.00"))
+    assert sandbox.refund_part(part("5.00")) == sandbox.refund_part(part("5.00"))
     clock.pass_(days=30)
-    assert isinstance(sandbox.refund_part(back("5.00")), Approved)
+    assert isinstance(sandbox.refund_part(part("5.00")), Approved)
     assert amounts(sandbox) == [Decimal("5.00")]
 
 
 @pytest.mark.parametrize(
     "other",
-    [back("5.01"), replace(back("5.00"), of="bo_other"), replace(back("5.00"), order_id="DEMO-2")],
+    [part("5.01"), replace(part("5.00"), of="bo_other"), replace(part("5.00"), order_id="DEMO-2")],
     ids=["amount", "capture", "order"],
 )
 def test_a_key_of_another_refund_is_refused_for_good(clock: ManualClock, other: Refund) -> None:
     sandbox = sandbox_of(clock)
     sandbox.charge(asked_for())
     sandbox.charge(asked_for(key="bo_other"))
-    sandbox.refund_part(back("5.00"))
+    sandbox.refund_part(part("5.00"))
     answer = sandbox.refund_part(other)
     assert isinstance(answer, Declined)
     assert (answer.code, answer.hard) == ("key_reused", True)
@@ -119,19 +119,19 @@ def test_parts_that_add_up_to_the_whole_mark_the_capture_as_given_back(clock: Ma
     sandbox = sandbox_of(clock)
     sandbox.charge(asked_for())
     for number, amount in enumerate(("5.00", "12.94")):
-        sandbox.refund_part(back(amount, key=f"bo_back_{number}"))
+        sandbox.refund_part(part(amount, key=f"bo_back_{number}"))
     assert sandbox.captures()[0].refunded_dts is None
     clock.pass_(hours=1)
-    sandbox.refund_part(back("0.01", key="bo_last"))
+    sandbox.refund_part(part("0.01", key="bo_last"))
     assert sandbox.captures()[0].refunded_dts == clock.now()
 
 
 def test_never_more_than_was_captured_is_given_back(clock: ManualClock) -> None:
     sandbox = sandbox_of(clock)
     sandbox.charge(asked_for())
-    assert code_of(sandbox.refund_part(back("17.96"))) == "too_much"
-    assert isinstance(sandbox.refund_part(back("17.95")), Approved)
-    assert code_of(sandbox.refund_part(back("0.01", key="bo_more"))) == "too_much"
+    assert code_of(sandbox.refund_part(part("17.96"))) == "too_much"
+    assert isinstance(sandbox.refund_part(part("17.95")), Approved)
+    assert code_of(sandbox.refund_part(part("0.01", key="bo_more"))) == "too_much"
     assert amounts(sandbox) == [Decimal("17.95")]
 
 
@@ -139,7 +139,7 @@ def test_never_more_than_was_captured_is_given_back(clock: ManualClock) -> None:
 def test_nothing_and_less_cannot_be_given_back(clock: ManualClock, amount: str) -> None:
     sandbox = sandbox_of(clock)
     sandbox.charge(asked_for())
-    assert code_of(sandbox.refund_part(back(amount))) == "no_amount"
+    assert code_of(sandbox.refund_part(part(amount))) == "no_amount"
     assert sandbox.refunds() == []
 
 
@@ -147,32 +147,33 @@ def test_another_currency_and_an_unknown_charge_cannot_be_given_back(clock: Manu
     sandbox = sandbox_of(clock)
     sandbox.charge(asked_for())
     sandbox.authorise(asked_for(key="bo_held"))
-    assert code_of(sandbox.refund_part(back("5.00", currency="JPY"))) == "other_currency"
-    assert code_of(sandbox.refund_part(back("5.00", of="bo_none"))) == "unknown"
-    assert code_of(sandbox.refund_part(back("5.00", of="bo_held"))) == "unknown"
+    assert code_of(sandbox.refund_part(part("5.00", currency="JPY"))) == "other_currency"
+    assert code_of(sandbox.refund_part(part("5.00", of="bo_none"))) == "unknown"
+    assert code_of(sandbox.refund_part(part("5.00", of="bo_held"))) == "unknown"
     assert sandbox.refunds() == []
 
 
 def test_a_refund_of_all_gives_back_what_parts_have_left_once(clock: ManualClock) -> None:
     sandbox = sandbox_of(clock)
     taken = sandbox.charge(asked_for())
-    sandbox.refund_part(back("5.00"))
+    sandbox.refund_part(part("5.00"))
     assert sandbox.refund(KEY) == sandbox.refund(KEY) == taken
     assert amounts(sandbox) == [Decimal("5.00"), Decimal("12.95")]
     assert sandbox.captures()[0].refunded_dts == clock.now()
-    assert code_of(sandbox.refund_part(back("0.01", key="bo_more"))) == "too_much"
+    assert code_of(sandbox.refund_part(part("0.01", key="bo_more"))) == "too_much"
 
 
 def test_what_was_captured_twice_under_a_key_can_be_given_back_twice(clock: ManualClock) -> None:
     sandbox = sandbox_of(clock, "lookup")
     sandbox.charge(asked_for())
     sandbox.refund(KEY)
+    clock.pass_(hours=1)
     sandbox.charge(asked_for())
     assert [capture.refunded_dts is None for capture in sandbox.captures()] == [False, True]
-    assert isinstance(sandbox.refund_part(back("5.00")), Approved)
+    assert isinstance(sandbox.refund_part(part("5.00")), Approved)
     sandbox.refund(KEY)
     assert amounts(sandbox) == [Decimal("17.95"), Decimal("5.00"), Decimal("12.95")]
-    assert all(capture.refunded_dts for capture in sandbox.captures())
+    assert [capture.refunded_dts for capture in sandbox.captures()] == [START, clock.now()]
 
 
 parts = st.lists(st.tuples(st.integers(0, 6), st.integers(1, 1200)), min_size=1, max_size=12)
@@ -189,7 +190,7 @@ def test_in_any_order_what_is_given_back_is_what_was_approved_and_marks_the_capt
         if number == whole:
             sandbox.refund(KEY)
             approved[f"{KEY}_rest"] = Decimal("17.95") - sum(approved.values(), Decimal(0))
-        answer = sandbox.refund_part(back(str(Decimal(cents) / 100), key=f"bo_{key}"))
+        answer = sandbox.refund_part(part(str(Decimal(cents) / 100), key=f"bo_{key}"))
         if isinstance(answer, Approved):
             assert approved.setdefault(f"bo_{key}", answer.amount) == answer.amount == Decimal(cents) / 100
     given = sum(amounts(sandbox), Decimal(0))
@@ -204,26 +205,26 @@ def test_in_any_order_what_is_given_back_is_what_was_approved_and_marks_the_capt
 def test_a_refund_is_found_by_its_key(clock: ManualClock) -> None:
     sandbox = sandbox_of(clock)
     sandbox.charge(asked_for())
-    assert sandbox.look_up_refund(back("5.00")) == NotFound()
-    answer = sandbox.refund_part(back("5.00"))
+    assert sandbox.look_up_refund(part("5.00")) == NotFound()
+    answer = sandbox.refund_part(part("5.00"))
     assert isinstance(answer, Approved)
-    assert sandbox.look_up_refund(back("5.00")) == answer
-    assert sandbox.look_up_refund(back("5.00", key="bo_other")) == NotFound()
+    assert sandbox.look_up_refund(part("5.00")) == answer
+    assert sandbox.look_up_refund(part("5.00", key="bo_other")) == NotFound()
 
 
 def test_a_refund_shows_as_late_as_a_capture(clock: ManualClock) -> None:
     sandbox = sandbox_of(clock, "lookup")
     sandbox.charge(asked_for())
     clock.pass_(hours=1)
-    given = sandbox.refund_part(back("5.00"))
+    given = sandbox.refund_part(part("5.00"))
     clock.pass_(seconds=PROFILES["lookup"].lookup_lag - 1)
-    assert sandbox.look_up_refund(back("5.00")) == NotFound()
+    assert sandbox.look_up_refund(part("5.00")) == NotFound()
     clock.pass_(seconds=1)
-    assert sandbox.look_up_refund(back("5.00")) == given
+    assert sandbox.look_up_refund(part("5.00")) == given
 
 
 def test_a_gateway_that_cannot_be_asked_says_so(clock: ManualClock) -> None:
-    assert isinstance(sandbox_of(clock, "keys").look_up_refund(back("5.00")), Unknown)
+    assert isinstance(sandbox_of(clock, "keys").look_up_refund(part("5.00")), Unknown)
 
 
 def test_a_gateway_that_declares_nothing_does_nothing(clock: ManualClock) -> None:
@@ -231,7 +232,7 @@ def test_a_gateway_that_declares_nothing_does_nothing(clock: ManualClock) -> Non
     sandbox.charge(asked_for())
     for answer in (
         sandbox.refund(KEY),
-        sandbox.refund_part(back("5.00")),
+        sandbox.refund_part(part("5.00")),
         sandbox.authorise(asked_for(key="bo_held")),
         sandbox.void(KEY),
     ):
@@ -267,6 +268,10 @@ def test_a_test_card_behaves_as_it_does_when_it_is_charged(clock: ManualClock) -
     sandbox = sandbox_of(clock)
     card = sandbox.tokenise("4000000000009995", 12, 2040)
     assert code_of(sandbox.authorise(replace(asked_for(), card=card))) == "51"
+    times_out = replace(asked_for(key="bo_2"), card=sandbox.tokenise("4000000000000119", 12, 2040))
+    assert isinstance(sandbox.authorise(times_out), Unknown)
+    assert sandbox.holds() == []
+    assert isinstance(sandbox.authorise(times_out), Approved)
 
 
 @pytest.mark.parametrize("behaviour", [*LOST_BEFORE, *LOST_AFTER, "slow"])
@@ -385,10 +390,10 @@ def test_a_refund_that_goes_wrong_was_given_or_not_as_the_test_says(clock: Manua
     sandbox = sandbox_of(clock, behave_back=first_time(behaviour))
     sandbox.charge(asked_for())
     given = behaviour in LOST_AFTER
-    assert not isinstance(sandbox.refund_part(back("5.00")), Approved)
+    assert not isinstance(sandbox.refund_part(part("5.00")), Approved)
     assert amounts(sandbox) == [Decimal("5.00")] * given
-    assert isinstance(sandbox.look_up_refund(back("5.00")), Approved if given else NotFound)
-    assert isinstance(sandbox.refund_part(back("5.00")), Approved)
+    assert isinstance(sandbox.look_up_refund(part("5.00")), Approved if given else NotFound)
+    assert isinstance(sandbox.refund_part(part("5.00")), Approved)
     assert amounts(sandbox) == [Decimal("5.00")]
     assert not isinstance(sandbox.refund(KEY), Approved)
     assert amounts(sandbox) == [Decimal("5.00"), Decimal("12.95")][: 1 + given]
@@ -417,7 +422,7 @@ def test_what_goes_wrong_with_a_refund_is_told_its_key_and_how_often_it_was_post
     sandbox.charge(asked_for())
     sandbox.authorise(asked_for(key="bo_held"))
     for _ in range(2):
-        assert isinstance(sandbox.refund_part(back("5.00")), Unknown)
+        assert isinstance(sandbox.refund_part(part("5.00")), Unknown)
     assert isinstance(sandbox.void("bo_held"), Unknown)
     assert isinstance(sandbox.refund(KEY), Unknown)
     assert told == [("bo_back", 1), ("bo_back", 2), ("bo_held", 1), (KEY, 1)]
@@ -429,10 +434,10 @@ def test_a_refund_that_is_slow_or_pending_shows_when_it_is_through(clock: Manual
     script: dict[str, Behaviour] = {"bo_slow": "slow", "bo_pending": "pending", "bo_too_much": "pending"}
     sandbox = sandbox_of(clock, behave_back=lambda key, posts: script.get(key))
     sandbox.charge(asked_for())
-    slow, pending = back("5.00", key="bo_slow"), back("12.95", key="bo_pending")
+    slow, pending = part("5.00", key="bo_slow"), part("12.95", key="bo_pending")
     assert isinstance(sandbox.refund_part(slow), Unknown)
     assert isinstance(sandbox.refund_part(pending), Pending)
-    assert code_of(sandbox.refund_part(back("0.01", key="bo_too_much"))) == "too_much"
+    assert code_of(sandbox.refund_part(part("0.01", key="bo_too_much"))) == "too_much"
     assert sandbox.look_up_refund(slow) == NotFound()
     assert isinstance(sandbox.look_up_refund(pending), Pending)
     clock.pass_(seconds=PENDING_SECONDS)
@@ -469,9 +474,9 @@ def test_a_file_from_before_goes_on_being_true(clock: ManualClock, tmp_path: Pat
     assert isinstance(sandbox.charge(asked_for()), Approved)
     assert len(sandbox.captures()) == 2, "the key was charged once more"
     assert isinstance(sandbox.refund("bo_given_back"), Approved)
-    assert code_of(sandbox.refund_part(back("0.01", of="bo_given_back"))) == "too_much"
+    assert code_of(sandbox.refund_part(part("0.01", of="bo_given_back"))) == "too_much"
     assert sandbox.refunds() == []
-    assert isinstance(sandbox.refund_part(back("5.00")), Approved)
+    assert isinstance(sandbox.refund_part(part("5.00")), Approved)
     assert isinstance(sandbox.authorise(asked_for(key="bo_held")), Approved)
     sandbox.void("bo_held")
     sandbox.close()

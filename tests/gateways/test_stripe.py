@@ -27,6 +27,7 @@ from chalicelib.domain.merchants import CURRENCIES
 from chalicelib.domain.money import quantise
 from chalicelib.domain.payments import (
     GATEWAY_TIMEOUT_SECONDS,
+    NOTHING_HELD,
     ActionNeeded,
     Approved,
     Card,
@@ -35,6 +36,7 @@ from chalicelib.domain.payments import (
     NotFound,
     NotSent,
     Pending,
+    Refund,
     StoredCard,
     Unknown,
 )
@@ -120,6 +122,21 @@ def asked_for(reference: str, amount: str = "17.95", *, key: str = KEY, first: b
     )
 
 
+def part(amount: str, *, key: str = "bo_back", of: str = KEY, currency: str = "USD") -> Refund:
+    order_id = "DEMO-0000001001-001"
+    return Refund(key=key, of=of, amount=Decimal(amount), currency_code=currency, order_id=order_id)
+
+
+def code_of(outcome: Any) -> str:
+    assert isinstance(outcome, Declined), outcome
+    return outcome.code
+
+
+def given_back(stub: StripeStub) -> list[int]:
+    """What was given back of the captures, oldest first."""
+    return [refund["amount"] for charge in stub.taken() for refund in reversed(charge["refunds"]["data"])]
+
+
 # --- what is asked ----------------------------------------------------------------------------------------------------
 
 
@@ -181,6 +198,8 @@ def test_the_answers_come_in_the_time_that_the_protocol_gives() -> None:
     capabilities = StripeGateway("stripe", API_KEY).capabilities
     assert capabilities.idempotency_window == 23 * 3600
     assert capabilities.lookup_lag == SEARCH_LAG_SECONDS < LISTED_SECONDS
+    assert capabilities.refund
+    assert capabilities.authorise
 
 
 def test_only_https_or_this_machine_is_asked() -> None:
@@ -379,7 +398,11 @@ def test_a_refused_connection_and_a_name_that_is_none_are_not_sent() -> None:
         gateway = StripeGateway("stripe", API_KEY, base_url=address, seconds=SECONDS)
         assert isinstance(gateway.charge(asked_for("pm_1")), NotSent)
         assert isinstance(gateway.refund(KEY), NotSent)
+        assert isinstance(gateway.refund_part(part("5.00")), NotSent)
+        assert isinstance(gateway.authorise(asked_for("pm_1")), NotSent)
+        assert isinstance(gateway.void(KEY), NotSent)
         assert isinstance(gateway.look_up(KEY), Unknown)
+        assert isinstance(gateway.look_up_refund(part("5.00")), Unknown)
 
 
 @contextlib.contextmanager
@@ -581,6 +604,359 @@ def test_a_refund_by_hand_that_came_in_between_counts(gateway: StripeGateway, st
 
     stub.refunds = by_hand  # type: ignore[assignment]  # says nothing: no fault
     assert isinstance(gateway.refund(KEY), Approved)
+
+
+# --- giving back in part ----------------------------------------------------------------------------------------------
+
+
+def test_a_part_is_given_back_under_its_own_key_and_the_capture_stays_one(
+    gateway: StripeGateway, stub: StripeStub, clock: ManualClock
+) -> None:
+    taken = gateway.charge(asked_for(stub.card()))
+    answer = gateway.refund_part(part("5.00"))
+    assert isinstance(answer, Approved)
+    assert (answer.amount, answer.currency_code) == (Decimal("5.00"), "USD")
+    [payment] = stub.payments
+    [asked] = [asked for asked in stub.asked if asked.method == "POST" and asked.path == "/v1/refunds"]
+    assert asked.headers["idempotency-key"] == "bo_back"
+    assert asked.form == {
+        "payment_intent": payment,
+        "amount": "500",
+        "metadata": {"backroom_key": "bo_back", "backroom_order_id": "DEMO-0000001001-001", "backroom_shop": "DEMO"},
+    }
+    assert gateway.look_up(KEY) == taken
+    [capture] = gateway.captures_since(clock.now()).captures
+    assert (capture.amount, capture.refunded_dts) == (Decimal("17.95"), None)
+
+
+def test_the_same_key_gives_back_once_and_answers_the_same_even_when_stripe_has_forgotten_it(
+    gateway: StripeGateway, stub: StripeStub, clock: ManualClock
+) -> None:
+    gateway.charge(asked_for(stub.card()))
+    answer = gateway.refund_part(part("5.00"))
+    assert gateway.refund_part(part("5.00")) == answer
+    clock.pass_(days=40)
+    stub.keys.clear()
+    assert gateway.refund_part(part("5.00")) == answer
+    assert given_back(stub) == [500]
+    assert code_of(gateway.refund_part(part("5.01"))) == "key_reused"
+
+
+def test_a_refund_is_found_among_all_refunds_of_its_payment(gateway: StripeGateway, stub: StripeStub) -> None:
+    gateway.charge(asked_for(stub.card()))
+    assert gateway.look_up_refund(part("0.01")) == NotFound()
+    answer = gateway.refund_part(part("0.01"))
+    refunds = stub.taken()[0]["refunds"]["data"]
+    for number in range(101):
+        refunds.insert(0, {**refunds[0], "id": f"re_{number}", "metadata": {"backroom_key": f"bo_{number}"}})
+    assert gateway.look_up_refund(part("0.01")) == answer
+    assert gateway.look_up_refund(part("0.01", key="bo_none")) == NotFound()
+    assert gateway.look_up_refund(part("0.01", of="bo_none")) == NotFound()
+
+
+def test_parts_that_add_up_to_the_whole_make_it_no_capture_any_more(
+    gateway: StripeGateway, stub: StripeStub, clock: ManualClock
+) -> None:
+    gateway.charge(asked_for(stub.card()))
+    gateway.refund_part(part("5.00"))
+    clock.pass_(hours=1)
+    gateway.refund_part(part("12.95", key="bo_last"))
+    [capture] = gateway.captures_since(START).captures
+    assert (capture.amount, capture.refunded_dts) == (Decimal("17.95"), clock.now())
+    assert code_of(gateway.look_up(KEY)) == "refunded"
+
+
+def test_a_refund_of_all_gives_back_what_parts_have_left_once(gateway: StripeGateway, stub: StripeStub) -> None:
+    taken = gateway.charge(asked_for(stub.card()))
+    gateway.refund_part(part("5.00"))
+    assert gateway.refund(KEY) == taken
+    assert gateway.refund(KEY) == taken
+    assert given_back(stub) == [500, 1295]
+
+
+def test_more_than_is_left_is_declined(gateway: StripeGateway, stub: StripeStub) -> None:
+    gateway.charge(asked_for(stub.card()))
+    assert code_of(gateway.refund_part(part("17.96"))) == "too_much"
+    assert isinstance(gateway.refund_part(part("17.00", key="bo_2")), Approved)
+    assert code_of(gateway.refund_part(part("0.96", key="bo_3"))) == "too_much"
+    gateway.refund(KEY)
+    assert code_of(gateway.refund_part(part("0.01", key="bo_4"))) == "too_much"
+    assert given_back(stub) == [1700, 95]
+
+
+def test_what_cannot_be_given_back_is_not_asked_for(gateway: StripeGateway, stub: StripeStub) -> None:
+    card = stub.card()
+    gateway.charge(asked_for(card))
+    gateway.authorise(asked_for(card, key="bo_held"))
+    assert code_of(gateway.refund_part(part("5", currency="JPY"))) == "other_currency"
+    assert code_of(gateway.refund_part(part("0.00"))) == "no_amount"
+    assert code_of(gateway.refund_part(part("-5.00"))) == "no_amount"
+    for of in ("bo_none", "bo_held"):
+        assert code_of(gateway.refund_part(part("5.00", of=of))) == "unknown"
+    assert stub.count("/v1/refunds") == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [
+        ("429", NotSent),
+        ("401", NotSent),
+        ("409", Unknown),
+        *[(fault, Unknown) for fault in ("500 before", "close before", "silent before", "silent headers")],
+    ],
+)
+def test_a_refund_that_stripe_did_not_begin_is_missing(stub: StripeStub, fault: Fault, outcome: type[Any]) -> None:
+    gateway_to(stub).charge(asked_for(stub.card()))
+    stub.refunds = lambda: fault
+    gateway = gateway_to(stub, seconds=SOON if fault.startswith("silent") else SECONDS)
+    assert isinstance(gateway.refund_part(part("5.00")), outcome)
+    assert gateway_to(stub).look_up_refund(part("5.00")) == NotFound()
+    assert given_back(stub) == []
+
+
+@pytest.mark.parametrize("fault", AFTER)
+def test_a_refund_whose_answer_is_lost_is_unknown_and_found_again_and_given_once(
+    stub: StripeStub, fault: Fault
+) -> None:
+    gateway_to(stub).charge(asked_for(stub.card()))
+    stub.refunds = lambda: fault
+    gateway = gateway_to(stub, seconds=SOON if fault.startswith("silent") else SECONDS)
+    assert isinstance(gateway.refund_part(part("5.00")), Unknown)
+    found = gateway_to(stub).look_up_refund(part("5.00"))
+    assert isinstance(found, Approved)
+    assert (found.amount, found.currency_code) == (Decimal("5.00"), "USD")
+    assert gateway_to(stub).refund_part(part("5.00")) == found
+    assert given_back(stub) == [500]
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        ("pending", Approved),
+        ("requires_action", Pending),
+        ("failed", Declined),
+        ("canceled", Declined),
+        ("of_tomorrow", Unknown),
+    ],
+)
+def test_a_refund_is_what_stripe_calls_it(
+    gateway: StripeGateway, stub: StripeStub, status: str, outcome: type[Any]
+) -> None:
+    gateway.charge(asked_for(stub.card()))
+    gateway.refund_part(part("5.00"))
+    stub.taken()[0]["refunds"]["data"][0]["status"] = status
+    found = gateway.look_up_refund(part("5.00"))
+    assert isinstance(found, outcome)
+    assert gateway.refund_part(part("5.00")) == found
+    assert given_back(stub) == [500]
+
+
+@pytest.mark.parametrize("path", ["/v1/payment_intents/search", "/v1/payment_intents", "/v1/refunds"])
+@pytest.mark.parametrize("fault", ["500 before", "close before", "silent before"])
+def test_a_look_up_of_a_refund_that_fails_in_any_part_never_says_that_there_is_none(
+    stub: StripeStub, path: str, fault: Fault
+) -> None:
+    stub.search_lag = 600
+    gateway_to(stub).charge(asked_for(stub.card()))
+    stub.reads = lambda asked: fault if asked == path else None
+    gateway = gateway_to(stub, seconds=SOON if fault.startswith("silent") else SECONDS)
+    assert isinstance(gateway.look_up_refund(part("5.00")), Unknown)
+    assert isinstance(gateway.refund_part(part("5.00")), Unknown)
+    assert given_back(stub) == []
+
+
+def test_more_refunds_than_can_be_looked_through_leave_the_refund_unknown_not_missing(
+    gateway: StripeGateway, stub: StripeStub
+) -> None:
+    gateway.charge(asked_for(stub.card()))
+    refunds = stub.taken()[0]["refunds"]["data"]
+    refunds += [{"id": f"re_{number}", "amount": 1, "currency": "usd", "metadata": None} for number in range(2001)]
+    gateway = gateway_to(stub, seconds=30)
+    assert isinstance(gateway.look_up_refund(part("5.00")), Unknown)
+    assert isinstance(gateway.refund_part(part("5.00")), Unknown)
+
+
+def test_a_refund_counts_in_stripes_coins(gateway: StripeGateway, stub: StripeStub) -> None:
+    gateway.charge(asked_for(stub.card(), "500", currency="JPY"))
+    answer = gateway.refund_part(part("120", currency="JPY"))
+    assert isinstance(answer, Approved)
+    assert (answer.amount, answer.currency_code) == (Decimal(120), "JPY")
+    assert given_back(stub) == [120]
+
+
+# --- authorising and letting go ---------------------------------------------------------------------------------------
+
+
+def test_an_authorisation_is_asked_for_as_a_charge_is_and_captures_nothing(
+    gateway: StripeGateway, stub: StripeStub, clock: ManualClock
+) -> None:
+    card = stub.card()
+    answer = gateway.authorise(asked_for(card, "1.00"))
+    assert isinstance(answer, Approved)
+    assert (answer.amount, answer.currency_code) == (Decimal("1.00"), "USD")
+    gateway.charge(asked_for(card, "1.00", key="bo_2"))
+    held, charged = (asked.form for asked in stub.asked if asked.method == "POST")
+    marks = {"backroom_key": "bo_2"}
+    assert held.pop("capture_method") == "manual"
+    assert charged == {**held, "metadata": {**held["metadata"], **marks}}
+    assert stub.asked[0].headers["idempotency-key"] == KEY
+    assert gateway.look_up(KEY) == answer
+    assert [capture.key for capture in gateway.captures_since(clock.now()).captures] == ["bo_2"]
+
+
+def test_of_an_authorisation_the_amount_counts_that_is_held(gateway: StripeGateway, stub: StripeStub) -> None:
+    gateway.authorise(asked_for(stub.card()))
+    [payment] = stub.payments.values()
+    payment.intent["amount_capturable"] = 50
+    found = gateway.look_up(KEY)
+    assert isinstance(found, Approved)
+    assert found.amount == Decimal("0.50")
+
+
+def test_a_decline_of_an_authorisation_is_a_decline(gateway: StripeGateway, stub: StripeStub) -> None:
+    stub.behave = lambda form, posts: Decline(decline_code="lost_card", message="Your card was declined.")
+    answer = gateway.authorise(asked_for(stub.card()))
+    assert answer == Declined(code="lost_card", reason="Your card was declined.", hard=True)
+    assert gateway.look_up(KEY) == answer
+
+
+@pytest.mark.parametrize("fault", [*BEFORE, "429", "401", "409"])
+def test_an_authorisation_that_was_not_made_holds_nothing(stub: StripeStub, fault: Fault) -> None:
+    stub.behave = lambda form, posts: fault
+    gateway = gateway_to(stub, seconds=SOON if fault.startswith("silent") else SECONDS)
+    assert isinstance(gateway.authorise(asked_for(stub.card())), NotSent if fault in ("429", "401") else Unknown)
+    assert not isinstance(gateway_to(stub).look_up(KEY), Approved)
+    assert isinstance(gateway_to(stub).void(KEY), Approved)
+    assert not stub.taken()
+
+
+@pytest.mark.parametrize("fault", AFTER)
+def test_an_authorisation_whose_answer_is_lost_is_unknown_and_found_and_let_go_of(
+    stub: StripeStub, fault: Fault
+) -> None:
+    stub.search_lag = 600
+    stub.behave = lambda form, posts: fault
+    gateway = gateway_to(stub, seconds=SOON if fault.startswith("silent") else SECONDS)
+    charge = asked_for(stub.card())
+    assert isinstance(gateway.authorise(charge), Unknown)
+    found = gateway_to(stub).look_up(KEY)
+    assert isinstance(found, Approved)
+    assert found.amount == charge.amount
+    assert gateway_to(stub).void(KEY) == found
+    assert [payment.intent["status"] for payment in stub.payments.values()] == ["canceled"]
+
+
+def test_a_capture_is_never_taken_for_an_authorisation_nor_the_other_way_round(
+    gateway: StripeGateway, stub: StripeStub
+) -> None:
+    card = stub.card()
+    gateway.charge(asked_for(card))
+    saved, status, body = stub.keys[KEY]
+    gateway.authorise(asked_for(card, key="bo_2"))
+    held, _, other = stub.keys["bo_2"]
+    # As if Stripe took no notice of what was asked, and answered with the other.
+    stub.keys = {
+        KEY: (saved, status, other.replace(b"bo_2", KEY.encode())),
+        "bo_2": (held, status, body.replace(KEY.encode(), b"bo_2")),
+    }
+    assert isinstance(gateway.charge(asked_for(card)), Unknown)
+    assert isinstance(gateway.authorise(asked_for(card, key="bo_2")), Unknown)
+
+
+def test_an_authorisation_is_let_go_of_once_and_answers_the_same(
+    gateway: StripeGateway, stub: StripeStub, clock: ManualClock
+) -> None:
+    held = gateway.authorise(asked_for(stub.card()))
+    [payment] = stub.payments
+    assert gateway.void(KEY) == held
+    assert gateway.void(KEY) == held
+    assert stub.count(f"/v1/payment_intents/{payment}/cancel") == 1
+    assert code_of(gateway.look_up(KEY)) == "voided"
+    [payment_] = stub.payments.values()
+    assert payment_.intent["status"] == "canceled"
+    assert gateway.captures_since(START).captures == []
+
+
+def test_what_stripe_does_not_know_is_let_go_of_and_a_charge_is_not(gateway: StripeGateway, stub: StripeStub) -> None:
+    card = stub.card()
+    gateway.charge(asked_for(card))
+    stub.behave = lambda form, posts: "processing"
+    gateway.charge(asked_for(card, key="bo_processing"))
+    assert gateway.void("bo_none") == NOTHING_HELD
+    assert code_of(gateway.void(KEY)) == "captured"
+    assert code_of(gateway.void("bo_processing")) == "captured"
+    assert not [asked for asked in stub.asked if asked.path.endswith("/cancel")]
+
+
+def test_an_authorisation_that_was_captured_by_hand_is_given_back_and_not_let_go_of(
+    gateway: StripeGateway, stub: StripeStub, clock: ManualClock
+) -> None:
+    gateway.authorise(asked_for(stub.card()))
+    stub.capture()
+    assert code_of(gateway.void(KEY)) == "captured"
+    assert [capture.key for capture in gateway.captures_since(clock.now()).captures] == [KEY]
+    assert isinstance(gateway.refund(KEY), Approved)
+
+
+@pytest.mark.parametrize("ends", ["captured", "canceled", "processing"])
+def test_an_authorisation_that_ends_between_our_look_and_our_request_is_what_it_became(
+    gateway: StripeGateway, stub: StripeStub, ends: str
+) -> None:
+    gateway.authorise(asked_for(stub.card()))
+    [payment] = stub.payments.values()
+
+    def by_hand() -> None:
+        if ends == "captured":
+            stub.capture()
+        else:
+            payment.intent["status"] = ends
+
+    stub.cancels = by_hand  # type: ignore[assignment]  # says nothing: no fault
+    answer = gateway.void(KEY)
+    if ends == "captured":
+        assert code_of(answer) == "captured"
+    else:
+        assert isinstance(answer, Approved if ends == "canceled" else Unknown)
+
+
+# What is canceled is let go of, whatever amount the answer says.
+LOST_VOIDS: list[Fault] = [fault for fault in AFTER if not fault.startswith("wrong")]
+
+
+@pytest.mark.parametrize("fault", ["429", "401", "409", "500 before", "close before", "silent before", *LOST_VOIDS])
+def test_a_void_whose_answer_is_lost_is_not_known_and_done_when_asked_again(stub: StripeStub, fault: Fault) -> None:
+    held = gateway_to(stub).authorise(asked_for(stub.card()))
+    stub.cancels = lambda: fault
+    gateway = gateway_to(stub, seconds=SOON if fault.startswith("silent") else SECONDS)
+    answer = gateway.void(KEY)
+    assert isinstance(answer, NotSent if fault in ("429", "401") else Unknown)
+    stub.cancels = lambda: None
+    assert gateway_to(stub).void(KEY) == held
+    assert [payment.intent["status"] for payment in stub.payments.values()] == ["canceled"]
+
+
+@pytest.mark.parametrize("path", ["/v1/payment_intents/search", "/v1/payment_intents"])
+@pytest.mark.parametrize("fault", ["500 before", "close before"])
+def test_a_void_whose_look_fails_is_not_done(stub: StripeStub, path: str, fault: Fault) -> None:
+    stub.search_lag = 600
+    gateway = gateway_to(stub)
+    gateway.authorise(asked_for(stub.card()))
+    stub.reads = lambda asked: fault if asked == path else None
+    assert isinstance(gateway.void(KEY), Unknown)
+    [payment] = stub.payments.values()
+    assert payment.intent["status"] == "requires_capture"
+
+
+def test_of_several_payments_with_one_key_the_one_that_is_held_is_let_go_of(
+    gateway: StripeGateway, stub: StripeStub
+) -> None:
+    gateway.authorise(asked_for(stub.card()))
+    [payment] = stub.payments.values()
+    declined = {**payment.intent, "id": "pi_0", "status": "requires_payment_method", "last_payment_error": {}}
+    stub.payments = {"pi_0": type(payment)(declined, payment.made), **stub.payments}
+    assert isinstance(gateway.look_up(KEY), Approved)
+    assert isinstance(gateway.void(KEY), Approved)
+    assert payment.intent["status"] == "canceled"
 
 
 # --- what was taken ---------------------------------------------------------------------------------------------------
