@@ -27,6 +27,7 @@ from chalicelib.stores.mails import Mails
 from chalicelib.stores.orders import Orders
 from chalicelib.stores.port import TablePort
 from chalicelib.stores.shelf import Shelf
+from chalicelib.stores.usage import GatewayUsage
 from chalicelib.stores.waiting import Waiting
 from chalicelib.stores.webhooks import Webhooks
 
@@ -84,6 +85,7 @@ class House:
             orders=Orders(port, merchant_id),
             events=Events(port, merchant_id),
             lists=Lists(port, merchant_id),
+            usage=GatewayUsage(port, merchant_id),
             webhooks=Webhooks(port, merchant_id),
             deliveries=Deliveries(port, merchant_id),
             mails=Mails(port, merchant_id),

@@ -3,7 +3,7 @@ the checker that holds what was captured against what was recorded."""
 
 import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -91,7 +91,8 @@ class NoOutside:
 
 
 class World:
-    """``behave`` decides what each post at the gateway does; ``port`` lets a test put its own engine between."""
+    """``behave`` decides what each post at the gateway does; ``port`` lets a test put its own engine between;
+    ``others`` are further gateway accounts with what each post at them does."""
 
     def __init__(
         self,
@@ -101,12 +102,17 @@ class World:
         behave_back: Callable[[str, int], Behaviour | None] | None = None,
         port: TablePort | None = None,
         gateway: Any = None,
+        others: Mapping[str, Callable[[Charge, int], Behaviour | None] | None] | None = None,
         start: Instant = START,
     ) -> None:
         self.clock = ManualClock(start)
         self.tables = port or SqliteTables()
         self.sandbox = Sandbox(now=self.clock.now, capabilities=capabilities, behave=behave, behave_back=behave_back)
         self.gateway = gateway(self.sandbox) if gateway else self.sandbox
+        self.others = {
+            code: Sandbox(now=self.clock.now, code=code, capabilities=capabilities, behave=acts)
+            for code, acts in (others or {}).items()
+        }
         self.queue = ListedQueue()
         self.outside = NoOutside()
         self._numbers = itertools.count(1001)
@@ -118,7 +124,7 @@ class World:
             queue=self.queue,
             mailer_of=lambda merchant_id: self.outside,
             http=self.outside,
-            payments_of=lambda merchant_id: {"sandbox": self.gateway},
+            payments_of=lambda merchant_id: {"sandbox": self.gateway, **self.others},
             oids=lambda: self._numbers,
             word=lambda: f"word-{next(self._words)}",
             shuffled=list,
@@ -265,7 +271,8 @@ class World:
 
     def check(self, *oids: int, at_rest: bool = True) -> None:
         """Hold the gateway's ledger against the records: no double charge, none unrecorded, none lost."""
-        net = [capture for capture in self.sandbox.captures() if capture.refunded_dts is None]
+        accounts = [self.sandbox, *self.others.values()]
+        net = [capture for account in accounts for capture in account.captures() if capture.refunded_dts is None]
         keys = Counter(capture.key for capture in net)
         per_order = Counter(capture.order_id for capture in net)
         assert all(count == 1 for count in keys.values()), f"charged twice under one key: {keys}"

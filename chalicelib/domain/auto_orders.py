@@ -679,6 +679,7 @@ def _switch(before: AutoOrder, wanted: AutoOrder, changed: Edited, now: Instant)
         head.status = "active"
         head.round = 0
         head.state.failed = False
+        head.state.tried = []
         head.state.next_attempt = head.state.failure_reason = head.state.disabled_dts = None
         head.state.completed = False
         head.state.cancel_item = None

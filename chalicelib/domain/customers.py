@@ -80,9 +80,10 @@ class CustomerShipping(Noun):
 
 
 class CustomerCard(Noun):
-    """A stored card: masked. ``stored_card`` is how it is charged; it is never shown or taken."""
+    """A stored card: masked. ``stored_card`` is how it is charged, ``other_stored_cards`` how at further gateway
+    accounts; they are never shown or taken."""
 
-    own: ClassVar[frozenset[str]] = frozenset({"stored_card"})
+    own: ClassVar[frozenset[str]] = frozenset({"stored_card", "other_stored_cards"})
 
     card_expiration_month: Month | None = None
     card_expiration_year: Year | None = None
@@ -93,6 +94,7 @@ class CustomerCard(Noun):
     customer_profile_oid: Oid | None = None
     last_used_dts: Instant | None = None
     stored_card: StoredCard | None = None
+    other_stored_cards: list[StoredCard] | None = None
 
 
 class CustomerEmail(Noun):

@@ -70,6 +70,8 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True):
     cancel_item: Literal["canceled", "declined"] | None = None
     # The orders in Accounts Receivable that runs of this auto order became, oldest first.
     receivables: list[str] = []
+    # Gateway accounts that have declined the round's charge already; the next one is another's.
+    tried: list[str] = []
     # Of an order: the authorisation of a future amount that stays open.
     future_auth: str | None = None
     # Of an order: the totals that its open refund is to leave.

@@ -131,6 +131,10 @@ class ItemShipping(Noun):
     special_product_type: Text50 | None = None
 
 
+class ItemPaymentProcessing(Noun):
+    rotating_transaction_gateway_codes: Annotated[list[Text50], Meta(max_length=20)] | None = None
+
+
 class ItemTax(Noun):
     exempt: bool | None = None
     tax_free: bool | None = None
@@ -185,6 +189,7 @@ class Item(Noun):
     merchant_item_id: ItemId | None = None
     merchant_item_oid: Oid | None = None
     parent_category_path: Text100 | None = None
+    payment_processing: ItemPaymentProcessing | None = None
     physical: ItemPhysical | None = None
     pricing: ItemPricing | None = None
     properties: list[ItemProperty] | None = None

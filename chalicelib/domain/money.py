@@ -25,6 +25,11 @@ def minor_units(amount: Decimal, currency_code: str) -> int:
     return int(quantise(amount, currency_code).scaleb(EXPONENTS.get(currency_code, 2)))
 
 
+def from_minor_units(units: int, currency_code: str) -> Decimal:
+    """The amount of that many smallest coins: 1795 USD is 17.95."""
+    return Decimal(units).scaleb(-EXPONENTS.get(currency_code, 2))
+
+
 def total_of(amounts: Iterable[Decimal]) -> Decimal:
     return sum(amounts, ZERO)
 

@@ -104,9 +104,10 @@ class OrderShipping(Noun):
 
 
 class OrderPaymentCreditCard(Noun):
-    """A card on an order: masked. ``stored_card`` is how it is charged again; it is never shown or taken."""
+    """A card on an order: masked. ``stored_card`` is how it is charged again, ``other_stored_cards`` how at other
+    gateway accounts; they are never shown or taken."""
 
-    own: ClassVar[frozenset[str]] = frozenset({"stored_card"})
+    own: ClassVar[frozenset[str]] = frozenset({"stored_card", "other_stored_cards"})
 
     card_expiration_month: Month | None = None
     card_expiration_year: Year | None = None
@@ -114,6 +115,11 @@ class OrderPaymentCreditCard(Noun):
     card_number_token: Text100 | None = None
     card_type: CardType | None = None
     stored_card: StoredCard | None = None
+    other_stored_cards: list[StoredCard] | None = None
+
+    def stored(self) -> list[StoredCard]:
+        """The card as each gateway account that has it stores it, the first one first."""
+        return [self.stored_card, *(self.other_stored_cards or [])] if self.stored_card else []
 
 
 class OrderPaymentTransactionDetail(Noun):

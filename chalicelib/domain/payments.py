@@ -134,6 +134,7 @@ class Capabilities(msgspec.Struct, kw_only=True, frozen=True):
     ``idempotency_window``: seconds in which the same key surely gives the same charge; 0 is none.
     ``lookup``: it can be asked by key. ``lookup_lag``: seconds until a capture shows there. ``refund``: captures can be
     given back, whole or in part. ``authorise``: an amount can be authorised without being captured, and voided.
+    ``numbers``: it takes card numbers from us; else cards come by its own form.
     """
 
     idempotency_window: int = 0
@@ -141,6 +142,7 @@ class Capabilities(msgspec.Struct, kw_only=True, frozen=True):
     lookup_lag: int = 0
     refund: bool = False
     authorise: bool = False
+    numbers: bool = False
 
 
 # An attempt rides in the head, which is written with every step of the protocol: short names keep it below two KB.

@@ -5,7 +5,7 @@ A run is one billing of the auto order: it takes every item that is due on its l
 advances exactly those items. While a run is open no other opens; each round plans anew.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Literal
@@ -42,6 +42,16 @@ from chalicelib.domain.payments import (
     StoredCard,
 )
 from chalicelib.domain.pricing import Line, Priced, Tables, Unpriceable, price
+from chalicelib.domain.rotating import (
+    CASCADE_DELAY_HOURS,
+    Chosen,
+    RotatingGateways,
+    Usage,
+    Wanted,
+    choose,
+    is_last,
+    may_cascade,
+)
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingSettings, ship_to
 from chalicelib.domain.taxes import TaxSettings
@@ -59,7 +69,8 @@ LONGEST_REASON = 200
 
 
 class Facts(msgspec.Struct, kw_only=True):
-    """All that a plan reads. ``items`` are catalogue items by id, ``coupons`` those that the original order names."""
+    """All that a plan reads. ``items`` are catalogue items by id, ``coupons`` those that the original order names,
+    ``usage`` what the rotating gateways have taken."""
 
     merchant: Merchant
     settings: AutoOrderProcessing
@@ -70,6 +81,8 @@ class Facts(msgspec.Struct, kw_only=True):
     original: Order
     items: Mapping[str, Item]
     coupons: list[Coupon]
+    rotation: RotatingGateways = msgspec.field(default_factory=RotatingGateways)
+    usage: Mapping[str, Usage] = {}
 
     def zone_name(self) -> str:
         return self.merchant.zone_name()
@@ -198,19 +211,21 @@ def plan(facts: Facts, now: Instant, *, by_hand: bool = False) -> Planned:
         return _cancel_item(facts, now, reasons)
     waiting = head.state.next_attempt
     if waiting is not None and now < waiting and not by_hand:
+        cascades = bool(head.state.tried)
         reasons.append(
             Reason(
-                code="retry_later",
+                code="next_gateway_later" if cascades else "retry_later",
                 params={"next_attempt": waiting, "credit_card_attempt": head.round},
-                setting="delay_between_retries_days",
+                setting="delay_rotating_transaction_gateway_cascade" if cascades else "delay_between_retries_days",
             )
         )
-        return Planned(decision=Look(at=window_opening(waiting, settings, zone_name)), reasons=reasons)
+        at = waiting if cascades else window_opening(waiting, settings, zone_name)
+        return Planned(decision=Look(at=at), reasons=reasons)
     due = due_items(facts, now, reasons)
     if not due:
         return _nothing_due(facts, now, reasons)
     opening = window_opening(now, settings, zone_name)
-    if opening != now and not by_hand:
+    if opening != now and not by_hand and not head.state.tried:
         reasons.append(Reason(code="window_closed", params={"opens": opening}, setting="window_start"))
         return Planned(decision=Look(at=opening), reasons=reasons)
     today = local_date(now, zone_name)
@@ -326,7 +341,7 @@ def _nothing_due(facts: Facts, now: Instant, reasons: list[Reason]) -> Planned:
         message = f"The item {unknown[0].original_item_id} is not in the catalogue any more."
         at = later(now, hours=HELD_AGAIN_HOURS)
         return Planned(decision=Hold(code="item_unavailable", message=message, at=at), reasons=reasons)
-    if head.round:
+    if head.round or head.state.tried:
         reasons.append(Reason(code="run_lost_its_items", params={"run": head.run}))
         return Planned(decision=CloseRun(), reasons=reasons)
     if reminder := _reminder(facts, now):
@@ -381,7 +396,10 @@ def next_look(facts: Facts, head: Head, now: Instant) -> Instant | None:
         return None
     settings, zone_name = facts.settings, facts.zone_name()
     if head.state.next_attempt is not None:
-        return window_opening(max(head.state.next_attempt, now), settings, zone_name)
+        moment = max(head.state.next_attempt, now)
+        return moment if head.state.tried else window_opening(moment, settings, zone_name)
+    if head.state.tried:
+        return now
     today = local_date(now, zone_name)
     looks: list[Instant] = []
     for _, progress, coming in _coming(facts, head):
@@ -482,7 +500,46 @@ def _payable(facts: Facts, frozen: FrozenPlan, now: Instant, reasons: list[Reaso
             message = "The card has expired." if left < 0 else f"The card expires in {left} months."
             setting = "prohibit_credit_cards_that_expire_in_months" if months else None
             return _failing(frozen, reasons, "card_expires", message, setting=setting)
-    return Planned(decision=Go(plan=frozen, card=card.stored_card), reasons=reasons)
+    chosen = _gateway(facts, frozen, now, facts.head.state.tried)
+    if chosen is None:
+        return Planned(decision=Go(plan=frozen, card=card.stored_card), reasons=reasons)
+    reasons += [Reason(code=code, params=params, setting=setting) for code, params, setting in chosen.notes]
+    return Planned(decision=Go(plan=frozen, card=chosen.card), reasons=reasons)
+
+
+def _gateway(facts: Facts, frozen: FrozenPlan, now: Instant, tried: list[str]) -> Chosen | None:
+    """The account that takes the plan's charge, of those that have not declined it yet."""
+    payment, checkout = facts.original.payment, facts.original.checkout
+    card = payment.credit_card if payment else None
+    if payment is None or card is None:
+        return None
+    wanted = Wanted(
+        subject=f"auto_order#{facts.auto_order.auto_order_oid}",
+        run=facts.head.run,
+        round=facts.head.round,
+        day=local_date(now, facts.zone_name()),
+        total=frozen.total,
+        currency=frozen.currency,
+        cards=card.stored(),
+        card_type=card.card_type,
+        theme=checkout.screen_branding_theme_code if checkout else None,
+        auto_order=True,
+        same=bool(facts.settings.use_same_rotating_transaction_gateway_for_rebills),
+        original=payment.rotating_transaction_gateway_code,
+        named=facts.auto_order.rotating_transaction_gateway_code,
+        of_items=gateways_of_items([facts.items.get(line.item_id) for line in frozen.lines]),
+        tried=tried,
+    )
+    return choose(facts.rotation, facts.usage, wanted)
+
+
+def gateways_of_items(items: Iterable[Item | None]) -> list[str]:
+    """The accounts that the first item names which names any."""
+    for item in items:
+        named = item.payment_processing.rotating_transaction_gateway_codes if item and item.payment_processing else None
+        if named:
+            return named
+    return []
 
 
 def _months_to_expire(facts: Facts, frozen: FrozenPlan) -> int:
@@ -553,14 +610,15 @@ def _cancel_item(facts: Facts, now: Instant, reasons: list[Reason]) -> Planned:
 
 class Settled(msgspec.Struct, kw_only=True):
     """What an outcome makes of the head. ``outcome``: ``paid`` makes an order, the others an attempt row.
-    ``late``: captured though the auto order is no longer active. ``receivable``: the plan that becomes an unpaid order
-    in Accounts Receivable."""
+    ``late``: captured though the auto order is no longer active. ``cascades``: another gateway account is tried, in the
+    same round. ``receivable``: the plan that becomes an unpaid order in Accounts Receivable."""
 
     head: Head
     outcome: Literal["paid", "declined", "not_sent", "not_charged"]
     disabled: bool = False
     ended: bool = False
     late: bool = False
+    cascades: bool = False
     receivable: FrozenPlan | None = None
 
 
@@ -598,7 +656,31 @@ def settle(
     refused_card = attempt.card.fingerprint if attempt.card and hard else None
     if attempt.kind == "cancel_item":
         return cancel_item_dropped(facts, now, refused_card=refused_card)
-    return declined(facts, outcome.reason, now, billing_of(facts, attempt), refused_card=refused_card)
+    final = False
+    if isinstance(outcome, Declined) and not hard:
+        final = is_last(facts.rotation, attempt.gateway, outcome.code)
+        if not final and _next_gateway(facts, attempt, outcome.code, now):
+            return _cascaded(facts, attempt, outcome, now)
+    return declined(facts, outcome.reason, now, billing_of(facts, attempt), refused_card=refused_card, final=final)
+
+
+def _next_gateway(facts: Facts, attempt: Attempt, code: str, now: Instant) -> bool:
+    """Whether another account may be tried after a definite, soft decline. What nobody knows is never passed on."""
+    billable = facts.head.status == "active" or _failed(facts.head)
+    if not billable or not may_cascade(facts.rotation, attempt.gateway, code):
+        return False
+    return _gateway(facts, attempt.plan, now, [*facts.head.state.tried, attempt.gateway]) is not None
+
+
+def _cascaded(facts: Facts, attempt: Attempt, outcome: Declined, now: Instant) -> Settled:
+    """The next account, in the same round: at once, or hours later where the merchant wants it so."""
+    head = _closed(facts.head)
+    head.state.tried = [*head.state.tried, attempt.gateway]
+    head.state.failure_reason = outcome.reason[:LONGEST_REASON]
+    if facts.settings.delay_rotating_transaction_gateway_cascade:
+        head.state.next_attempt = later(now, hours=CASCADE_DELAY_HOURS)
+    head.due_dts = next_look(facts, head, now) or now
+    return Settled(head=head, outcome="declined", cascades=True)
 
 
 def _closed(head: Head) -> Head:
@@ -614,6 +696,7 @@ def declined(
     the merchant wants them; the auto order is disabled."""
     head = _closed(facts.head)
     head.round += 1
+    head.state.tried = []
     head.state.failure_reason = reason[:LONGEST_REASON]
     if refused_card:
         head.state.refused_card = refused_card
@@ -674,6 +757,7 @@ def _paid(facts: Facts, attempt: Attempt, now: Instant) -> Settled:
         head.status, head.state.failed, head.state.disabled_dts = "active", False, None
     head.run, head.round, head.tries = attempt.run + 1, 0, 0
     head.state.next_attempt = head.state.failure_reason = None
+    head.state.tried = []
     head.state.last_run_date = local_date(now, facts.zone_name())
     head.state.last_order_dts = now
     ended = _end_if_done(facts, head, now)
@@ -754,6 +838,7 @@ def closed_run(facts: Facts, now: Instant) -> Head:
     head = _closed(facts.head)
     head.run, head.round, head.tries = head.run + 1, 0, 0
     head.state.next_attempt = head.state.failure_reason = None
+    head.state.tried = []
     head.due_dts = next_look(facts, head, now)
     return head
 

@@ -229,8 +229,6 @@ UNFINISHED = (
     "suppress_easy_cancel_emails",
     "prohibit_cancellation_until_days",
     "prohibit_echecks",
-    "use_same_rotating_transaction_gateway_for_rebills",
-    "delay_rotating_transaction_gateway_cascade",
 )
 
 

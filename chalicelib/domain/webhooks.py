@@ -133,6 +133,8 @@ DESCRIPTIONS = {
     "order_create": "An order was placed.",
     "order_delete": "An order was deleted.",
     "order_payment_failed": "The payment of an order failed.",
+    "order_refund": "Money of an order was given back.",
+    "order_reject": "An order was rejected.",
     "order_payment_process": "The payment of an order was processed.",
     "order_stage_change": "An order moved to another stage.",
     "order_update": "An order was changed.",

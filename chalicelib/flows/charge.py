@@ -120,7 +120,7 @@ def charge(shop: Shop, work: Work, asked: Asked) -> Outcome | None:
     A plan that costs nothing is settled without a gateway. Raises Contended where too little time is left, Invalid
     where the order could not be kept; nothing is claimed then.
     """
-    if shop.time_left() < GATEWAY_TIMEOUT_SECONDS + SETTLE_SECONDS:
+    if not has_time(shop):
         raise Contended("too little time is left for a gateway call")
     attempt = _claim(shop, work, asked)
     if attempt is None:
@@ -129,6 +129,11 @@ def charge(shop: Shop, work: Work, asked: Asked) -> Outcome | None:
         return record(shop, work, attempt, _nothing_to_pay(attempt))
     sent, outcome = _send(shop, work, attempt)
     return record(shop, work, sent, outcome) if outcome is not None else None
+
+
+def has_time(shop: Shop) -> bool:
+    """Whether enough of the function's time is left to ask a gateway and to write down its answer."""
+    return shop.time_left() >= GATEWAY_TIMEOUT_SECONDS + SETTLE_SECONDS
 
 
 def _claim(shop: Shop, work: Work, asked: Asked) -> Attempt | None:
@@ -193,7 +198,7 @@ def _send(shop: Shop, work: Work, attempt: Attempt) -> tuple[Attempt, Outcome | 
         attempt = again
     else:
         return attempt, NotSent(reason="the permission to send grew old again and again")
-    if shop.time_left() < GATEWAY_TIMEOUT_SECONDS + SETTLE_SECONDS:
+    if not has_time(shop):
         return attempt, NotSent(reason="too little time was left to send")
     return attempt, _asked(shop.gateway(attempt.gateway), attempt, work.order_id(attempt.run))
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from chalicelib.domain import merchants, settings, shipping, taxes
+from chalicelib.domain import merchants, rotating, settings, shipping, taxes
 from chalicelib.domain.drafts import changed
 from chalicelib.domain.errors import Contended, Invalid, Refused, Stale
 from chalicelib.domain.merchants import Merchant
+from chalicelib.domain.rotating import RotatingGateways
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingSettings
 from chalicelib.domain.taxes import TaxSettings
@@ -23,6 +24,7 @@ RULES: dict[type, Callable[[Any], None]] = {
     AutoOrderProcessing: settings.validate,
     ShippingSettings: shipping.validate,
     TaxSettings: taxes.validate,
+    RotatingGateways: rotating.validate,
 }
 
 

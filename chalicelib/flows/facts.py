@@ -1,10 +1,13 @@
 """Reading what a plan needs: head, document, original order and the configuration, in three round trips."""
 
 from chalicelib.domain.auto_orders import AutoOrder
+from chalicelib.domain.dates import local_date
 from chalicelib.domain.heads import Head
 from chalicelib.domain.items import Item
+from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.orders import Order
 from chalicelib.domain.rebills import Facts
+from chalicelib.domain.rotating import RotatingGateways, Usage, needs_usage
 from chalicelib.flows.ports import Kept, Shop
 
 
@@ -24,6 +27,7 @@ def facts_of(shop: Shop, auto_order: AutoOrder, head: Head, original: Order) -> 
     ]
     codes = [coupon.coupon_code or "" for coupon in original.coupons or []]
     merchant, settings, shipping, taxes, items, coupons = shop.configuration.price_list(wanted, codes)
+    rotation = shop.configuration.remembered(RotatingGateways)
     last = head.round + 1 >= settings.retries() and bool(settings.try_cancel_item_after_max_retries)
     return Facts(
         merchant=merchant,
@@ -35,7 +39,17 @@ def facts_of(shop: Shop, auto_order: AutoOrder, head: Head, original: Order) -> 
         original=original,
         items=with_step_items(shop, items, cancel_items=last or head.state.cancel_item is not None),
         coupons=coupons,
+        rotation=rotation,
+        usage=usage_of(shop, rotation, merchant),
     )
+
+
+def usage_of(shop: Shop, rotation: RotatingGateways, merchant: Merchant) -> dict[str, Usage]:
+    """What the rotating gateways have taken; read only where one of them has a limit."""
+    if not needs_usage(rotation):
+        return {}
+    day = local_date(shop.clock.now(), merchant.zone_name())
+    return shop.usage.of(rotation.by_code(), day, merchant.currency())
 
 
 def with_step_items(shop: Shop, items: dict[str, Item], *, cancel_items: bool = False) -> dict[str, Item]:

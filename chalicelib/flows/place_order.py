@@ -5,6 +5,7 @@ from hashlib import sha256
 
 from msgspec.structs import replace
 
+from chalicelib.domain import wire
 from chalicelib.domain.customers import normalised_email
 from chalicelib.domain.dates import Instant, later
 from chalicelib.domain.errors import Invalid, Problem, Refused
@@ -40,7 +41,7 @@ def card_token(shop: Shop, number: str, month: int, year: int) -> tuple[str, Ins
         problems.append(Problem(pointer="/card_expiration_year", code="past_date", message=message))
     if problems:
         raise Invalid(problems)
-    stored = shop.gateway().tokenise(number, month, year)
+    stored = _stored(shop, number, month, year)
     token, expires = f"card_{shop.word()}", later(now, seconds=CARD_TOKEN_SECONDS)
     shop.card_tokens.put(
         token,
@@ -49,13 +50,20 @@ def card_token(shop: Shop, number: str, month: int, year: int) -> tuple[str, Ins
             "card_number": masked(number[-4:]),
             "card_expiration_month": month,
             "card_expiration_year": year,
-            "gateway": stored.gateway,
-            "reference": stored.reference,
-            "fingerprint": stored.fingerprint,
+            "stored": [wire.plain(one) for one in stored],
+            "fingerprint": stored[0].fingerprint,
         },
         expires,
     )
     return token, expires
+
+
+def _stored(shop: Shop, number: str, month: int, year: int) -> list[StoredCard]:
+    """The card as each account stores it that takes numbers, so that a rotation may choose any of them; the first one's
+    fingerprint names it everywhere. Raises Invalid where no account takes numbers."""
+    takers = [gateway for gateway in shop.payments.values() if gateway.capabilities.numbers] or [shop.gateway()]
+    stored = [gateway.tokenise(number, month, year) for gateway in takers]
+    return [replace(one, fingerprint=stored[0].fingerprint) for one in stored]
 
 
 def fingerprint_of(shop: Shop, token: str) -> str | None:
@@ -72,14 +80,14 @@ def with_card(shop: Shop, payment: OrderPayment | None) -> OrderPayment | None:
     found = shop.card_tokens.find(token, shop.clock.now())
     if found is None:
         raise Invalid.one(OF_CARD, "unknown", "is not a card token, or it has expired (2 hours)")
+    stored = [StoredCard(**one) for one in found["stored"]]
     card = OrderPaymentCreditCard(
         card_type=found["card_type"],
         card_number=found["card_number"],
         card_expiration_month=found["card_expiration_month"],
         card_expiration_year=found["card_expiration_year"],
-        stored_card=StoredCard(
-            gateway=found["gateway"], reference=found["reference"], fingerprint=found["fingerprint"]
-        ),
+        stored_card=stored[0],
+        other_stored_cards=stored[1:] or None,
     )
     return replace(payment, credit_card=card)
 

@@ -1,9 +1,10 @@
 """The Shop: one merchant's stores, gateways and clock. A function that takes a Shop may act; one that does not can
 only think. Its stores already hold the merchant's id, so another merchant's record cannot be named."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Protocol, TypeVar
 
 from chalicelib.domain.auto_orders import AutoOrder, AutoOrderLog
@@ -18,6 +19,7 @@ from chalicelib.domain.mails import Composed, Letter, Mail, SentMail
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import Capabilities, Charge, ClosedAttempt, Found, Outcome, Refund, StoredCard
+from chalicelib.domain.rotating import RotatingGateways, Usage
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingSettings
 from chalicelib.domain.taxes import TaxSettings
@@ -28,7 +30,7 @@ from chalicelib.domain.webhooks import Answer, Delivery, DeliveryLog, Webhook
 Change = Any
 T = TypeVar("T")
 K = TypeVar("K", covariant=True)
-S = TypeVar("S", Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings)
+S = TypeVar("S", Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings, RotatingGateways)
 
 
 class Kept(Protocol[K]):
@@ -46,6 +48,10 @@ class Clock(Protocol):
 
 class Configuration(Protocol):
     def section(self, type_: type[S]) -> Kept[S]: ...
+    def remembered(self, type_: type[S]) -> S:
+        """The section as it was a moment ago: what a price or a plan may go by."""
+        ...
+
     def save(self, noun: S, version: int) -> Change: ...
     def price_list(
         self, item_ids: list[str], coupon_codes: list[str]
@@ -119,6 +125,14 @@ class Lists(Protocol):
 
     def counted(self, day: str, amounts: Mapping[str, int]) -> Change: ...
     def days(self, first: str, last: str) -> list[tuple[str, dict[str, int]]]: ...
+
+
+class GatewayUsage(Protocol):
+    """What each rotating gateway account has taken, and how often it declined in a row."""
+
+    def of(self, codes: Iterable[str], day: date, currency_code: str) -> dict[str, Usage]: ...
+    def took(self, code: str, day: date, units: int, *, auto_order: bool) -> list[Change]: ...
+    def declined(self, code: str) -> list[Change]: ...
 
 
 class Webhooks(Protocol):
@@ -284,6 +298,7 @@ class Shop:
     orders: Orders
     events: Events
     lists: Lists
+    usage: GatewayUsage
     webhooks: Webhooks
     deliveries: Deliveries
     mails: Mails

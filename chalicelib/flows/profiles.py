@@ -140,15 +140,15 @@ def _with_cards(shop: Shop, customer: Customer) -> Customer:
         token = card.card_number_token
         found = shop.card_tokens.find(token, now) if token else None
         if found is not None:
+            stored = [StoredCard(**one) for one in found["stored"]]
             card = CustomerCard(  # noqa: PLW2901  # the card itself, in the place of its token
                 customer_profile_credit_card_id=card.customer_profile_credit_card_id,
                 card_type=found["card_type"],
                 card_number=found["card_number"],
                 card_expiration_month=found["card_expiration_month"],
                 card_expiration_year=found["card_expiration_year"],
-                stored_card=StoredCard(
-                    gateway=found["gateway"], reference=found["reference"], fingerprint=found["fingerprint"]
-                ),
+                stored_card=stored[0],
+                other_stored_cards=stored[1:] or None,
             )
         cards.append(card)
     return replace(customer, cards=cards)

@@ -6,16 +6,19 @@ from msgspec.structs import replace
 
 from chalicelib.domain import made_orders
 from chalicelib.domain.auto_orders import AUTO_ORDER_CODE_LETTERS, begun
-from chalicelib.domain.dates import Instant
+from chalicelib.domain.dates import Instant, local_date
 from chalicelib.domain.errors import Invalid, Refused
 from chalicelib.domain.events import Event, Happening, Notice, event_id
 from chalicelib.domain.heads import Head, freed
+from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.orders import Order, OrderCurrentStageHistory
 from chalicelib.domain.payments import (
+    ActionNeeded,
     Approved,
     Attempt,
     ClosedAttempt,
     Declined,
+    FrozenPlan,
     Kind,
     NotSent,
     Outcome,
@@ -23,10 +26,11 @@ from chalicelib.domain.payments import (
     attempt_key,
 )
 from chalicelib.domain.placing import AuthTests, auth_tests
-from chalicelib.domain.rebills import Facts, collected, next_look
+from chalicelib.domain.rebills import Facts, collected, gateways_of_items, next_look
+from chalicelib.domain.rotating import RotatingGateways, Wanted, choose, may_cascade
 from chalicelib.flows import charge
 from chalicelib.flows.charge import Asked
-from chalicelib.flows.facts import with_step_items
+from chalicelib.flows.facts import usage_of, with_step_items
 from chalicelib.flows.ports import Change, Kept, Shop
 from chalicelib.flows.rebill import closed_row, readable
 from chalicelib.flows.refund import look_at_refund
@@ -59,9 +63,21 @@ def pay(shop: Shop, order_id: str, *, again: bool = True) -> Outcome | None:
     if plan.total == 0 and card is not None and (tests := _auth_tests(shop, work.order.noun, card)):
         return _tested(shop, work, Asked(kind="auth_test", plan=plan, gateway=card.gateway, card=card), tests)
     asked = Asked(kind=work.kind(), plan=plan)
-    if plan.total > 0 and card is not None:
-        asked = replace(asked, gateway=card.gateway, card=card)
-    return charge.charge(shop, work, asked)
+    if plan.total == 0:
+        return charge.charge(shop, work, asked)
+    return _charged(shop, work, asked)
+
+
+def _charged(shop: Shop, work: "PaymentOf", asked: Asked) -> Outcome | None:
+    """Charge at the account that the rotation chooses; after a definite, soft decline at the next one."""
+    while True:
+        chosen = work.chosen(asked.plan, work.head.state.tried) or work.card()
+        if chosen is None or chosen.gateway not in shop.payments:
+            return NotSent(reason=f"there is no payment gateway {chosen.gateway if chosen else ''}")
+        outcome = charge.charge(shop, work, replace(asked, gateway=chosen.gateway, card=chosen))
+        work.refresh()
+        if not work.cascades or not charge.has_time(shop):
+            return outcome
 
 
 def _auth_tests(shop: Shop, order: Order, card: StoredCard) -> AuthTests | None:
@@ -111,7 +127,43 @@ class PaymentOf:
     def __init__(self, shop: Shop, order_id: str) -> None:
         self._shop = shop
         self._order_id = order_id
+        self._rotation: RotatingGateways | None = None
+        # Whether the outcome that was recorded last has another gateway account asked at once.
+        self.cascades = False
         self.refresh()
+
+    def rotation(self) -> RotatingGateways:
+        if self._rotation is None:
+            self._rotation = self._shop.configuration.remembered(RotatingGateways)
+        return self._rotation
+
+    def chosen(self, plan: FrozenPlan, tried: list[str]) -> StoredCard | None:
+        """The card as the account stores it that takes the charge; None where none is left."""
+        order, rotation = self.order.noun, self.rotation()
+        payment = order.payment
+        card = payment.credit_card if payment else None
+        if payment is None or card is None:
+            return None
+        ids = [line.merchant_item_id or "" for line in order.items or []]
+        items = {i.merchant_item_id: i for i in self._shop.items.get_many(ids)} if rotation.gateways else {}
+        merchant = self._shop.configuration.remembered(Merchant)
+        wanted = Wanted(
+            subject=self.subject(),
+            run=self.head.run,
+            round=self.head.round,
+            day=local_date(self._shop.clock.now(), merchant.zone_name()),
+            total=plan.total,
+            currency=plan.currency,
+            cards=card.stored(),
+            card_type=card.card_type,
+            theme=order.checkout.screen_branding_theme_code if order.checkout else None,
+            auto_order=self.kind() == "receivable",
+            named=payment.rotating_transaction_gateway_code,
+            of_items=gateways_of_items([items.get(name) for name in ids]),
+            tried=tried,
+        )
+        found = choose(rotation, usage_of(self._shop, rotation, merchant), wanted)
+        return found.card if found else None
 
     def kind(self) -> Kind:
         return "receivable" if self.order.noun.run is not None else "purchase"
@@ -155,19 +207,32 @@ class PaymentOf:
             row = ClosedAttempt(attempt=attempt, closed_dts=now, outcome="authorised", reason="it stays open")
             return [self.moved(self.head, after), self._shop.orders.closed(self._order_id, row)]
         if isinstance(outcome, Approved):
+            self.cascades = False
             return self._paid(attempt, outcome, now, late=False)
         after = freed(self.head, due=None)
         row = closed_row(attempt, outcome, now)
         if outcome is None or isinstance(outcome, NotSent):
             return [self.moved(self.head, after), self._shop.orders.closed(self._order_id, row)]
-        after = replace(after, round=after.round + 1)
+        if self._may_cascade(attempt, outcome):
+            self.cascades = True
+            state = replace(after.state, tried=[*after.state.tried, attempt.gateway])
+            event = self._counted(self._event(f"cascade#{attempt.tries}", now, []), attempt, failed=True)
+            return [
+                self.moved(self.head, replace(after, state=state)),
+                self._shop.orders.closed(self._order_id, row),
+                self._shop.events.happened(event),
+            ]
+        self.cascades = False
+        after = replace(after, round=after.round + 1, state=replace(after.state, tried=[]))
         if isinstance(outcome, Declined) and outcome.hard and attempt.card is not None:
             after.state = replace(after.state, refused_card=attempt.card.fingerprint)
         if attempt.kind == "auth_test" and after.state.future_auth is not None:
             after = self._voiding(after, attempt, after.state.future_auth, now)
             after.state = replace(after.state, future_auth=None)
         payment = made_orders.refused(self.order.noun.payment, attempt, row.reason, row.code, now)
-        event = self._event(f"declined#{attempt.tries}", now, ["order_payment_failed"])
+        event = self._counted(
+            self._event(f"declined#{attempt.tries}", now, ["order_payment_failed"]), attempt, failed=True
+        )
         event.declines = 1
         return [
             self.moved(self.head, after),
@@ -175,6 +240,22 @@ class PaymentOf:
             self._shop.orders.closed(self._order_id, row),
             self._shop.events.happened(event),
         ]
+
+    def _may_cascade(self, attempt: Attempt, outcome: Declined | ActionNeeded) -> bool:
+        """Whether another account is asked after a definite, soft decline of a charge."""
+        soft = isinstance(outcome, Declined) and not outcome.hard
+        if not soft or attempt.kind in charge.AUTHORISATIONS or self.head.status != "unpaid":
+            return False
+        code = outcome.code if isinstance(outcome, Declined) else ""
+        if not may_cascade(self.rotation(), attempt.gateway, code):
+            return False
+        return self.chosen(attempt.plan, [*self.head.state.tried, attempt.gateway]) is not None
+
+    def _counted(self, event: Event, attempt: Attempt, *, failed: bool = False) -> Event:
+        """The event with the rotating gateway that the charge went to."""
+        if attempt.gateway and attempt.gateway in self.rotation().by_code():
+            event.gateway, event.failed = attempt.gateway, failed
+        return event
 
     def _voiding(self, head: Head, attempt: Attempt, of: str, now: Instant) -> Head:
         """The head with the void of an authorisation open: nobody needs to ask for it."""
@@ -229,6 +310,7 @@ class PaymentOf:
         names = ["order_payment_process", "order_stage_change"]
         event = self._event("paid", now, names, notices=[Notice(template="receipt", kind="order", id=self._order_id)])
         event.revenue, event.orders = attempt.plan.total, 1
+        self._counted(event, attempt)
         changes: list[Change] = [self.moved(self.head, after)]
         if begins:
             changes += self._auto_order(order, now, event)
@@ -253,6 +335,8 @@ class PaymentOf:
         before = self.order.noun
         card = before.payment.credit_card if before.payment else None
         payment = made_orders.paid(before.payment, attempt, approved if attempt.card else None, now)
+        if attempt.gateway and attempt.gateway in self.rotation().by_code():
+            payment.rotating_transaction_gateway_code = attempt.gateway
         if card is not None and card.stored_card is not None and approved.network_transaction_id:
             stored = replace(card.stored_card, network_transaction_id=approved.network_transaction_id)
             payment.credit_card = replace(card, stored_card=stored)

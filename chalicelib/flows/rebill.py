@@ -92,11 +92,12 @@ def rebill(shop: Shop, oid: int, *, by_hand: bool = False) -> Rebilled:
             _write_run(shop, work, lambda: work.dropped(message, shop.clock.now()))
             return Rebilled(failure_reason=message)
         case Go() as go:
-            return _go(shop, work, go)
+            return _go(shop, work, go, by_hand=by_hand)
 
 
-def _go(shop: Shop, work: "RunOf", go: Go) -> Rebilled:
-    """Charge, unless it is known already that nothing can be sent or that its order could not be kept."""
+def _go(shop: Shop, work: "RunOf", go: Go, *, by_hand: bool) -> Rebilled:
+    """Charge, unless it is known already that nothing can be sent or that its order could not be kept. After a decline
+    that leads to another gateway account, that one is asked at once; without time for it, by the next visit."""
     again = later(shop.clock.now(), hours=HELD_AGAIN_HOURS)
     if go.card is not None and go.card.gateway not in shop.payments:
         message = f"There is no payment gateway {go.card.gateway}."
@@ -108,6 +109,8 @@ def _go(shop: Shop, work: "RunOf", go: Go) -> Rebilled:
         if work.head.attempt is not None:
             raise  # money is under way: nothing but its outcome may close it
         return _held(shop, work, Hold(code="order_unwritable", message=str(error), at=again))
+    if work.cascades and charge.has_time(shop):
+        return rebill(shop, work.oid, by_hand=by_hand)
     return _told(work, outcome)
 
 
@@ -177,6 +180,8 @@ class RunOf:
         self._shop = shop
         self.oid = oid
         self.paid_order_id: str | None = None
+        # Whether the outcome that was recorded last has another gateway account asked at once.
+        self.cascades = False
         self._taken = 0
         self.refresh()
 
@@ -219,11 +224,21 @@ class RunOf:
         ]
         if settled.outcome == "declined" and attempt.kind == "cancel_item":
             changes.append(self._shop.events.happened(self._no_cancel_item(row.reason, now)))
+        elif settled.cascades:
+            event = self._event(f"cascade#{attempt.run}#{attempt.tries}", now, [])
+            changes.append(self._shop.events.happened(self._counted(event, attempt, failed=True)))
         elif settled.outcome == "declined":
             url = outcome.url if isinstance(outcome, ActionNeeded) else None
             event = self._declined(settled, attempt.tries, row.reason, now, url=url)
-            changes.append(self._shop.events.happened(event))
+            changes.append(self._shop.events.happened(self._counted(event, attempt, failed=True)))
+        self.cascades = settled.cascades and settled.head.state.next_attempt is None
         return changes
+
+    def _counted(self, event: Event, attempt: Attempt, *, failed: bool = False) -> Event:
+        """The event with the rotating gateway that the charge went to."""
+        if attempt.gateway in self.facts.rotation.by_code():
+            event.gateway, event.failed = attempt.gateway, failed
+        return event
 
     def _receivable(self, settled: Settled, run: int, reason: str, now: Instant) -> list[Change]:
         """The unpaid order that a run becomes which failed for good."""
@@ -273,6 +288,9 @@ class RunOf:
             notices=[Notice(template="receipt", kind="order", id=order_id)],
         )
         event.revenue, event.orders, event.rebills = attempt.plan.total, 1, int(attempt.kind == "rebill")
+        self._counted(event, attempt)
+        if event.gateway is not None and order.payment is not None:
+            order.payment.rotating_transaction_gateway_code = event.gateway
         return [
             self.moved(self.head, settled.head),
             self._shop.orders.placed(order),

@@ -49,6 +49,7 @@ def tell(shop: Shop, event_id: str) -> bool:
     day = local_date(event.dts, merchant.zone_name()).isoformat()
     amounts = _amounts(event, merchant)
     changes: list[Change] = [shop.lists.counted(day, amounts)] if amounts else []
+    changes += _gateway_changes(shop, event, merchant)
     try:
         shop.write(*changes, shop.events.told(event_id))
     except Refused:
@@ -159,6 +160,16 @@ def _new(event: Event, kind: NounKind, name: str) -> bool:
     """Whether the event made the noun, so that there is hardly a row of it yet."""
     made = f"{kind}_create"
     return any(happening.name == made and happening.id == name for happening in event.happenings)
+
+
+def _gateway_changes(shop: Shop, event: Event, merchant: Merchant) -> list[Change]:
+    """What the event adds to the usage of its rotating gateway."""
+    if event.gateway is None:
+        return []
+    if event.failed:
+        return shop.usage.declined(event.gateway)
+    day, units = local_date(event.dts, merchant.zone_name()), minor_units(event.revenue, merchant.currency())
+    return shop.usage.took(event.gateway, day, units, auto_order=event.rebills > 0)
 
 
 def _amounts(event: Event, merchant: Merchant) -> dict[str, int]:

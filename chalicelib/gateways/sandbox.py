@@ -97,10 +97,10 @@ PENDING_SECONDS = 24 * 3600
 CAPTURES_PAGE = 100
 # Of gateways as they are: both, keys only, look-up only, neither.
 PROFILES: dict[str, Capabilities] = {
-    "full": Capabilities(idempotency_window=24 * 3600, lookup=True, refund=True, authorise=True),
-    "keys": Capabilities(idempotency_window=24 * 3600, refund=True, authorise=True),
-    "lookup": Capabilities(lookup=True, lookup_lag=600, refund=True, authorise=True),
-    "neither": Capabilities(),
+    "full": Capabilities(idempotency_window=24 * 3600, lookup=True, refund=True, authorise=True, numbers=True),
+    "keys": Capabilities(idempotency_window=24 * 3600, refund=True, authorise=True, numbers=True),
+    "lookup": Capabilities(lookup=True, lookup_lag=600, refund=True, authorise=True, numbers=True),
+    "neither": Capabilities(numbers=True),
 }
 SCHEMA = """
 create table if not exists card (reference text primary key, behaviour text not null);

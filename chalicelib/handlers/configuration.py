@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from chalicelib.domain.merchants import Merchant
+from chalicelib.domain.rotating import RotatingGateways
 from chalicelib.domain.settings import UNFINISHED, AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingSettings
 from chalicelib.domain.taxes import TaxSettings
@@ -26,6 +27,7 @@ MERCHANT = "/configuration/merchant"
 AUTO_ORDER_PROCESSING = "/configuration/auto_order_processing"
 SHIPPING_METHODS = "/configuration/shipping_methods"
 TAXES = "/configuration/taxes"
+GATEWAYS = "/configuration/rotating_transaction_gateways"
 
 
 def _answer(ask: Ask, noun: S, version: int) -> dict[str, Any]:
@@ -102,6 +104,23 @@ def get_taxes(ask: Ask) -> dict[str, Any]:
 @door("PUT", TAXES, WRITE, summary="Replace the tax rates", takes=TaxSettings, gives=TaxSettings)
 def update_taxes(ask: Ask) -> dict[str, Any]:
     return _changed(ask, TaxSettings)
+
+
+@door("GET", GATEWAYS, READ, summary="Retrieve the rotating transaction gateways", gives=RotatingGateways)
+def get_rotating_transaction_gateways(ask: Ask) -> dict[str, Any]:
+    return _answer(ask, *section(ask.shop, RotatingGateways))
+
+
+@door(
+    "PUT",
+    GATEWAYS,
+    WRITE,
+    summary="Replace the rotating transaction gateways",
+    takes=RotatingGateways,
+    gives=RotatingGateways,
+)
+def update_rotating_transaction_gateways(ask: Ask) -> dict[str, Any]:
+    return _changed(ask, RotatingGateways)
 
 
 @door(

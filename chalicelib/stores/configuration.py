@@ -11,6 +11,7 @@ from chalicelib.domain.dates import BEGINNING, Instant, later
 from chalicelib.domain.errors import Refused
 from chalicelib.domain.items import Item
 from chalicelib.domain.merchants import Merchant
+from chalicelib.domain.rotating import RotatingGateways
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingSettings
 from chalicelib.domain.taxes import TaxSettings
@@ -19,7 +20,7 @@ from chalicelib.stores.records import DOCUMENT, Versioned, inserted, noun_of, pk
 from chalicelib.stores.tables import PK, SK
 
 TABLE = "configuration"
-S = TypeVar("S", Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings)
+S = TypeVar("S", Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings, RotatingGateways)
 SECTION = "section"
 ITEM = "item"
 COUPON = "coupon"
@@ -64,8 +65,9 @@ class Configuration:
     def price_list(
         self, item_ids: list[str], coupon_codes: list[str]
     ) -> tuple[Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings, dict[str, Item], list[Coupon]]:
-        """All that a price and a plan read of the configuration, in one round trip."""
-        sections = (Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings)
+        """All that a price and a plan read of the configuration, in one round trip; the rotating gateways too, for
+        whoever asks for them next (``remembered``)."""
+        sections = (Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings, RotatingGateways)
         coupon_keys = list(dict.fromkeys(code_key(code) for code in coupon_codes))
         known = {key: self._remembered(key) for key in [self._key(type_) for type_ in sections]}
         wanted = [key for key, text in known.items() if text is None]
@@ -84,6 +86,7 @@ class Configuration:
                 self._memory[key] = (later(self._now(), seconds=REMEMBER_SECONDS), text)
             return wire.load(text, type_) if text else type_()
 
+        read(RotatingGateways)
         items = {
             item_id: noun_of(records[key], Item)
             for item_id in item_ids
@@ -103,12 +106,27 @@ class Configuration:
             coupons,
         )
 
+    def remembered(self, type_: type[S]) -> S:
+        """The section as it was half a minute ago at most; all defaults where it was never saved."""
+        key = self._key(type_)
+        text = self._remembered(key)
+        if text is None:
+            record = self._port.get(TABLE, key, DOCUMENT)
+            text = str(record[DOCUMENT]) if record else ""
+            self._memory[key] = (later(self._now(), seconds=REMEMBER_SECONDS), text)
+        return wire.load(text, type_) if text else type_()
+
     def _remembered(self, key: str) -> str | None:
         until, text = self._memory.get(key, (BEGINNING, ""))
         return text if self._now() < until else None
 
     def _key(
-        self, type_: type[Merchant] | type[AutoOrderProcessing] | type[ShippingSettings] | type[TaxSettings]
+        self,
+        type_: type[Merchant]
+        | type[AutoOrderProcessing]
+        | type[ShippingSettings]
+        | type[TaxSettings]
+        | type[RotatingGateways],
     ) -> str:
         return pk(self._merchant_id, SECTION, type_.section)
 

@@ -157,9 +157,11 @@ class Deployed:
     def webhook(self, url: str) -> str:
         """An endpoint that wants every event with all that can be shown of it."""
         categories = [
-            {"event_category": category, "events": [{"event_name": name, "subscribed": True, "expansion": SHOWN}]}
+            {
+                "event_category": category,
+                "events": [{"event_name": name, "subscribed": True, "expansion": SHOWN} for name in names],
+            }
             for category, names in CATALOGUE.items()
-            for name in names
         ]
         made = self.made("POST", "/rest/v2/webhook/webhooks", {"webhook_url": url, "event_categories": categories})
         return str(made["webhook"]["webhook_oid"])
