@@ -18,6 +18,7 @@ from chalicelib.domain.items import Item
 from chalicelib.flows.ports import Backroom, Http, Mailer, Payments, Queue, Shop, Travel
 from chalicelib.stores.auto_orders import AutoOrders
 from chalicelib.stores.configuration import Configuration, Keys, Memory
+from chalicelib.stores.declines import CardDeclines
 from chalicelib.stores.deliveries import Deliveries
 from chalicelib.stores.events import Events
 from chalicelib.stores.failures import Failures
@@ -86,6 +87,7 @@ class House:
             events=Events(port, merchant_id),
             lists=Lists(port, merchant_id),
             usage=GatewayUsage(port, merchant_id),
+            declines=CardDeclines(port, merchant_id),
             webhooks=Webhooks(port, merchant_id),
             deliveries=Deliveries(port, merchant_id),
             mails=Mails(port, merchant_id),

@@ -88,11 +88,12 @@ NOTHING_HELD = Approved(transaction_id="", amount=ZERO, currency_code="")
 
 
 class Declined(msgspec.Struct, kw_only=True, frozen=True, tag=True):
-    """The bank said no. ``hard``: never again with this card."""
+    """The bank said no. ``hard``: never again with this card. ``advice``: Mastercard's merchant advice code."""
 
     code: str
     reason: str
     hard: bool = False
+    advice: str = ""
 
 
 class NotSent(msgspec.Struct, kw_only=True, frozen=True, tag=True):

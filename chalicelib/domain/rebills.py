@@ -29,6 +29,7 @@ from chalicelib.domain.dates import Instant, instant, later, local_date, local_t
 from chalicelib.domain.heads import Head, ItemProgress, State
 from chalicelib.domain.items import Item
 from chalicelib.domain.merchants import Merchant
+from chalicelib.domain.networks import CardDecline, allowed_from, never_again
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import (
     NOT_SENT_AGAIN_SECONDS,
@@ -70,7 +71,7 @@ LONGEST_REASON = 200
 
 class Facts(msgspec.Struct, kw_only=True):
     """All that a plan reads. ``items`` are catalogue items by id, ``coupons`` those that the original order names,
-    ``usage`` what the rotating gateways have taken."""
+    ``usage`` what the rotating gateways have taken, ``declines`` those of the card (read where it is tried again)."""
 
     merchant: Merchant
     settings: AutoOrderProcessing
@@ -83,6 +84,7 @@ class Facts(msgspec.Struct, kw_only=True):
     coupons: list[Coupon]
     rotation: RotatingGateways = msgspec.field(default_factory=RotatingGateways)
     usage: Mapping[str, Usage] = {}
+    declines: list[CardDecline] = []
 
     def zone_name(self) -> str:
         return self.merchant.zone_name()
@@ -500,6 +502,10 @@ def _payable(facts: Facts, frozen: FrozenPlan, now: Instant, reasons: list[Reaso
             message = "The card has expired." if left < 0 else f"The card expires in {left} months."
             setting = "prohibit_credit_cards_that_expire_in_months" if months else None
             return _failing(frozen, reasons, "card_expires", message, setting=setting)
+    free = allowed_from(card.card_type, frozen.total, facts.declines, now)
+    if free is not None:
+        reasons.append(Reason(code="network_ceiling", params={"card_type": card.card_type, "free": free}))
+        return Planned(decision=Look(at=free), reasons=reasons)
     chosen = _gateway(facts, frozen, now, facts.head.state.tried)
     if chosen is None:
         return Planned(decision=Go(plan=frozen, card=card.stored_card), reasons=reasons)
@@ -652,7 +658,7 @@ def settle(
         waits = head.status == "active" or head.state.cancel_item is not None
         head.due_dts = later(now, seconds=wait) if waits else None
         return Settled(head=head, outcome="not_sent" if outcome else "not_charged")
-    hard = isinstance(outcome, Declined) and outcome.hard
+    hard = isinstance(outcome, Declined) and never_again(card_type_of(facts.original), outcome)
     refused_card = attempt.card.fingerprint if attempt.card and hard else None
     if attempt.kind == "cancel_item":
         return cancel_item_dropped(facts, now, refused_card=refused_card)
@@ -662,6 +668,11 @@ def settle(
         if not final and _next_gateway(facts, attempt, outcome.code, now):
             return _cascaded(facts, attempt, outcome, now)
     return declined(facts, outcome.reason, now, billing_of(facts, attempt), refused_card=refused_card, final=final)
+
+
+def card_type_of(order: Order) -> str | None:
+    card = order.payment.credit_card if order.payment else None
+    return card.card_type if card else None
 
 
 def _next_gateway(facts: Facts, attempt: Attempt, code: str, now: Instant) -> bool:

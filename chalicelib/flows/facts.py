@@ -5,6 +5,7 @@ from chalicelib.domain.dates import local_date
 from chalicelib.domain.heads import Head
 from chalicelib.domain.items import Item
 from chalicelib.domain.merchants import Merchant
+from chalicelib.domain.networks import CardDecline
 from chalicelib.domain.orders import Order
 from chalicelib.domain.rebills import Facts
 from chalicelib.domain.rotating import RotatingGateways, Usage, needs_usage
@@ -41,7 +42,15 @@ def facts_of(shop: Shop, auto_order: AutoOrder, head: Head, original: Order) -> 
         coupons=coupons,
         rotation=rotation,
         usage=usage_of(shop, rotation, merchant),
+        declines=declines_of(shop, original) if head.round or head.state.tried else [],
     )
+
+
+def declines_of(shop: Shop, order: Order) -> list[CardDecline]:
+    """What the order's card was declined for lately, wherever in the shop it was charged."""
+    card = order.payment.credit_card if order.payment else None
+    stored = card.stored_card if card else None
+    return shop.declines.of(stored.fingerprint, shop.clock.now()) if stored else []
 
 
 def usage_of(shop: Shop, rotation: RotatingGateways, merchant: Merchant) -> dict[str, Usage]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
 from chalicelib.domain.auto_orders import AutoOrder, AutoOrderLog
@@ -17,6 +18,7 @@ from chalicelib.domain.heads import Head
 from chalicelib.domain.items import Item
 from chalicelib.domain.mails import Composed, Letter, Mail, SentMail
 from chalicelib.domain.merchants import Merchant
+from chalicelib.domain.networks import CardDecline
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import Capabilities, Charge, ClosedAttempt, Found, Outcome, Refund, StoredCard
 from chalicelib.domain.rotating import RotatingGateways, Usage
@@ -133,6 +135,13 @@ class GatewayUsage(Protocol):
     def of(self, codes: Iterable[str], day: date, currency_code: str) -> dict[str, Usage]: ...
     def took(self, code: str, day: date, units: int, *, auto_order: bool) -> list[Change]: ...
     def declined(self, code: str) -> list[Change]: ...
+
+
+class CardDeclines(Protocol):
+    """Declines of each card, for as long as a network's ceiling looks back."""
+
+    def declined(self, fingerprint: str, key: str, amount: Decimal, now: Instant) -> Change: ...
+    def of(self, fingerprint: str, now: Instant) -> list[CardDecline]: ...
 
 
 class Webhooks(Protocol):
@@ -299,6 +308,7 @@ class Shop:
     events: Events
     lists: Lists
     usage: GatewayUsage
+    declines: CardDeclines
     webhooks: Webhooks
     deliveries: Deliveries
     mails: Mails

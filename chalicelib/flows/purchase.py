@@ -6,11 +6,12 @@ from msgspec.structs import replace
 
 from chalicelib.domain import made_orders
 from chalicelib.domain.auto_orders import AUTO_ORDER_CODE_LETTERS, begun
-from chalicelib.domain.dates import Instant, local_date
+from chalicelib.domain.dates import Instant, local_date, shown
 from chalicelib.domain.errors import Invalid, Refused
 from chalicelib.domain.events import Event, Happening, Notice, event_id
 from chalicelib.domain.heads import Head, freed
 from chalicelib.domain.merchants import Merchant
+from chalicelib.domain.networks import allowed_from, never_again
 from chalicelib.domain.orders import Order, OrderCurrentStageHistory
 from chalicelib.domain.payments import (
     ActionNeeded,
@@ -26,13 +27,13 @@ from chalicelib.domain.payments import (
     attempt_key,
 )
 from chalicelib.domain.placing import AuthTests, auth_tests
-from chalicelib.domain.rebills import Facts, collected, gateways_of_items, next_look
+from chalicelib.domain.rebills import Facts, card_type_of, collected, gateways_of_items, next_look
 from chalicelib.domain.rotating import RotatingGateways, Wanted, choose, may_cascade
 from chalicelib.flows import charge
 from chalicelib.flows.charge import Asked
-from chalicelib.flows.facts import usage_of, with_step_items
+from chalicelib.flows.facts import declines_of, usage_of, with_step_items
 from chalicelib.flows.ports import Change, Kept, Shop
-from chalicelib.flows.rebill import closed_row, readable
+from chalicelib.flows.rebill import closed_row, declined_card, readable
 from chalicelib.flows.refund import look_at_refund
 
 CODE_LENGTH = 10
@@ -62,10 +63,19 @@ def pay(shop: Shop, order_id: str, *, again: bool = True) -> Outcome | None:
         raise Invalid.one("/payment/credit_card", "not_available", f"there is no payment gateway {card.gateway}")
     if plan.total == 0 and card is not None and (tests := _auth_tests(shop, work.order.noun, card)):
         return _tested(shop, work, Asked(kind="auth_test", plan=plan, gateway=card.gateway, card=card), tests)
+    if work.head.round and card is not None and (why := _ceiling(shop, work.order.noun, plan)):
+        return Declined(code="network_ceiling", reason=why)
     asked = Asked(kind=work.kind(), plan=plan)
     if plan.total == 0:
         return charge.charge(shop, work, asked)
     return _charged(shop, work, asked)
+
+
+def _ceiling(shop: Shop, order: Order, plan: FrozenPlan) -> str | None:
+    """Why the networks forbid another attempt with the order's card for now."""
+    free = allowed_from(card_type_of(order), plan.total, declines_of(shop, order), shop.clock.now())
+    zone_name = shop.configuration.remembered(Merchant).zone_name()
+    return f"The card network allows no further attempt before {shown(free, zone_name)}." if free else None
 
 
 def _charged(shop: Shop, work: "PaymentOf", asked: Asked) -> Outcome | None:
@@ -210,9 +220,10 @@ class PaymentOf:
             self.cascades = False
             return self._paid(attempt, outcome, now, late=False)
         after = freed(self.head, due=None)
-        row = closed_row(attempt, outcome, now)
+        row = closed_row(attempt, outcome, now, card_type=card_type_of(self.order.noun))
         if outcome is None or isinstance(outcome, NotSent):
             return [self.moved(self.head, after), self._shop.orders.closed(self._order_id, row)]
+        declined = declined_card(self._shop, attempt, outcome, now)
         if self._may_cascade(attempt, outcome):
             self.cascades = True
             state = replace(after.state, tried=[*after.state.tried, attempt.gateway])
@@ -220,11 +231,12 @@ class PaymentOf:
             return [
                 self.moved(self.head, replace(after, state=state)),
                 self._shop.orders.closed(self._order_id, row),
+                *declined,
                 self._shop.events.happened(event),
             ]
         self.cascades = False
         after = replace(after, round=after.round + 1, state=replace(after.state, tried=[]))
-        if isinstance(outcome, Declined) and outcome.hard and attempt.card is not None:
+        if row.hard and attempt.card is not None:
             after.state = replace(after.state, refused_card=attempt.card.fingerprint)
         if attempt.kind == "auth_test" and after.state.future_auth is not None:
             after = self._voiding(after, attempt, after.state.future_auth, now)
@@ -238,12 +250,13 @@ class PaymentOf:
             self.moved(self.head, after),
             self._shop.orders.edited(replace(self.order.noun, payment=payment), self.order.version),
             self._shop.orders.closed(self._order_id, row),
+            *declined,
             self._shop.events.happened(event),
         ]
 
     def _may_cascade(self, attempt: Attempt, outcome: Declined | ActionNeeded) -> bool:
         """Whether another account is asked after a definite, soft decline of a charge."""
-        soft = isinstance(outcome, Declined) and not outcome.hard
+        soft = isinstance(outcome, Declined) and not never_again(card_type_of(self.order.noun), outcome)
         if not soft or attempt.kind in charge.AUTHORISATIONS or self.head.status != "unpaid":
             return False
         code = outcome.code if isinstance(outcome, Declined) else ""

@@ -13,6 +13,7 @@ from chalicelib.domain.errors import Invalid, NotFound, Refused
 from chalicelib.domain.events import Event, Happening, Notice, event_id
 from chalicelib.domain.heads import Head, State
 from chalicelib.domain.made_orders import LONGEST_APPROVAL, rebill_order, receivable_order
+from chalicelib.domain.networks import never_again
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import (
     ActionNeeded,
@@ -216,11 +217,12 @@ class RunOf:
             return self._paid(attempt, outcome, now, late=False)
         attempt = replace(attempt, run=attempt.run + self._taken)
         settled = rebills.settle(self.facts, attempt, outcome, now)
-        row = closed_row(attempt, outcome, now)
+        row = closed_row(attempt, outcome, now, card_type=rebills.card_type_of(self.facts.original))
         changes = [
             self.moved(self.head, settled.head),
             *self._receivable(settled, attempt.run, row.reason, now),
             self._shop.auto_orders.closed(self.oid, row),
+            *declined_card(self._shop, attempt, outcome, now),
         ]
         if settled.outcome == "declined" and attempt.kind == "cancel_item":
             changes.append(self._shop.events.happened(self._no_cancel_item(row.reason, now)))
@@ -425,7 +427,16 @@ def readable(order: Order) -> None:
         raise Invalid.one("", "unreadable", f"its order cannot be kept: {error}") from error
 
 
-def closed_row(attempt: Attempt, outcome: charge.Known | None, now: Instant) -> ClosedAttempt:
+def declined_card(shop: Shop, attempt: Attempt, outcome: charge.Known | None, now: Instant) -> list[Change]:
+    """A decline is written down under its card too: the networks' ceilings count it wherever the card is charged."""
+    if not isinstance(outcome, Declined) or attempt.card is None:
+        return []
+    return [shop.declines.declined(attempt.card.fingerprint, attempt.key, attempt.asked(), now)]
+
+
+def closed_row(
+    attempt: Attempt, outcome: charge.Known | None, now: Instant, *, card_type: str | None = None
+) -> ClosedAttempt:
     """What is kept of an attempt that made no order."""
     if outcome is None:
         return ClosedAttempt(attempt=attempt, closed_dts=now, outcome="not_charged", reason="the gateway never had it")
@@ -433,7 +444,7 @@ def closed_row(attempt: Attempt, outcome: charge.Known | None, now: Instant) -> 
         return ClosedAttempt(attempt=attempt, closed_dts=now, outcome="not_sent", reason=outcome.reason)
     if isinstance(outcome, Approved):
         raise TypeError("an approval makes an order, not a row")
-    hard = isinstance(outcome, Declined) and outcome.hard
+    hard = isinstance(outcome, Declined) and never_again(card_type, outcome)
     code = outcome.code if isinstance(outcome, Declined) else "action_needed"
     return ClosedAttempt(
         attempt=attempt, closed_dts=now, outcome="declined", reason=outcome.reason, hard=hard, code=code

@@ -168,3 +168,42 @@ def test_a_limit_of_a_day_counts_what_was_taken_and_ends_with_the_day() -> None:
     world.clock.pass_(days=1)
     world.order({"COFFEE": None})
     assert taken(world) == {"sandbox": 2, "backup": 1}
+
+
+# --- the networks' ceilings ------------------------------------------------------------------------------------------
+
+
+def test_a_visa_card_that_was_declined_15_times_in_30_days_waits_until_the_first_of_them_is_forgotten() -> None:
+    mood = Mood()
+    world = World(behave=mood).open(number_of_retries=15, delay_between_retries_days=1)
+    oids = [world.subscribe() for _ in range(2)]
+    mood.does = "decline"
+    world.travel(36)
+    assert world.sandbox.posts() - len(oids) == 15, "both together"
+    reasons = [reason.code for reason in plan(read_facts(world.shop, oids[0])[0], world.clock.now()).reasons]
+    assert reasons[-1] == "network_ceiling"
+    mood.does = None
+    world.travel(31)
+    assert all(world.rebills(oid) for oid in oids)
+    world.check(*oids)
+
+
+def test_an_order_that_is_paid_by_hand_stops_at_the_ceiling_too() -> None:
+    mood = Mood()
+    mood.does = "decline"
+    world = World(behave=mood).open()
+    order_id = world.place({"COFFEE": None})
+    answers = [pay(world.shop, order_id) for _ in range(17)]
+    assert world.sandbox.posts() == 15
+    assert isinstance(answers[-1], Declined)
+    assert answers[-1].code == "network_ceiling"
+
+
+def test_a_decline_that_the_network_calls_final_ends_the_rounds() -> None:
+    mood = Mood()
+    world = World(behave=mood).open()
+    oid = world.subscribe()
+    mood.does = "lost_card"
+    world.travel(40)
+    head = world.head(oid)
+    assert (head.status, head.round, head.state.refused_card is not None) == ("disabled", 1, True)

@@ -202,10 +202,17 @@ def _open(shop: Deployed) -> None:
     shop.names |= {"merchant_item_id": "TEA", "merchant_code": "OFF", "email": EMAIL}
 
 
+    rotation = {"gateways": [{"code": "sandbox", "maximum_daily": 9_000}]}
+    shop.made("PUT", "/rest/v2/configuration/rotating_transaction_gateways", rotation)
+    rules = {"number_of_retries": 2, "send_failures_to_accounts_receivable": True}
+    shop.made("PUT", "/rest/v2/configuration/auto_order_processing", rules)
+
+
 def _bill(shop: Deployed) -> None:
     order_id = shop.paid()
     shop.paid("4000000000000119")  # the gateway does not answer: left to the worker
-    shop.paid("4000000000000002")  # declined
+    declined = shop.paid("4000000000000002")
+    shop.call("POST", f"/rest/v2/order/orders/{declined}/process_payment", {})
     auto_order = shop.made("GET", f"/rest/v2/auto_order/auto_orders/reference_order_id/{order_id}")["auto_order"]
     shop.names |= {"order_id": order_id, "reference_order_id": order_id}
     shop.names |= {key: str(auto_order[key]) for key in ("auto_order_oid", "auto_order_code")}
@@ -230,6 +237,9 @@ def _administer(shop: Deployed) -> None:
     shop.made("PUT", one, {"cancel_reason": "too much tea"})
     for section in ("merchant", "auto_order_processing", "shipping_methods", "taxes"):
         shop.call("PUT", f"/rest/v2/configuration/{section}", {})
+    refund = {"summary": {"total_refunded": 1}}
+    for refunded in (shop.names["order_id"], f"{shop.names['order_id']}-001"):
+        shop.made("PUT", f"/rest/v2/order/orders/{refunded}/refund", refund)
     until = later(shop.house.clock.now(), days=30)
     shop.made("POST", f"/rest/v2/auto_order/rehearsal?until={until}")
     order = CART | {"card_token": shop.token(GOOD), "coupons": ["OFF"]}
