@@ -27,6 +27,7 @@ from chalicelib.stores.lists import Lists
 from chalicelib.stores.mails import Mails
 from chalicelib.stores.orders import Orders
 from chalicelib.stores.port import TablePort
+from chalicelib.stores.reports import Reports
 from chalicelib.stores.shelf import Shelf
 from chalicelib.stores.usage import GatewayUsage
 from chalicelib.stores.waiting import Waiting
@@ -88,6 +89,7 @@ class House:
             lists=Lists(port, merchant_id),
             usage=GatewayUsage(port, merchant_id),
             declines=CardDeclines(port, merchant_id),
+            reports=Reports(port, merchant_id),
             webhooks=Webhooks(port, merchant_id),
             deliveries=Deliveries(port, merchant_id),
             mails=Mails(port, merchant_id),

@@ -32,6 +32,7 @@ class Notice(msgspec.Struct, kw_only=True, omit_defaults=True):
 class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     """``touched`` are nouns whose list rows change; ``revenue`` and ``orders`` add to the day's totals.
     ``seq`` rises with every change of the subject, so that a receiver can drop what is older than it knows.
+    ``attempt`` is the attempt of its run that was paid or declined, 1 the first.
     ``gateway`` is the rotating account that took the charge or declined it; ``failed`` says which.
     ``webhook_oid``: nothing happened; this endpoint alone asked to be told once more how things stand."""
 
@@ -45,6 +46,7 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     orders: int = 0
     rebills: int = 0
     declines: int = 0
+    attempt: int = 0
     gateway: str | None = None
     failed: bool = False
     webhook_oid: int | None = None

@@ -29,6 +29,7 @@ from chalicelib.domain.dates import Instant, instant, later, local_date, local_t
 from chalicelib.domain.heads import Head, ItemProgress, State
 from chalicelib.domain.items import Item
 from chalicelib.domain.merchants import Merchant
+from chalicelib.domain.money import quantise
 from chalicelib.domain.networks import CardDecline, allowed_from, never_again
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import (
@@ -43,6 +44,7 @@ from chalicelib.domain.payments import (
     StoredCard,
 )
 from chalicelib.domain.pricing import Line, Priced, Tables, Unpriceable, price
+from chalicelib.domain.reports import CanceledItem
 from chalicelib.domain.rotating import (
     CASCADE_DELAY_HOURS,
     Chosen,
@@ -386,6 +388,22 @@ def _coming(facts: Facts, head: Head) -> list[tuple[str, ItemProgress, Occurrenc
         coming = next_occurrence(entry, progress, facts.items.get(entry.original_item_id or ""), facts.zone_name())
         if coming:
             found.append((key, progress, coming))
+    return found
+
+
+def next_values(facts: Facts, now: Instant) -> list[CanceledItem]:
+    """What the next rebill of each item would come to, goods alone; an item that has ended or is paused to nothing."""
+    coming = {key: (progress, occurrence) for key, progress, occurrence in _coming(facts, facts.head)}
+    found = []
+    for entry in facts.auto_order.items or []:
+        lost = Decimal(0)
+        if one := coming.get(str(entry.auto_order_item_oid)):
+            item = facts.items.get(one[1].item_id)
+            quantity = entry.arbitrary_quantity or entry.original_quantity or Decimal(1)
+            cost = unit_cost(entry, one[0], one[1], item, now) * quantity if item else lost
+            off = cost * (entry.arbitrary_percentage_discount or Decimal(0)) / 100
+            lost = quantise(cost - off, facts.merchant.currency())
+        found.append(CanceledItem(item_id=entry.original_item_id or "", lost=lost))
     return found
 
 

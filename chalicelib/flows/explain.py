@@ -1,5 +1,6 @@
 """Why: the same plan that the worker thinks, told instead of done. And tonight's run, rehearsed."""
 
+from datetime import date
 from hashlib import sha256
 from typing import Any
 
@@ -7,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from chalicelib.domain import rebills, wire
-from chalicelib.domain.dates import Instant
+from chalicelib.domain.dates import Instant, local_date
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.payments import Approved, Attempt, FrozenPlan
 from chalicelib.domain.rebills import Facts, Go, Hold, Look, Planned, plan
@@ -27,6 +28,7 @@ class Line(msgspec.Struct, kw_only=True, frozen=True):
     run: int
     items: list[str]
     total: Any
+    day: date
 
 
 def explained(shop: Shop, oid: int, at: Instant | None) -> dict[str, Any]:
@@ -92,9 +94,9 @@ def rehearsed(shop: Shop, backroom: Backroom, until: Instant) -> dict[str, Any]:
         raise Invalid.one("/until", "past_date", "must be later than now")
     billed: list[Line] = []
     stopped: list[dict[str, Any]] = []
-    for oid in _due_oids(shop, backroom, until):
+    for oid in due_oids(shop, backroom, until):
         facts, _, _ = read_facts(shop, oid)
-        lines, hold = _runs(facts, now, until)
+        lines, hold = runs(facts, now, until)
         billed += lines
         if hold is not None:
             stopped.append(hold)
@@ -119,7 +121,7 @@ def digest(lines: list[Line]) -> str:
     return sha256(wire.digest_text(rows)).hexdigest()
 
 
-def _due_oids(shop: Shop, backroom: Backroom, until: Instant) -> list[int]:
+def due_oids(shop: Shop, backroom: Backroom, until: Instant) -> list[int]:
     found: list[int] = []
     for shard in backroom.waiting.shards():
         cursor = None
@@ -133,7 +135,7 @@ def _due_oids(shop: Shop, backroom: Backroom, until: Instant) -> list[int]:
     return sorted(found)
 
 
-def _runs(facts: Facts, now: Instant, until: Instant) -> tuple[list[Line], dict[str, Any] | None]:
+def runs(facts: Facts, now: Instant, until: Instant) -> tuple[list[Line], dict[str, Any] | None]:
     """The runs of one auto order up to then, each taken as approved at the moment it would be looked at."""
     lines: list[Line] = []
     moment = max(now, facts.head.due_dts or now)
@@ -147,6 +149,7 @@ def _runs(facts: Facts, now: Instant, until: Instant) -> tuple[list[Line], dict[
                         run=facts.head.run,
                         items=[line.item_id for line in frozen.lines],
                         total=frozen.total,
+                        day=local_date(moment, facts.zone_name()),
                     )
                 )
                 head = rebills.settle(facts, _attempt(facts, decision, moment), _approved(frozen), moment).head
@@ -156,6 +159,8 @@ def _runs(facts: Facts, now: Instant, until: Instant) -> tuple[list[Line], dict[
                 head = replace(facts.head, due_dts=again)
             case rebills.CloseRun():
                 head = rebills.closed_run(facts, moment)
+            case rebills.Drop():
+                head = rebills.cancel_item_dropped(facts, moment).head
             case Look() | rebills.Resolve():
                 return lines, None
             case Hold(code=code, message=message) | rebills.Fail(code=code, message=message):
@@ -174,7 +179,7 @@ def _runs(facts: Facts, now: Instant, until: Instant) -> tuple[list[Line], dict[
 
 def _attempt(facts: Facts, go: Go, moment: Instant) -> Attempt:
     return Attempt(
-        kind="rebill",
+        kind=go.kind,
         key="rehearsal",
         owner="rehearsal",
         gateway="",

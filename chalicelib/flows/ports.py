@@ -21,6 +21,7 @@ from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.networks import CardDecline
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import Capabilities, Charge, ClosedAttempt, Found, Outcome, Refund, StoredCard
+from chalicelib.domain.reports import Canceled, Forecast
 from chalicelib.domain.rotating import RotatingGateways, Usage
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingSettings
@@ -142,6 +143,15 @@ class CardDeclines(Protocol):
 
     def declined(self, fingerprint: str, key: str, amount: Decimal, now: Instant) -> Change: ...
     def of(self, fingerprint: str, now: Instant) -> list[CardDecline]: ...
+
+
+class Reports(Protocol):
+    """Rows that reports are added up from."""
+
+    def canceled(self, row: Canceled, event_id: str) -> Change: ...
+    def cancellations(self, begin: date, end: date) -> list[Canceled]: ...
+    def forecast_made(self, forecast: Forecast) -> Change: ...
+    def forecast(self, made: date) -> Forecast | None: ...
 
 
 class Webhooks(Protocol):
@@ -309,6 +319,7 @@ class Shop:
     lists: Lists
     usage: GatewayUsage
     declines: CardDeclines
+    reports: Reports
     webhooks: Webhooks
     deliveries: Deliveries
     mails: Mails

@@ -290,6 +290,7 @@ class RunOf:
             notices=[Notice(template="receipt", kind="order", id=order_id)],
         )
         event.revenue, event.orders, event.rebills = attempt.plan.total, 1, int(attempt.kind == "rebill")
+        event.attempt = attempt.round + 1 if attempt.kind == "rebill" else 0
         self._counted(event, attempt)
         if event.gateway is not None and order.payment is not None:
             order.payment.rotating_transaction_gateway_code = event.gateway
@@ -314,7 +315,7 @@ class RunOf:
         template: Literal["disabled", "update_billing"] = "disabled" if settled.disabled else "update_billing"
         notice = Notice(template=template, kind="auto_order", id=str(self.oid), facts=facts)
         event = self._event(f"declined#{self.head.run}#{tries}", now, happenings, notices=[notice])
-        event.declines = 1
+        event.declines, event.attempt = 1, self.head.round + 1
         return event
 
     def failed(self, fail: Fail, now: Instant) -> list[Change]:

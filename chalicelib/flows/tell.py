@@ -14,11 +14,13 @@ from chalicelib.domain.events import Event, Happening, NounKind
 from chalicelib.domain.mails import waiting_name
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.money import minor_units
+from chalicelib.domain.reports import declined_on, paid_on, revenue_on
 from chalicelib.domain.wire import Form, render
 from chalicelib.flows import show
 from chalicelib.flows.facts import with_step_items
 from chalicelib.flows.notify import plan_mails
 from chalicelib.flows.ports import Change, Shop
+from chalicelib.flows.report import cancel_rows
 from chalicelib.flows.sweep import DELIVER_QUEUE
 
 log = logging.getLogger(__name__)
@@ -50,6 +52,7 @@ def tell(shop: Shop, event_id: str) -> bool:
     amounts = _amounts(event, merchant)
     changes: list[Change] = [shop.lists.counted(day, amounts)] if amounts else []
     changes += _gateway_changes(shop, event, merchant)
+    changes += cancel_rows(shop, event, merchant.zone_name())
     try:
         shop.write(*changes, shop.events.told(event_id))
     except Refused:
@@ -179,5 +182,10 @@ def _amounts(event: Event, merchant: Merchant) -> dict[str, int]:
         "orders": event.orders,
         "rebills": event.rebills,
         "declines": event.declines,
+        "rebill_revenue": minor_units(event.revenue, merchant.currency()) if event.rebills else 0,
     }
+    if event.attempt and event.declines:
+        amounts[declined_on(event.attempt)] = event.declines
+    elif event.attempt:
+        amounts |= {paid_on(event.attempt): 1, revenue_on(event.attempt): amounts["revenue"]}
     return {name: amount for name, amount in amounts.items() if amount}

@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from chalicelib.domain import wire
 from chalicelib.domain.auto_orders import AutoOrder
-from chalicelib.domain.dates import Instant, instant, later, local_date, parse_instant
+from chalicelib.domain.dates import BEGINNING, Instant, instant, later, local_date, parse_instant
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.heads import Head
 from chalicelib.domain.merchants import Merchant
@@ -217,7 +217,9 @@ def _told(
 ) -> dict[str, Any]:
     oids = sorted(journey.heads)
     after = [(kept.noun, head) for kept, head in shop.auto_orders.read_many(oids)]
-    orders = shop.orders.get_many([order_id for noun, head in after for order_id in _order_ids(journey, noun, head)])
+    made = shop.orders.get_many([order_id for noun, head in after for order_id in _order_ids(journey, noun, head)])
+    # What waits in Accounts Receivable is an order too, but nobody has paid for it.
+    orders = [order for order in made if order.charge_key]
     billed = [_line(order, merchant) for order in orders]
     answer = {
         "from": journey.start,
@@ -265,6 +267,7 @@ def _line(order: Order, merchant: Merchant) -> Line:
         run=order.run or 0,
         items=[line.merchant_item_id or "" for line in order.items or []],
         total=quantise(Decimal(total), merchant.currency()),
+        day=local_date(order.creation_dts or BEGINNING, merchant.zone_name()),
     )
 
 

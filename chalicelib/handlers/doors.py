@@ -10,6 +10,7 @@ from chalicelib.handlers import (
     docs,
     items,
     orders,
+    reports,
     storefront,
     webhooks,
 )
@@ -22,6 +23,7 @@ DOORS = (
     docs.door,
     items.door,
     orders.door,
+    reports.door,
     storefront.door,
     webhooks.door,
 )

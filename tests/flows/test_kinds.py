@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain import refunds
+from chalicelib.domain.dates import later
 from chalicelib.domain.errors import Contended, Invalid
 from chalicelib.domain.items import ItemAutoOrder
 from chalicelib.domain.money import Currency
@@ -15,6 +16,7 @@ from chalicelib.domain.orders import Order, OrderItem, OrderSummary
 from chalicelib.domain.payments import Approved, Declined, Unknown
 from chalicelib.domain.rebills import plan
 from chalicelib.flows import edit
+from chalicelib.flows.explain import rehearsed
 from chalicelib.flows.facts import read_facts
 from chalicelib.flows.purchase import pay
 from chalicelib.flows.rebill import rebill
@@ -178,6 +180,23 @@ def test_after_the_last_decline_the_cancel_item_is_tried_where_the_merchant_want
     assert [order.items[0].merchant_item_id for order in world.rebills(oid) if order.items] == ["FEE"]
     assert (head.status, head.state.failed, head.due_dts) == ("disabled", True, None)
     world.check(oid)
+
+
+def test_a_rehearsal_counts_the_cancel_item_that_is_owed_and_drops_what_is_not() -> None:
+    world = with_fee(World().open())
+    owing, dropped = (world.subscribe({"PLAN": "Monthly"}) for _ in range(2))
+    for oid in (owing, dropped):
+        edit.update(world.shop, oid, CANCEL)
+    put_card(world, dropped, GOOD)
+    shop = world.shop
+    original = shop.orders.get(world.document(dropped).original_order_id or "")
+    assert original.noun.payment is not None
+    original.noun.payment.credit_card = None
+    shop.write(shop.orders.edited(original.noun, original.version))
+    rehearsal = rehearsed(shop, world.backroom, later(world.clock.now(), days=2))
+    assert [(line["auto_order_oid"], line["items"], line["day"]) for line in rehearsal["billed"]] == [
+        (owing, ["FEE"], "2027-01-31")
+    ]
 
 
 # --- Accounts Receivable ---------------------------------------------------------------------------------------------

@@ -201,7 +201,6 @@ def _open(shop: Deployed) -> None:
     shop.made("PUT", f"/rest/v2/customer/customers/{oid}", {"email": EMAIL})
     shop.names |= {"merchant_item_id": "TEA", "merchant_code": "OFF", "email": EMAIL}
 
-
     rotation = {"gateways": [{"code": "sandbox", "maximum_daily": 9_000}]}
     shop.made("PUT", "/rest/v2/configuration/rotating_transaction_gateways", rotation)
     rules = {"number_of_retries": 2, "send_failures_to_accounts_receivable": True}
@@ -250,6 +249,9 @@ def _administer(shop: Deployed) -> None:
     shop.made("POST", "/rest/v2/item/items", {"merchant_item_id": "CUP"})
     shop.days(1)
     shop.made("PUT", f"/rest/v2/webhook/webhooks/{shop.names['webhookOid']}", {"disabled": False})
+    shop.made("GET", "/rest/v2/report/forecast")
+    shop.made("GET", "/rest/v2/report/cancel_reasons?begin_date=2027-01-01&end_date=2027-12-31")
+    shop.made("GET", "/rest/v2/report/recovery?begin_date=2027-01-01&end_date=2027-12-31")
     for method in ("GET", "POST", "PUT", "DELETE"):
         shop.everywhere(method)
 
