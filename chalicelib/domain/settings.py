@@ -2,8 +2,9 @@
 are made from them)."""
 
 from datetime import time
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
+import msgspec
 from msgspec import Meta
 
 from chalicelib.domain.errors import Invalid, Problem
@@ -220,6 +221,33 @@ class AutoOrderProcessing(Noun):
             "VISA": "restrict_visa",
         }[card_type]
         return name if getattr(self, name) else None
+
+
+class Standing(msgspec.Struct, kw_only=True):
+    """One rule as it stands: its value, with what a blank means, and whether somebody has set it."""
+
+    name: str
+    value: Any
+    is_set: bool
+
+
+def standing(settings: AutoOrderProcessing) -> list[Standing]:
+    """Every rule of the section as it stands, in the section's order. Where no blank is named, a blank is off."""
+    blanks: dict[str, Any] = {
+        "number_of_retries": DEFAULT_RETRIES,
+        "delay_between_retries_days": DEFAULT_RETRY_DELAY_DAYS,
+        "prohibit_cancellation_until_days": 0,
+        "prohibit_credit_cards_that_expire_in_months": 0,
+        "cancel_reasons": [],
+        "window_start": "00:00",
+        "window_end": settings.window_start or "00:00",
+    }
+    found = []
+    for name in settings.__struct_fields__:
+        value = getattr(settings, name)
+        shown = blanks.get(name, False) if value is None else value
+        found.append(Standing(name=name, value=shown, is_set=value is not None))
+    return found
 
 
 # Rules that are named but not built yet: switching one on is refused, so that nobody trusts it.

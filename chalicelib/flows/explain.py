@@ -12,6 +12,7 @@ from chalicelib.domain.dates import Instant, local_date
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.payments import Approved, Attempt, FrozenPlan
 from chalicelib.domain.rebills import Facts, Go, Hold, Look, Planned, plan
+from chalicelib.domain.settings import AutoOrderProcessing, standing
 from chalicelib.flows.facts import read_facts
 from chalicelib.flows.ports import Backroom, Shop
 
@@ -45,6 +46,7 @@ def explained(shop: Shop, oid: int, at: Instant | None) -> dict[str, Any]:
             {"code": reason.code, "params": reason.params, **({"setting": reason.setting} if reason.setting else {})}
             for reason in planned.reasons
         ],
+        "settings": _settings(facts.settings, planned),
         "run": facts.head.run,
         "credit_card_attempt": facts.head.round,
         "status": facts.head.status,
@@ -54,6 +56,15 @@ def explained(shop: Shop, oid: int, at: Instant | None) -> dict[str, Any]:
     if isinstance(planned.decision, Look | Hold) and planned.decision.at:
         answer["look_again"] = planned.decision.at
     return wire.whole(answer, form)  # type: ignore[no-any-return]  # a dict renders as a dict
+
+
+def _settings(settings: AutoOrderProcessing, planned: Planned) -> list[dict[str, Any]]:
+    """Every rule of the section as it stands, and whether it decided anything here."""
+    decided = {reason.setting for reason in planned.reasons}
+    return [
+        {"name": rule.name, "value": rule.value, "is_set": rule.is_set, "decided": rule.name in decided}
+        for rule in standing(settings)
+    ]
 
 
 def _decision(planned: Planned) -> str:
