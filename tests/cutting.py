@@ -91,6 +91,9 @@ class CutGateway:
     def tokenise(self, number: str, month: int, year: int) -> Any:
         return self._gateway.tokenise(number, month, year)
 
+    def tokenise_account(self, aba_code: str, number: str) -> Any:
+        return self._gateway.tokenise_account(aba_code, number)
+
     def charge(self, charge: Charge) -> Any:
         def lost() -> Any:
             self._gateway.charge(charge)

@@ -12,6 +12,7 @@ from decimal import Decimal
 import msgspec
 
 from chalicelib.domain.dates import Instant, instant
+from chalicelib.domain.orders import OrderPayment
 from chalicelib.domain.payments import Declined
 
 # Visa's category 1: the issuer will never approve.
@@ -39,11 +40,21 @@ class CardDecline(msgspec.Struct, kw_only=True, frozen=True):
     amount: Decimal
 
 
-def never_again(card_type: str | None, declined: Declined) -> bool:
-    """Whether the bank or the network forbids to try the card again, whatever anybody has set."""
-    if card_type == "VISA" and declined.code in VISA_NEVER_AGAIN:
+def never_again(payment: OrderPayment | None, declined: Declined) -> bool:
+    """Whether the bank, the network or the clearing house forbids to try the card or account again, whatever is set."""
+    if declined.hard:
         return True
-    return declined.hard or (card_type == "MasterCard" and declined.advice in MASTERCARD_NEVER_AGAIN)
+    if payment is not None and payment.payment_method == "eCheck":
+        return declined.code.startswith("R") and declined.code not in RETURNS_WORTH_ANOTHER
+    card_type = payment.card_type() if payment else None
+    if card_type == "VISA":
+        return declined.code in VISA_NEVER_AGAIN
+    return card_type == "MasterCard" and declined.advice in MASTERCARD_NEVER_AGAIN
+
+
+def was_last(payment: OrderPayment | None, attempts: int) -> bool:
+    """Whether a debit was presented as often as it may be; ``attempts`` are those so far. Cards know no such number."""
+    return payment is not None and payment.payment_method == "eCheck" and attempts >= PRESENTATIONS
 
 
 def allowed_from(

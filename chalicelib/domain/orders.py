@@ -61,7 +61,7 @@ PaymentStatus = Literal[
     "Refunded",
     "Skipped",
 ]
-PaymentMethod = Literal["Credit Card"]
+PaymentMethod = Literal["Credit Card", "eCheck"]
 
 
 class OrderBilling(Noun):
@@ -122,6 +122,21 @@ class OrderPaymentCreditCard(Noun):
         return [self.stored_card, *(self.other_stored_cards or [])] if self.stored_card else []
 
 
+class OrderPaymentECheck(Noun):
+    """A bank account on an order: masked. ``bank_account_token`` stands for it on an insert; ``stored_account`` is how
+    it is debited; it is never shown or taken."""
+
+    own: ClassVar[frozenset[str]] = frozenset({"stored_account"})
+
+    bank_aba_code: Text10 | None = None
+    bank_account_name: Text50 | None = None
+    bank_account_number: Text50 | None = None
+    bank_account_token: Text100 | None = None
+    bank_account_type: Literal["Checking", "Savings"] | None = None
+    bank_owner_type: Literal["Personal", "Business"] | None = None
+    stored_account: StoredCard | None = None
+
+
 class OrderPaymentTransactionDetail(Noun):
     name: Text100 | None = None
     type: Text50 | None = None
@@ -138,12 +153,22 @@ class OrderPaymentTransaction(Noun):
 
 class OrderPayment(Noun):
     credit_card: OrderPaymentCreditCard | None = None
+    echeck: OrderPaymentECheck | None = None
     payment_dts: Instant | None = None
     payment_method: PaymentMethod | None = None
     payment_status: PaymentStatus | None = None
     rotating_transaction_gateway_code: Text50 | None = None
     test_order: bool | None = None
     transactions: list[OrderPaymentTransaction] | None = None
+
+    def stored(self) -> list[StoredCard]:
+        """What is charged, as each gateway account that has it stores it, the first one first."""
+        if self.payment_method == "eCheck":
+            return [self.echeck.stored_account] if self.echeck and self.echeck.stored_account else []
+        return self.credit_card.stored() if self.credit_card else []
+
+    def card_type(self) -> CardType | None:
+        return self.credit_card.card_type if self.credit_card and self.payment_method != "eCheck" else None
 
 
 class OrderSummary(Noun):

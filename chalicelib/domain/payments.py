@@ -35,7 +35,8 @@ NOT_SENT_AGAIN_SECONDS = 600
 
 
 class StoredCard(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """How to charge a card again: the gateway's own reference, never the number. ``fingerprint`` is a keyed hash."""
+    """How to charge a card or a bank account again: the gateway's own reference, never the number. ``fingerprint`` is a
+    keyed hash."""
 
     gateway: str
     reference: str
@@ -135,7 +136,7 @@ class Capabilities(msgspec.Struct, kw_only=True, frozen=True):
     ``idempotency_window``: seconds in which the same key surely gives the same charge; 0 is none.
     ``lookup``: it can be asked by key. ``lookup_lag``: seconds until a capture shows there. ``refund``: captures can be
     given back, whole or in part. ``authorise``: an amount can be authorised without being captured, and voided.
-    ``numbers``: it takes card numbers from us; else cards come by its own form.
+    ``numbers``: it takes card numbers from us; else cards come by its own form. ``echecks``: it debits bank accounts.
     """
 
     idempotency_window: int = 0
@@ -144,6 +145,7 @@ class Capabilities(msgspec.Struct, kw_only=True, frozen=True):
     refund: bool = False
     authorise: bool = False
     numbers: bool = False
+    echecks: bool = False
 
 
 # An attempt rides in the head, which is written with every step of the protocol: short names keep it below two KB.

@@ -28,6 +28,7 @@ from chalicelib.domain.orders import (
     OrderMarketing,
     OrderPayment,
     OrderPaymentCreditCard,
+    OrderPaymentECheck,
     OrderShipping,
     OrderSummary,
     OrderTaxes,
@@ -39,6 +40,7 @@ from chalicelib.domain.shipping import ShippingSettings, ship_to
 from chalicelib.domain.taxes import TaxSettings
 from chalicelib.domain.wire import Noun
 
+OF_ACCOUNT = "/payment/echeck/bank_account_token"
 # Blocks of an order that only the system fills: refused on an insert, by name.
 FILLED_BY_SYSTEM = ("current_stage", "creation_dts", "taxes", "currency_code", "refund_reason")
 PAYMENT_FILLED_BY_SYSTEM = ("payment_dts", "payment_status", "transactions", "rotating_transaction_gateway_code")
@@ -84,6 +86,7 @@ class StorefrontOrder(Noun):
     billing: OrderBilling
     shipping: OrderShipping | None = None
     coupons: Annotated[list[Text20], Meta(max_length=10)] | None = None
+    bank_account_token: Text100 | None = None
     card_token: Text100 | None = None
     checkout: OrderCheckout | None = None
     marketing: OrderMarketing | None = None
@@ -112,8 +115,15 @@ def order_of(request: StorefrontOrder) -> Order:
         checkout=checkout,
         marketing=request.marketing,
         language_iso_code=request.language_iso_code,
-        payment=OrderPayment(credit_card=OrderPaymentCreditCard(card_number_token=request.card_token)),
+        payment=_payment_of(request),
     )
+
+
+def _payment_of(request: StorefrontOrder) -> OrderPayment:
+    if request.bank_account_token is not None and request.card_token is None:
+        echeck = OrderPaymentECheck(bank_account_token=request.bank_account_token)
+        return OrderPayment(payment_method="eCheck", echeck=echeck)
+    return OrderPayment(credit_card=OrderPaymentCreditCard(card_number_token=request.card_token))
 
 
 class Shelves(msgspec.Struct, kw_only=True):
@@ -134,6 +144,7 @@ def placed(order: Order, shelves: Shelves, order_id: str, now: Instant, *, by_sh
     ``by_shopper``: prices are the catalogue's only, and a schedule must be one that the item offers.
     """
     problems = refused_fields(order) + _line_problems(order, shelves, by_shopper=by_shopper)
+    problems += _echeck_problems(order, shelves)
     codes = [coupon.coupon_code or "" for coupon in order.coupons or []]
     currency = shelves.merchant.currency()
     problems += check_coupons(codes, shelves.coupons, now=now, used=shelves.used, currency_code=currency)
@@ -179,10 +190,31 @@ def placed(order: Order, shelves: Shelves, order_id: str, now: Instant, *, by_sh
         ],
         shipping=shipping if order.shipping or plan.shipping_method else None,
         coupons=[OrderCoupon(coupon_code=code, base_coupon_code=code) for code in plan.coupons] or None,
-        payment=replace(order.payment or OrderPayment(), payment_method="Credit Card", payment_status="Unprocessed"),
+        payment=_unprocessed(order.payment or OrderPayment()),
         summary=summary(plan),
         taxes=OrderTaxes(tax_rate=plan.tax_rate, tax_shipping=plan.tax_shipping) if plan.tax_rate else None,
     )
+
+
+def _unprocessed(payment: OrderPayment) -> OrderPayment:
+    return replace(payment, payment_method=payment.payment_method or "Credit Card", payment_status="Unprocessed")
+
+
+def _echeck_problems(order: Order, shelves: Shelves) -> list[Problem]:
+    """An e-check for an order that is billed again, where the merchant wants none for those."""
+    payment = order.payment
+    if payment is None or payment.payment_method != "eCheck":
+        return []
+    if payment.echeck is None or payment.echeck.bank_account_token is None:
+        message = "an eCheck needs a token from POST /storefront/bank_account_tokens"
+        return [Problem(pointer=OF_ACCOUNT, code="required", message=message)]
+    lines = order.items or []
+    items = [shelves.items.get(line.merchant_item_id or "") for line in lines]
+    again = any(line.auto_order_schedule or (item and item.steps()) for line, item in zip(lines, items, strict=True))
+    if again and shelves.settings.prohibit_echecks:
+        message = "e-checks are not accepted for auto orders: send a card"
+        return [Problem(pointer="/payment/payment_method", code="not_allowed_value", message=message)]
+    return []
 
 
 def refused_fields(order: Order) -> list[Problem]:
@@ -192,6 +224,11 @@ def refused_fields(order: Order) -> list[Problem]:
         found += [
             _filled(f"/payment/{name}") for name in PAYMENT_FILLED_BY_SYSTEM if getattr(order.payment, name) is not None
         ]
+        echeck = order.payment.echeck
+        if echeck and echeck.bank_account_number is not None:
+            message = "account numbers are not taken here: send a token from POST /storefront/bank_account_tokens"
+            pointer = "/payment/echeck/bank_account_number"
+            found.append(Problem(pointer=pointer, code="account_number_refused", message=message))
         card = order.payment.credit_card
         if card and card.card_number is not None:
             found.append(

@@ -30,8 +30,8 @@ from chalicelib.domain.heads import Head, ItemProgress, State
 from chalicelib.domain.items import Item
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.money import quantise
-from chalicelib.domain.networks import CardDecline, allowed_from, never_again
-from chalicelib.domain.orders import Order
+from chalicelib.domain.networks import CardDecline, allowed_from, never_again, was_last
+from chalicelib.domain.orders import Order, OrderPayment
 from chalicelib.domain.payments import (
     NOT_SENT_AGAIN_SECONDS,
     ActionNeeded,
@@ -502,40 +502,54 @@ def _payable(facts: Facts, frozen: FrozenPlan, now: Instant, reasons: list[Reaso
         reasons.append(Reason(code="nothing_to_charge"))
         return Planned(decision=Go(plan=frozen, card=None), reasons=reasons)
     payment = facts.original.payment
-    card = payment.credit_card if payment else None
-    if card is None or card.stored_card is None:
+    stored = payment.stored() if payment else []
+    if payment is None or not stored:
         return _failing(frozen, reasons, "no_card", "There is no card to charge.")
-    if facts.head.state.refused_card == card.stored_card.fingerprint:
+    if facts.head.state.refused_card == stored[0].fingerprint:
         message = "The bank refused this card for good; another is needed."
         return _failing(frozen, reasons, "card_refused", message, hard=True)
-    restricted = facts.settings.restricts(card.card_type) if card.card_type else None
+    if payment.payment_method == "eCheck" and facts.settings.prohibit_echecks:
+        message = "E-checks are not accepted for auto orders."
+        return _failing(frozen, reasons, "echeck_prohibited", message, setting="prohibit_echecks")
+    card_type = payment.card_type()
+    restricted = facts.settings.restricts(card_type) if card_type else None
     if restricted:
-        message = f"{card.card_type} is not accepted for auto orders."
+        message = f"{card_type} is not accepted for auto orders."
         return _failing(frozen, reasons, "card_type_restricted", message, setting=restricted)
-    months = _months_to_expire(facts, frozen)
-    if card.card_expiration_year and card.card_expiration_month:
-        local = local_date(now, facts.zone_name())
-        left = (card.card_expiration_year - local.year) * 12 + card.card_expiration_month - local.month
-        if left < months:
-            message = "The card has expired." if left < 0 else f"The card expires in {left} months."
-            setting = "prohibit_credit_cards_that_expire_in_months" if months else None
-            return _failing(frozen, reasons, "card_expires", message, setting=setting)
-    free = allowed_from(card.card_type, frozen.total, facts.declines, now)
+    if expires := _expires(facts, frozen, payment, now):
+        message, setting = expires
+        return _failing(frozen, reasons, "card_expires", message, setting=setting)
+    free = allowed_from(card_type, frozen.total, facts.declines, now)
     if free is not None:
-        reasons.append(Reason(code="network_ceiling", params={"card_type": card.card_type, "free": free}))
+        reasons.append(Reason(code="network_ceiling", params={"card_type": card_type, "free": free}))
         return Planned(decision=Look(at=free), reasons=reasons)
     chosen = _gateway(facts, frozen, now, facts.head.state.tried)
     if chosen is None:
-        return Planned(decision=Go(plan=frozen, card=card.stored_card), reasons=reasons)
+        return Planned(decision=Go(plan=frozen, card=stored[0]), reasons=reasons)
     reasons += [Reason(code=code, params=params, setting=setting) for code, params, setting in chosen.notes]
     return Planned(decision=Go(plan=frozen, card=chosen.card), reasons=reasons)
+
+
+def _expires(facts: Facts, frozen: FrozenPlan, payment: OrderPayment, now: Instant) -> tuple[str, str | None] | None:
+    """Why the card's expiration forbids the charge, and the setting, where one did: an expired card always does."""
+    card = payment.credit_card
+    if payment.payment_method == "eCheck" or card is None:
+        return None
+    if not (card.card_expiration_year and card.card_expiration_month):
+        return None
+    months = _months_to_expire(facts, frozen)
+    local = local_date(now, facts.zone_name())
+    left = (card.card_expiration_year - local.year) * 12 + card.card_expiration_month - local.month
+    if left >= months:
+        return None
+    message = "The card has expired." if left < 0 else f"The card expires in {left} months."
+    return message, "prohibit_credit_cards_that_expire_in_months" if months else None
 
 
 def _gateway(facts: Facts, frozen: FrozenPlan, now: Instant, tried: list[str]) -> Chosen | None:
     """The account that takes the plan's charge, of those that have not declined it yet."""
     payment, checkout = facts.original.payment, facts.original.checkout
-    card = payment.credit_card if payment else None
-    if payment is None or card is None:
+    if payment is None:
         return None
     wanted = Wanted(
         subject=f"auto_order#{facts.auto_order.auto_order_oid}",
@@ -544,8 +558,8 @@ def _gateway(facts: Facts, frozen: FrozenPlan, now: Instant, tried: list[str]) -
         day=local_date(now, facts.zone_name()),
         total=frozen.total,
         currency=frozen.currency,
-        cards=card.stored(),
-        card_type=card.card_type,
+        cards=payment.stored(),
+        card_type=payment.card_type(),
         theme=checkout.screen_branding_theme_code if checkout else None,
         auto_order=True,
         same=bool(facts.settings.use_same_rotating_transaction_gateway_for_rebills),
@@ -676,21 +690,16 @@ def settle(
         waits = head.status == "active" or head.state.cancel_item is not None
         head.due_dts = later(now, seconds=wait) if waits else None
         return Settled(head=head, outcome="not_sent" if outcome else "not_charged")
-    hard = isinstance(outcome, Declined) and never_again(card_type_of(facts.original), outcome)
+    hard = isinstance(outcome, Declined) and never_again(facts.original.payment, outcome)
     refused_card = attempt.card.fingerprint if attempt.card and hard else None
     if attempt.kind == "cancel_item":
         return cancel_item_dropped(facts, now, refused_card=refused_card)
-    final = False
+    final = was_last(facts.original.payment, facts.head.round + 1)
     if isinstance(outcome, Declined) and not hard:
-        final = is_last(facts.rotation, attempt.gateway, outcome.code)
+        final = final or is_last(facts.rotation, attempt.gateway, outcome.code)
         if not final and _next_gateway(facts, attempt, outcome.code, now):
             return _cascaded(facts, attempt, outcome, now)
     return declined(facts, outcome.reason, now, billing_of(facts, attempt), refused_card=refused_card, final=final)
-
-
-def card_type_of(order: Order) -> str | None:
-    card = order.payment.credit_card if order.payment else None
-    return card.card_type if card else None
 
 
 def _next_gateway(facts: Facts, attempt: Attempt, code: str, now: Instant) -> bool:

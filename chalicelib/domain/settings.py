@@ -256,7 +256,6 @@ UNFINISHED = (
     "skip_third_party_marketing_emails",
     "suppress_easy_cancel_emails",
     "prohibit_cancellation_until_days",
-    "prohibit_echecks",
 )
 
 

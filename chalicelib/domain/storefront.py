@@ -11,7 +11,7 @@ from chalicelib.domain import wire
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.drafts import made
 from chalicelib.domain.errors import Invalid, Problem
-from chalicelib.domain.fields import ItemId, Month, Quantity, Text3, Text512, Year
+from chalicelib.domain.fields import ItemId, Month, Quantity, Text3, Text50, Text512, Year
 from chalicelib.domain.items import Item
 from chalicelib.domain.orders import Order
 from chalicelib.domain.placing import StorefrontOrder, order_of
@@ -40,6 +40,36 @@ class CardRequest(Noun):
     def digits(self) -> str:
         """The number without what people write between its groups."""
         return re.sub(r"[ -]", "", self.card_number)
+
+
+class BankAccountRequest(Noun):
+    """A bank account as it is typed. Its number goes to the gateway and nowhere else, not into any text."""
+
+    bank_aba_code: Annotated[str, Meta(pattern=r"^[0-9]{9}$")]
+    bank_account_number: Annotated[str, Meta(pattern=r"^[0-9]{4,17}$")]
+    bank_account_name: Text50
+    bank_account_type: Literal["Checking", "Savings"] = "Checking"
+    bank_owner_type: Literal["Personal", "Business"] = "Personal"
+
+    def __repr__(self) -> str:
+        return "BankAccountRequest(...)"
+
+
+class BankAccountToken(Noun):
+    """What stands for the account for two hours: ``bank_account_token`` of an order."""
+
+    bank_account_token: str
+    expiration_dts: Instant
+
+
+def account_of(raw: Any) -> BankAccountRequest:
+    """Raises Invalid with all problems."""
+    return _said(raw, BankAccountRequest)
+
+
+def is_aba_code(code: str) -> bool:
+    """Whether the check digit of a bank's routing number is right (weights 3, 7, 1)."""
+    return sum(int(digit) * weight for digit, weight in zip(code, (3, 7, 1) * 3, strict=True)) % 10 == 0
 
 
 class CardToken(Noun):
@@ -144,6 +174,8 @@ def in_a_shoppers_words(invalid: Invalid) -> Invalid:
 def _in_request(pointer: str) -> str:
     if pointer.startswith("/payment/credit_card"):
         return "/card_token"
+    if pointer.startswith(("/payment/echeck", "/payment/payment_method")):
+        return "/bank_account_token"
     return re.sub(r"^(/coupons/\d+)/coupon_code$", r"\1", pointer)
 
 

@@ -48,9 +48,8 @@ def facts_of(shop: Shop, auto_order: AutoOrder, head: Head, original: Order) -> 
 
 def declines_of(shop: Shop, order: Order) -> list[CardDecline]:
     """What the order's card was declined for lately, wherever in the shop it was charged."""
-    card = order.payment.credit_card if order.payment else None
-    stored = card.stored_card if card else None
-    return shop.declines.of(stored.fingerprint, shop.clock.now()) if stored else []
+    stored = order.payment.stored() if order.payment else []
+    return shop.declines.of(stored[0].fingerprint, shop.clock.now()) if stored else []
 
 
 def usage_of(shop: Shop, rotation: RotatingGateways, merchant: Merchant) -> dict[str, Usage]:

@@ -12,9 +12,10 @@ from chalicelib.domain.errors import Invalid, Problem, Refused
 from chalicelib.domain.events import Event, Happening, event_id
 from chalicelib.domain.heads import Head
 from chalicelib.domain.items import Item
-from chalicelib.domain.orders import Order, OrderPayment, OrderPaymentCreditCard, masked
+from chalicelib.domain.orders import Order, OrderPayment, OrderPaymentCreditCard, OrderPaymentECheck, masked
 from chalicelib.domain.payments import StoredCard, card_type_of, luhn
-from chalicelib.domain.placing import Shelves, placed
+from chalicelib.domain.placing import OF_ACCOUNT, Shelves, placed
+from chalicelib.domain.storefront import BankAccountRequest, is_aba_code
 from chalicelib.domain.wire import kept
 from chalicelib.flows.ports import Kept, Shop
 
@@ -58,6 +59,25 @@ def card_token(shop: Shop, number: str, month: int, year: int) -> tuple[str, Ins
     return token, expires
 
 
+def bank_account_token(shop: Shop, account: BankAccountRequest) -> tuple[str, Instant]:
+    """The same for a bank account. Raises Invalid where it cannot be one, or no gateway debits any."""
+    if not is_aba_code(account.bank_aba_code):
+        raise Invalid.one("/bank_aba_code", "invalid", "is no routing number of a bank: its check digit is wrong")
+    taker = next((gateway for gateway in shop.payments.values() if gateway.capabilities.echecks), shop.gateway())
+    stored = taker.tokenise_account(account.bank_aba_code, account.bank_account_number)
+    token, expires = f"account_{shop.word()}", later(shop.clock.now(), seconds=CARD_TOKEN_SECONDS)
+    shown = {
+        "bank_aba_code": account.bank_aba_code,
+        "bank_account_name": account.bank_account_name,
+        "bank_account_number": masked(account.bank_account_number[-4:]),
+        "bank_account_type": account.bank_account_type,
+        "bank_owner_type": account.bank_owner_type,
+    }
+    kept = {"account": shown, "stored": [wire.plain(stored)], "fingerprint": stored.fingerprint}
+    shop.card_tokens.put(token, kept, expires)
+    return token, expires
+
+
 def _stored(shop: Shop, number: str, month: int, year: int) -> list[StoredCard]:
     """The card as each account stores it that takes numbers, so that a rotation may choose any of them; the first one's
     fingerprint names it everywhere. Raises Invalid where no account takes numbers."""
@@ -72,13 +92,30 @@ def fingerprint_of(shop: Shop, token: str) -> str | None:
     return str(found["fingerprint"]) if found else None
 
 
+def with_payment(shop: Shop, payment: OrderPayment | None) -> OrderPayment | None:
+    """The payment block with the card or the account that its token stands for. Raises Invalid for a token that is not
+    known."""
+    if payment is not None and payment.payment_method == "eCheck":
+        return _with_account(shop, payment)
+    return with_card(shop, payment)
+
+
+def _with_account(shop: Shop, payment: OrderPayment) -> OrderPayment:
+    token = payment.echeck.bank_account_token if payment.echeck else None
+    found = shop.card_tokens.find(token, shop.clock.now()) if token else None
+    if found is None or "account" not in found:
+        raise Invalid.one(OF_ACCOUNT, "unknown", "is no token of a bank account, or it has expired (2 hours)")
+    stored = StoredCard(**found["stored"][0])
+    return replace(payment, echeck=OrderPaymentECheck(**found["account"], stored_account=stored))
+
+
 def with_card(shop: Shop, payment: OrderPayment | None) -> OrderPayment | None:
     """The payment block with the card that its token stands for. Raises Invalid for a token that is not known."""
     token = payment.credit_card.card_number_token if payment and payment.credit_card else None
     if payment is None or token is None:
         return payment
     found = shop.card_tokens.find(token, shop.clock.now())
-    if found is None:
+    if found is None or "card_number" not in found:
         raise Invalid.one(OF_CARD, "unknown", "is not a card token, or it has expired (2 hours)")
     stored = [StoredCard(**one) for one in found["stored"]]
     card = OrderPaymentCreditCard(
@@ -124,7 +161,7 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
     problems: list[Problem] = []
     payment = None
     try:
-        payment = with_card(shop, wanted.payment)
+        payment = with_payment(shop, wanted.payment)
     except Invalid as invalid:
         problems += invalid.problems
     ids = [line.merchant_item_id for line in wanted.items or [] if line.merchant_item_id]
@@ -150,13 +187,13 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
     if problems:
         raise Invalid(problems)
     if order.payment is not None and payment is not None:
-        order.payment.credit_card = payment.credit_card
+        order.payment.credit_card, order.payment.echeck = payment.credit_card, payment.echeck
     order.customer_profile_oid = _customer(shop, order)
     return order
 
 
 def _has_card(payment: OrderPayment | None) -> bool:
-    return bool(payment and payment.credit_card and payment.credit_card.stored_card)
+    return bool(payment and payment.stored())
 
 
 def _needs_card(order: Order, items: Mapping[str, Item]) -> bool:

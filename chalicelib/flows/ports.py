@@ -239,6 +239,9 @@ class Payments(Protocol):
         ...
 
     def tokenise(self, number: str, month: int, year: int) -> StoredCard: ...
+    def tokenise_account(self, aba_code: str, number: str) -> StoredCard:
+        """How a bank account is debited. Raises Invalid where the gateway debits none."""
+        ...
 
 
 class Mailer(Protocol):

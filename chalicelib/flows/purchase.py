@@ -27,7 +27,7 @@ from chalicelib.domain.payments import (
     attempt_key,
 )
 from chalicelib.domain.placing import AuthTests, auth_tests
-from chalicelib.domain.rebills import Facts, card_type_of, collected, gateways_of_items, next_look
+from chalicelib.domain.rebills import Facts, collected, gateways_of_items, next_look
 from chalicelib.domain.rotating import RotatingGateways, Wanted, choose, may_cascade
 from chalicelib.flows import charge
 from chalicelib.flows.charge import Asked
@@ -56,13 +56,14 @@ def pay(shop: Shop, order_id: str, *, again: bool = True) -> Outcome | None:
     if plan.total > 0 and card is None:
         raise Invalid.one("/payment/credit_card", "required", "the order has no card to charge")
     if card is not None and card.fingerprint == work.head.state.refused_card:
-        return Declined(
-            code="card_refused", reason="The bank refused this card for good; another is needed.", hard=True
-        )
+        reason = "The bank refused this card for good; another is needed."
+        return Declined(code="card_refused", reason=reason, hard=True)
     if plan.total > 0 and card is not None and card.gateway not in shop.payments:
         raise Invalid.one("/payment/credit_card", "not_available", f"there is no payment gateway {card.gateway}")
-    if plan.total == 0 and card is not None and (tests := _auth_tests(shop, work.order.noun, card)):
-        return _tested(shop, work, Asked(kind="auth_test", plan=plan, gateway=card.gateway, card=card), tests)
+    if plan.total == 0 and work.kind() == "purchase" and card is not None:
+        asked = Asked(kind="auth_test", plan=plan, gateway=card.gateway, card=card)
+        if tests := _auth_tests(shop, work.order.noun, card):
+            return _tested(shop, work, asked, tests)
     if work.head.round and card is not None and (why := _ceiling(shop, work.order.noun, plan)):
         return Declined(code="network_ceiling", reason=why)
     asked = Asked(kind=work.kind(), plan=plan)
@@ -73,7 +74,9 @@ def pay(shop: Shop, order_id: str, *, again: bool = True) -> Outcome | None:
 
 def _ceiling(shop: Shop, order: Order, plan: FrozenPlan) -> str | None:
     """Why the networks forbid another attempt with the order's card for now."""
-    free = allowed_from(card_type_of(order), plan.total, declines_of(shop, order), shop.clock.now())
+    free = allowed_from(
+        order.payment.card_type() if order.payment else None, plan.total, declines_of(shop, order), shop.clock.now()
+    )
     zone_name = shop.configuration.remembered(Merchant).zone_name()
     return f"The card network allows no further attempt before {shown(free, zone_name)}." if free else None
 
@@ -151,8 +154,7 @@ class PaymentOf:
         """The card as the account stores it that takes the charge; None where none is left."""
         order, rotation = self.order.noun, self.rotation()
         payment = order.payment
-        card = payment.credit_card if payment else None
-        if payment is None or card is None:
+        if payment is None:
             return None
         ids = [line.merchant_item_id or "" for line in order.items or []]
         items = {i.merchant_item_id: i for i in self._shop.items.get_many(ids)} if rotation.gateways else {}
@@ -164,8 +166,8 @@ class PaymentOf:
             day=local_date(self._shop.clock.now(), merchant.zone_name()),
             total=plan.total,
             currency=plan.currency,
-            cards=card.stored(),
-            card_type=card.card_type,
+            cards=payment.stored(),
+            card_type=payment.card_type(),
             theme=order.checkout.screen_branding_theme_code if order.checkout else None,
             auto_order=self.kind() == "receivable",
             named=payment.rotating_transaction_gateway_code,
@@ -199,8 +201,9 @@ class PaymentOf:
         return self._order_id
 
     def card(self) -> StoredCard | None:
-        payment = self.order.noun.payment
-        return payment.credit_card.stored_card if payment and payment.credit_card else None
+        """What is charged: a card, or a bank account."""
+        stored = self.order.noun.payment.stored() if self.order.noun.payment else []
+        return stored[0] if stored else None
 
     def fits(self, kind: Kind) -> bool:
         return kind == "void" or self.head.status == "unpaid"
@@ -220,7 +223,7 @@ class PaymentOf:
             self.cascades = False
             return self._paid(attempt, outcome, now, late=False)
         after = freed(self.head, due=None)
-        row = closed_row(attempt, outcome, now, card_type=card_type_of(self.order.noun))
+        row = closed_row(attempt, outcome, now, payment=self.order.noun.payment)
         if outcome is None or isinstance(outcome, NotSent):
             return [self.moved(self.head, after), self._shop.orders.closed(self._order_id, row)]
         declined = declined_card(self._shop, attempt, outcome, now)
@@ -256,7 +259,7 @@ class PaymentOf:
 
     def _may_cascade(self, attempt: Attempt, outcome: Declined | ActionNeeded) -> bool:
         """Whether another account is asked after a definite, soft decline of a charge."""
-        soft = isinstance(outcome, Declined) and not never_again(card_type_of(self.order.noun), outcome)
+        soft = isinstance(outcome, Declined) and not never_again(self.order.noun.payment, outcome)
         if not soft or attempt.kind in charge.AUTHORISATIONS or self.head.status != "unpaid":
             return False
         code = outcome.code if isinstance(outcome, Declined) else ""

@@ -14,7 +14,7 @@ from chalicelib.domain.events import Event, Happening, Notice, event_id
 from chalicelib.domain.heads import Head, State
 from chalicelib.domain.made_orders import LONGEST_APPROVAL, rebill_order, receivable_order
 from chalicelib.domain.networks import never_again
-from chalicelib.domain.orders import Order
+from chalicelib.domain.orders import Order, OrderPayment
 from chalicelib.domain.payments import (
     ActionNeeded,
     Approved,
@@ -217,7 +217,7 @@ class RunOf:
             return self._paid(attempt, outcome, now, late=False)
         attempt = replace(attempt, run=attempt.run + self._taken)
         settled = rebills.settle(self.facts, attempt, outcome, now)
-        row = closed_row(attempt, outcome, now, card_type=rebills.card_type_of(self.facts.original))
+        row = closed_row(attempt, outcome, now, payment=self.facts.original.payment)
         changes = [
             self.moved(self.head, settled.head),
             *self._receivable(settled, attempt.run, row.reason, now),
@@ -436,7 +436,7 @@ def declined_card(shop: Shop, attempt: Attempt, outcome: charge.Known | None, no
 
 
 def closed_row(
-    attempt: Attempt, outcome: charge.Known | None, now: Instant, *, card_type: str | None = None
+    attempt: Attempt, outcome: charge.Known | None, now: Instant, *, payment: OrderPayment | None = None
 ) -> ClosedAttempt:
     """What is kept of an attempt that made no order."""
     if outcome is None:
@@ -445,7 +445,7 @@ def closed_row(
         return ClosedAttempt(attempt=attempt, closed_dts=now, outcome="not_sent", reason=outcome.reason)
     if isinstance(outcome, Approved):
         raise TypeError("an approval makes an order, not a row")
-    hard = isinstance(outcome, Declined) and never_again(card_type, outcome)
+    hard = isinstance(outcome, Declined) and never_again(payment, outcome)
     code = outcome.code if isinstance(outcome, Declined) else "action_needed"
     return ClosedAttempt(
         attempt=attempt, closed_dts=now, outcome="declined", reason=outcome.reason, hard=hard, code=code

@@ -10,9 +10,11 @@ from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import ActionNeeded, Approved, Declined, NotSent, Outcome
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.storefront import (
+    BankAccountToken,
     CardToken,
     PaymentOutcome,
     StorefrontItem,
+    account_of,
     card_of,
     in_a_shoppers_words,
     seen_item,
@@ -40,6 +42,14 @@ def card_token(shop: Shop, raw: Any, address: str) -> CardToken:
     return CardToken(card_token=token, expiration_dts=expires)
 
 
+def bank_account_token(shop: Shop, raw: Any, address: str) -> BankAccountToken:
+    """A token in the place of the account. Raises Invalid with all problems, TooMany."""
+    account = account_of(raw)
+    _within_limits(shop, "card_token", address)
+    token, expires = place_order.bank_account_token(shop, account)
+    return BankAccountToken(bank_account_token=token, expiration_dts=expires)
+
+
 def buy(shop: Shop, raw: Any, key: str | None, address: str) -> tuple[Order, PaymentOutcome, str | None]:
     """Store the order and charge its card. Returns the order as it then stands, how the payment ended, and where the
     bank wants to see the customer, if it does.
@@ -50,7 +60,7 @@ def buy(shop: Shop, raw: Any, key: str | None, address: str) -> tuple[Order, Pay
     """
     wanted = _asked(raw, key)
     _within_limits(shop, "order", address)
-    token = wanted.payment.credit_card.card_number_token if wanted.payment and wanted.payment.credit_card else None
+    token = _token(wanted)
     fingerprint = place_order.fingerprint_of(shop, token) if token else None
     if fingerprint is not None:
         shop.limits.take(f"order#card#{fingerprint}", CARD_TRIES, CARD_SECONDS, shop.clock.now())
@@ -64,6 +74,15 @@ def buy(shop: Shop, raw: Any, key: str | None, address: str) -> tuple[Order, Pay
         told_now(shop, event_id(shop.merchant_id, f"order#{order_id}", transition))
     order = shop.orders.get(order_id).noun
     return order, _ended(order, outcome), outcome.url if isinstance(outcome, ActionNeeded) else None
+
+
+def _token(wanted: Order) -> str | None:
+    payment = wanted.payment
+    if payment is None:
+        return None
+    if payment.echeck is not None:
+        return payment.echeck.bank_account_token
+    return payment.credit_card.card_number_token if payment.credit_card else None
 
 
 def _asked(raw: Any, key: str | None) -> Order:

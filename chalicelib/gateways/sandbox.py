@@ -20,7 +20,7 @@ import msgspec
 
 from chalicelib.domain.captures import Capture, CapturePage, Hint
 from chalicelib.domain.dates import Instant, later, parse_instant
-from chalicelib.domain.errors import Unauthorised
+from chalicelib.domain.errors import Invalid, Unauthorised
 from chalicelib.domain.money import ZERO, total_of
 from chalicelib.domain.payments import (
     NOTHING_HELD,
@@ -54,6 +54,8 @@ Behaviour = Literal[
     "timeout_after_capture",
     "slow",
     "duplicate_answer",
+    "returned_r01",
+    "returned_r02",
 ]
 
 # What each test number does; any other number is approved. All pass the check digit.
@@ -79,6 +81,16 @@ TEST_CARDS: dict[str, Behaviour] = {
     "4000000000002685": "slow",
     "4000000000000341": "duplicate_answer",
 }
+# What each test account does; any other account is debited, pending for a day.
+TEST_ACCOUNTS: dict[str, Behaviour] = {
+    "000123456789": "pending",
+    "000111111113": "returned_r01",
+    "000111111116": "returned_r02",
+}
+RETURNS: dict[str, Declined] = {
+    "returned_r01": Declined(code="R01", reason="Insufficient funds."),
+    "returned_r02": Declined(code="R02", reason="The account is closed."),
+}
 DECLINES: dict[str, Declined] = {
     "decline": Declined(code="05", reason="The bank declined the charge."),
     "insufficient_funds": Declined(code="51", reason="Insufficient funds."),
@@ -97,10 +109,12 @@ PENDING_SECONDS = 24 * 3600
 CAPTURES_PAGE = 100
 # Of gateways as they are: both, keys only, look-up only, neither.
 PROFILES: dict[str, Capabilities] = {
-    "full": Capabilities(idempotency_window=24 * 3600, lookup=True, refund=True, authorise=True, numbers=True),
-    "keys": Capabilities(idempotency_window=24 * 3600, refund=True, authorise=True, numbers=True),
-    "lookup": Capabilities(lookup=True, lookup_lag=600, refund=True, authorise=True, numbers=True),
-    "neither": Capabilities(numbers=True),
+    "full": Capabilities(
+        idempotency_window=24 * 3600, lookup=True, refund=True, authorise=True, numbers=True, echecks=True
+    ),
+    "keys": Capabilities(idempotency_window=24 * 3600, refund=True, authorise=True, numbers=True, echecks=True),
+    "lookup": Capabilities(lookup=True, lookup_lag=600, refund=True, authorise=True, numbers=True, echecks=True),
+    "neither": Capabilities(numbers=True, echecks=True),
 }
 SCHEMA = """
 create table if not exists card (reference text primary key, behaviour text not null);
@@ -110,6 +124,7 @@ create table if not exists capture (
   order_id text not null, transaction_id text not null, captured_dts text not null, refunded_dts text
 );
 create index if not exists capture_by_key on capture (key);
+create table if not exists returned (key text primary key, behaviour text not null, returned_dts text not null);
 create table if not exists hold (
   number integer primary key autoincrement, key text not null, amount text not null, currency text not null,
   order_id text not null, transaction_id text not null, authorised_dts text not null, voided_dts text
@@ -204,6 +219,17 @@ class Sandbox:
             self._db.execute("insert or ignore into card values (?, ?)", (reference, behaviour))
         return StoredCard(gateway=self._code, reference=reference, fingerprint=fingerprint)
 
+    def tokenise_account(self, aba_code: str, number: str) -> StoredCard:
+        """Store what a debit of the account will do; the number itself is forgotten."""
+        if not self._capabilities.echecks:
+            raise Invalid.one("/bank_account_number", "not_available", "this gateway debits no bank accounts")
+        behaviour = TEST_ACCOUNTS.get(number, "pending")
+        fingerprint = hmac.new(self._code.encode(), f"{aba_code}/{number}".encode(), sha256).hexdigest()[:32]
+        reference = f"sandbox_account_{behaviour}_{fingerprint[:12]}"
+        with self._lock:
+            self._db.execute("insert or ignore into card values (?, ?)", (reference, behaviour))
+        return StoredCard(gateway=self._code, reference=reference, fingerprint=fingerprint)
+
     # --- charging ----------------------------------------------------------------------------------------------------
 
     def charge(self, charge: Charge) -> Outcome:
@@ -241,6 +267,10 @@ class Sandbox:
             case "pending":
                 done = act(later(now, seconds=PENDING_SECONDS))
                 return Pending(transaction_id=f"sb_{key[-12:]}") if isinstance(done, Approved) else done
+            case "returned_r01" | "returned_r02":
+                returned = str(later(now, seconds=PENDING_SECONDS))
+                self._db.execute("insert or ignore into returned values (?, ?, ?)", (key, behaviour, returned))
+                return Pending(transaction_id=f"sb_{key[-12:]}")
             case "timeout_before_capture":
                 return Unknown(reason="timed out")
             case "timeout_after_capture" | "duplicate_answer":
@@ -257,12 +287,20 @@ class Sandbox:
         with self._lock:
             standing = self._find(key) or self._held(key)
         if standing is None:
-            return NotFound()
+            return self._returned(key) or NotFound()
         if isinstance(standing, Capture):
             return self._hidden(standing.captured_dts, standing.transaction_id) or self._approved(standing)
         if standing.voided_dts is not None and standing.voided_dts <= self._now():
             return VOIDED
         return self._hidden(standing.authorised_dts, standing.transaction_id) or self._approved(standing)
+
+    def _returned(self, key: str) -> Pending | Declined | None:
+        """A debit that the bank sends back a day later."""
+        with self._lock:
+            row = self._db.execute("select behaviour, returned_dts from returned where key = ?", (key,)).fetchone()
+        if row is None:
+            return None
+        return RETURNS[row[0]] if parse_instant(row[1]) <= self._now() else Pending(transaction_id=f"sb_{key[-12:]}")
 
     def _hidden(self, when: Instant, transaction_id: str) -> Pending | NotFound | None:
         """Why what takes effect at that moment does not show yet; None where it does."""

@@ -301,6 +301,10 @@ class StripeGateway:
         message = "card numbers go to Stripe's own form; send the payment method that it makes (pm_…)"
         raise Invalid.one("/card_number", "not_accepted", message)
 
+    def tokenise_account(self, aba_code: str, number: str) -> StoredCard:
+        """Raises Invalid: bank accounts are not debited through Stripe yet."""
+        raise Invalid.one("/bank_account_number", "not_available", "this gateway debits no bank accounts")
+
     def card_of(self, payment_method_id: str) -> tuple[StoredCard, Card]:
         """How a payment method of Stripe's own form is charged again, and what may be shown of it. One that belongs to
         no customer of Stripe's yet gets one, for only then it can be charged more than once.

@@ -46,6 +46,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "failure_reason": str,
     },
     "advance_test_clock": {"test_clock": dict[str, Any]},
+    "create_bank_account_token": {"bank_account_token": str, "expiration_dts": Instant},
     "create_card_token": {"card_token": str, "expiration_dts": Instant},
     "does_coupon_code_exist": {"exists": bool},
     "explain_auto_order": {"explanation": dict[str, Any]},

@@ -14,7 +14,14 @@ from chalice.app import Response
 
 from chalicelib.domain.orders import Order
 from chalicelib.domain.placing import StorefrontOrder
-from chalicelib.domain.storefront import TOLD, CardRequest, CardToken, StorefrontItem
+from chalicelib.domain.storefront import (
+    TOLD,
+    BankAccountRequest,
+    BankAccountToken,
+    CardRequest,
+    CardToken,
+    StorefrontItem,
+)
 from chalicelib.domain.wire import whole
 from chalicelib.flows import show, storefront
 from chalicelib.handlers.http import OPEN, STOREFRONT, Ask, Door, one
@@ -22,6 +29,7 @@ from chalicelib.handlers.http import OPEN, STOREFRONT, Ask, Door, one
 door = Door("storefront")
 
 BASE = "/storefront"
+BANK_ACCOUNT_TOKENS = "/bank_account_tokens"
 CARD_TOKENS = "/card_tokens"
 ORDERS = "/orders"
 ITEM = "/items/{merchant_item_id}"
@@ -43,6 +51,20 @@ PREFLIGHT_SECONDS = 600
 )
 def create_card_token(ask: Ask) -> dict[str, Any]:
     token = storefront.card_token(ask.shop, ask.raw(), _address(ask))
+    return {**whole(token, ask.form), "success": True, "metadata": {}}
+
+
+@door(
+    "POST",
+    BANK_ACCOUNT_TOKENS,
+    STOREFRONT,
+    summary="Exchange a bank account for a token that is valid two hours; the number is not kept",
+    takes=BankAccountRequest,
+    gives=BankAccountToken,
+    base=BASE,
+)
+def create_bank_account_token(ask: Ask) -> dict[str, Any]:
+    token = storefront.bank_account_token(ask.shop, ask.raw(), _address(ask))
     return {**whole(token, ask.form), "success": True, "metadata": {}}
 
 
@@ -97,6 +119,11 @@ def _preflight(methods: str) -> Response:
 
 @door("OPTIONS", CARD_TOKENS, OPEN, summary="Preflight of a card token", base=BASE)
 def preflight_card_token(ask: Ask) -> Response:
+    return _preflight("POST")
+
+
+@door("OPTIONS", BANK_ACCOUNT_TOKENS, OPEN, summary="Preflight of a bank account token", base=BASE)
+def preflight_bank_account_token(ask: Ask) -> Response:
     return _preflight("POST")
 
 

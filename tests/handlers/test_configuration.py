@@ -85,7 +85,7 @@ def test_with_if_match_only_the_version_that_was_read_is_changed(house: TestHous
         ("auto_order_processing", {"number_of_retries": 99, "window_start": "25:00", "colour": "red"},
          {"/number_of_retries": "out_of_range", "/window_start": "out_of_range", "/colour": "unknown_field"}),
         ("auto_order_processing", {"window_start": "22:00", "window_end": "01:00"}, {"/window_end": "too_short"}),
-        ("auto_order_processing", {"prohibit_echecks": True}, {"/prohibit_echecks": "not_available"}),
+        ("auto_order_processing", {"skip_shipment_notification": True}, {"/skip_shipment_notification": "not_available"}),
         ("auto_order_processing", {"restrict_visa": "yes"}, {"/restrict_visa": "wrong_type"}),
         ("auto_order_processing", {"cancel_reasons": [{"reason": "A"}, {"reason": "A"}]},
          {"/cancel_reasons/1/reason": "conflict"}),
