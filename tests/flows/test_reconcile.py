@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain.captures import CapturePage, Reconciliation
 from chalicelib.domain.errors import Contended
+from chalicelib.domain.items import ItemAutoOrder
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.payments import Approved, Charge, NotFound, Refund, StoredCard
 from chalicelib.flows import purchase
@@ -161,6 +162,26 @@ def test_an_authorisation_is_no_capture_neither_open_nor_let_go_of(profile: str)
     report = walked(world)
     assert numbers(report) == (1, 1, 0, 0, 0)
     assert (report.balanced(), report.difference) == (True, {"USD": Decimal(0)})
+    assert kept(world) == before
+
+
+def test_what_was_only_authorised_makes_no_order_where_somebody_captures_it_by_hand() -> None:
+    world = World().open(auth_test_zero_dollar_orders=True)
+    tab = ItemAutoOrder(auto_orderable=True, auto_order_schedules=["Monthly"], auth_future_amount=Decimal("39.95"))
+    world.sell("TRIAL", "0.00", tab)
+    order_id = world.order({"TRIAL": "Monthly"})
+    assert [hold.voided_dts is None for hold in world.sandbox.holds()] == [True, False]
+    assert numbers(walked(world)) == (0, 0, 0, 0, 0)
+    columns = "key, amount, currency, order_id, transaction_id"
+    with world.sandbox._db as db:
+        db.execute(f"insert into capture select number, {columns}, authorised_dts, null from hold")
+    report = walked(world)
+    assert numbers(report) == (2, 0, 0, 0, 2)
+    assert report.difference == {"USD": Decimal("40.95")}
+    assert world.shop.orders.get(order_id).noun.summary.total == 0  # type: ignore[union-attr]
+    world.tell_all()
+    before = kept(world)
+    assert numbers(walked(world)) == (2, 0, 0, 0, 2)
     assert kept(world) == before
 
 
