@@ -356,6 +356,7 @@ class Simulation(World):
         self.tables = self.embedded = SqliteTables(index_lag=lag, now=lambda: self.loop.now)
         made.tables._db.backup(self.embedded._db)
         self.sandbox = Sandbox(now=self.true_moment, capabilities=self.can)
+        self.others = {}
         made.sandbox._db.backup(self.sandbox._db)
         self.oids = made.oids
         self.heads = {oid: dict(head) for oid, head in made.heads.items()}
