@@ -224,7 +224,8 @@ class Payments(Protocol):
         ...
 
     def void(self, key: str) -> Outcome:
-        """Let go of an authorisation. Asked again it answers the same; what is unknown to the gateway is let go of."""
+        """Let go of an authorisation. Asked again it answers the same; what is unknown to the gateway is let go of
+        (``NOTHING_HELD``), though one that is still on its way there may come to be. Declined: it was captured."""
         ...
 
     def captures_since(self, since: Instant, cursor: str | None = None) -> CapturePage:

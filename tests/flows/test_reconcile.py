@@ -14,8 +14,9 @@ from msgspec.structs import replace
 
 from chalicelib.domain.captures import CapturePage, Reconciliation
 from chalicelib.domain.errors import Contended
+from chalicelib.domain.items import ItemAutoOrder
 from chalicelib.domain.merchants import Merchant
-from chalicelib.domain.payments import Approved, Charge, NotFound, StoredCard
+from chalicelib.domain.payments import Approved, Charge, NotFound, Refund, StoredCard
 from chalicelib.flows import purchase
 from chalicelib.flows.reconcile import HELD_ROWS, REPORT_ROWS, reconcile
 from chalicelib.gateways.sandbox import CAPTURES_PAGE, PROFILES, Behaviour
@@ -112,6 +113,76 @@ def test_a_payment_that_is_pending_is_no_capture_until_it_is_settled() -> None:
     world.clock.pass_(days=1, seconds=1)
     assert numbers(walked(world)) == (1, 0, 1, 0, 0)
     assert world.shop.orders.get(order_id).noun.payment.payment_status == "Processed"  # type: ignore[union-attr]
+
+
+def given_back(world: World, of: str, amount: str) -> None:
+    """A part of the capture of that key, as the merchant gives it back."""
+    key = f"bo_back_{len(world.sandbox.refunds())}"
+    back = Refund(key=key, of=of, amount=Decimal(amount), currency_code="USD", order_id="DEMO-1")
+    assert isinstance(world.sandbox.refund_part(back), Approved)
+
+
+def test_a_capture_that_is_given_back_in_part_is_matched_to_the_coin_until_all_of_it_is_given_back() -> None:
+    world = World().open()
+    for item in ("COFFEE", "TEA"):
+        world.order({item: None})
+    coffee = world.sandbox.captures()[0].key
+    given_back(world, coffee, "5.00")
+    given_back(world, coffee, "12.94")
+    report = walked(world)
+    assert numbers(report) == (2, 2, 0, 0, 0)
+    assert (report.balanced(), report.difference) == (True, {"USD": Decimal(0)})
+    given_back(world, coffee, "0.01")
+    report = walked(world)
+    assert numbers(report) == (2, 1, 0, 1, 0)
+    assert (report.balanced(), report.difference) == (True, {"USD": Decimal(0)})
+
+
+def test_a_capture_whose_answer_was_lost_gets_its_order_although_a_part_was_given_back_by_hand() -> None:
+    world = World().open()
+    oid = a_rebill_that_times_out(world)
+    given_back(world, world.sandbox.captures()[-1].key, "5.00")
+    assert numbers(walked(world)) == (1, 0, 1, 0, 0)
+    assert len(world.rebills(oid)) == 1
+    report = walked(world)
+    assert numbers(report) == (1, 1, 0, 0, 0)
+    assert report.balanced()
+
+
+@pytest.mark.parametrize("profile", ["full", "keys", "lookup"])
+def test_an_authorisation_is_no_capture_neither_open_nor_let_go_of(profile: str) -> None:
+    world = World(capabilities=PROFILES[profile]).open()
+    order_id = world.order({"COFFEE": None})
+    authorised = [charged(order_id, key, "1.00") for key in ("bo_open", "bo_let_go_of")]
+    for one in authorised:
+        assert isinstance(world.sandbox.authorise(one), Approved)
+    world.sandbox.void("bo_let_go_of")
+    world.clock.pass_(hours=1)
+    before = kept(world)
+    report = walked(world)
+    assert numbers(report) == (1, 1, 0, 0, 0)
+    assert (report.balanced(), report.difference) == (True, {"USD": Decimal(0)})
+    assert kept(world) == before
+
+
+def test_what_was_only_authorised_makes_no_order_where_somebody_captures_it_by_hand() -> None:
+    world = World().open(auth_test_zero_dollar_orders=True)
+    tab = ItemAutoOrder(auto_orderable=True, auto_order_schedules=["Monthly"], auth_future_amount=Decimal("39.95"))
+    world.sell("TRIAL", "0.00", tab)
+    order_id = world.order({"TRIAL": "Monthly"})
+    assert [hold.voided_dts is None for hold in world.sandbox.holds()] == [True, False]
+    assert numbers(walked(world)) == (0, 0, 0, 0, 0)
+    columns = "key, amount, currency, order_id, transaction_id"
+    with world.sandbox._db as db:
+        db.execute(f"insert into capture select number, {columns}, authorised_dts, null from hold")
+    report = walked(world)
+    assert numbers(report) == (2, 0, 0, 0, 2)
+    assert report.difference == {"USD": Decimal("40.95")}
+    assert world.shop.orders.get(order_id).noun.summary.total == 0  # type: ignore[union-attr]
+    world.tell_all()
+    before = kept(world)
+    assert numbers(walked(world)) == (2, 0, 0, 0, 2)
+    assert kept(world) == before
 
 
 # --- repaired ---------------------------------------------------------------------------------------------------------
@@ -245,15 +316,17 @@ def test_one_capture_that_cannot_be_recorded_does_not_keep_the_others_from_it() 
 
 def taken_elsewhere(world: World, order_id: str, key: str = "bo_nobodys", amount: str = "12.34") -> None:
     """A capture under a key that no attempt has."""
-    world.sandbox.charge(
-        Charge(
-            key=key,
-            amount=Decimal(amount),
-            currency_code="USD",
-            card=StoredCard(gateway="sandbox", reference="sandbox_approve", fingerprint="f"),
-            order_id=order_id,
-            first=False,
-        )
+    world.sandbox.charge(charged(order_id, key, amount))
+
+
+def charged(order_id: str, key: str, amount: str) -> Charge:
+    return Charge(
+        key=key,
+        amount=Decimal(amount),
+        currency_code="USD",
+        card=StoredCard(gateway="sandbox", reference="sandbox_approve", fingerprint="f"),
+        order_id=order_id,
+        first=False,
     )
 
 

@@ -1154,3 +1154,24 @@ def test_a_hard_decline_at_stripe_disables_the_auto_order(stub: StripeStub, cloc
     assert world.head(oid).status == "disabled"
     assert len(stub.posts) == 2
     assert reconcile(world.shop, "sandbox").balanced()
+
+
+def test_what_is_given_back_in_part_stays_matched_and_an_authorisation_is_never_a_capture(
+    stub: StripeStub, clock: ManualClock
+) -> None:
+    world = a_world_at_stripe(stub, clock)
+    order_id = world.order({"COFFEE": None}, "4242424242424242")
+    key = world.shop.orders.get(order_id).noun.charge_key
+    assert key is not None
+    assert isinstance(world.gateway.refund_part(part("5.00", of=key)), Approved)
+    card = stub.card()
+    for held in ("bo_open", "bo_let_go_of"):
+        world.gateway.authorise(asked_for(card, "1.00", key=held, order_id=order_id))
+    world.gateway.void("bo_let_go_of")
+    report = reconcile(world.shop, "sandbox")
+    assert (report.captures, report.matched, report.difference) == (1, 1, {"USD": Decimal(0)})
+    assert report.balanced()
+    assert isinstance(world.gateway.refund_part(part("12.95", key="bo_last", of=key)), Approved)
+    report = reconcile(world.shop, "sandbox")
+    assert (report.captures, report.given_back, report.difference) == (1, 1, {"USD": Decimal(0)})
+    assert report.balanced()

@@ -45,6 +45,7 @@ from chalicelib.domain.payments import (
     Declined,
     FrozenPlan,
     NotSent,
+    Refund,
     Unknown,
 )
 from chalicelib.domain.schedule import Frequency
@@ -355,6 +356,7 @@ class Simulation(World):
         self.tables = self.embedded = SqliteTables(index_lag=lag, now=lambda: self.loop.now)
         made.tables._db.backup(self.embedded._db)
         self.sandbox = Sandbox(now=self.true_moment, capabilities=self.can)
+        self.others = {}
         made.sandbox._db.backup(self.sandbox._db)
         self.oids = made.oids
         self.heads = {oid: dict(head) for oid, head in made.heads.items()}
@@ -868,6 +870,18 @@ class GatewayDoor:
 
     def refund(self, key: str) -> Any:
         return self._called(lambda: self._world.sandbox.refund(key))
+
+    def refund_part(self, refund: Refund) -> Any:
+        return self._called(lambda: self._world.sandbox.refund_part(refund))
+
+    def look_up_refund(self, refund: Refund) -> Any:
+        return self._called(lambda: self._world.sandbox.look_up_refund(refund))
+
+    def authorise(self, charge: Charge) -> Any:
+        return self._called(lambda: self._world.sandbox.authorise(charge))
+
+    def void(self, key: str) -> Any:
+        return self._called(lambda: self._world.sandbox.void(key))
 
     def _called(self, act: Callable[[], Any]) -> Any:
         world = self._world

@@ -49,8 +49,8 @@ CHARGE = "chalicelib/flows/charge.py"
 IN_THE_TEXT: dict[str, tuple[str, str, str, str]] = {
     "repost_after_cancel": (
         CHARGE,
-        "return work.fits() and work.head.attempt is not None and work.head.revision == work.head.attempt.revision",
-        "return work.head.attempt is not None",
+        "return stands is not None and work.fits(stands.kind) and work.head.revision == stands.revision",
+        "return stands is not None",
         "profile=full timeout_before_capture=2 cancel=2 pause=2 stall=1",
     ),
     "always_me": (
@@ -67,8 +67,10 @@ IN_THE_TEXT: dict[str, tuple[str, str, str, str]] = {
     ),
     "unknown_is_not_sent": (
         CHARGE,
-        "    return attempt, outcome\n",
-        "    return attempt, NotSent(reason='timed out') if isinstance(outcome, Unknown) else outcome\n",
+        "    return attempt, _asked(shop.gateway(attempt.gateway), attempt, work.order_id(attempt.run))\n",
+        """    outcome = _asked(shop.gateway(attempt.gateway), attempt, work.order_id(attempt.run))
+    return attempt, NotSent(reason='timed out') if isinstance(outcome, Unknown) else outcome
+""",
         "profile=lookup timeout_after_capture=2",
     ),
 }
