@@ -14,13 +14,13 @@ TRANSACTION_FACTOR = 2
 def value_bytes(value: Value) -> int:
     """A text is its UTF-8 bytes; a number is one byte for each two significant digits, and one."""
     if isinstance(value, str):
-        return len(value.encode())
+        return len(value) if value.isascii() else len(value.encode())
     digits = str(abs(value)).rstrip("0") or "0"
     return (len(digits) + 1) // 2 + 1 + (1 if value < 0 else 0)
 
 
 def record_bytes(record: Record) -> int:
-    return sum(len(name.encode()) + value_bytes(value) for name, value in record.items())
+    return sum(map(value_bytes, record)) + sum(map(value_bytes, record.values()))
 
 
 def write_units(size: int) -> int:
