@@ -109,8 +109,7 @@ def _read(shop: "Shop", kind: str, name: str) -> _About | None:
 
 
 def _rules(shop: "Shop") -> tuple[Merchant, AutoOrderProcessing]:
-    """As a plan knows them: a warm function reads them every 30 seconds."""
-    return shop.configuration.price_list([], [])[:2]
+    return shop.configuration.remembered(Merchant), shop.configuration.remembered(AutoOrderProcessing)
 
 
 def _letter(shop: "Shop", mail: SentMail, merchant: Merchant, settings: AutoOrderProcessing) -> Letter | str:

@@ -28,7 +28,7 @@ class Versioned(Generic[T]):
 
 def pk(merchant_id: str, *parts: object) -> str:
     """A hash key: the merchant, then what spreads."""
-    return "#".join((merchant_id, *(str(part) for part in parts)))
+    return "#".join((merchant_id, *map(str, parts)))
 
 
 def text_of(noun: object) -> str:

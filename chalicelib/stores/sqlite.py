@@ -67,6 +67,7 @@ create table if not exists lag (
 );
 """
 GET = "select body from record where name = ? and pk = ? and sk = ?"
+DELETE = "delete from record where name = ? and pk = ? and sk = ?"
 # Not `insert or replace`: that moves the row to the end of the file, and both its old page and its new one are written.
 PUT = "insert into record values (?, ?, ?, ?) on conflict do update set body = excluded.body"
 # Another process may hold the file for the length of one transaction; longer than this something is stuck.
@@ -228,29 +229,35 @@ class SqliteTables:
             if not all(holds(condition, before) for condition in change.when):
                 raise Refused(position, before)
             pairs.append((change, before, applied(change, before)))
-        sizes = [record_bytes(after or before or {}) for _, before, after in pairs]
-        for size in sizes:
-            check_record_bytes(size)
+        units, whole = 0.0, 0
+        for change, before, after in pairs:
+            was, becomes = (record_bytes(record) if record else 0 for record in (before, after))
+            check_record_bytes(becomes)
+            whole += becomes or was
+            entries = self._apply(change, before, after)
+            units += change_units(max(was, becomes), entries, in_transaction=in_transaction)
         if in_transaction:
-            check_transaction_bytes(sum(sizes))
-        return sum(self._apply(change, before, after, in_transaction) for change, before, after in pairs)
+            check_transaction_bytes(whole)
+        return units
 
-    def _apply(self, change: Change, before: Record | None, after: Record | None, in_transaction: bool) -> float:
-        table = known_table(change.table)
-        pk, sk = key_of(change)
+    def _apply(self, change: Change, before: Record | None, after: Record | None) -> list[Record]:
+        """The index entries that went or came."""
         if isinstance(change, Check):
-            return change_units(table, before, before, in_transaction=True)
+            return []
+        table, key = known_table(change.table), key_of(change)
         if after is None:
-            self._db.execute("delete from record where name = ? and pk = ? and sk = ?", (table.name, pk, sk))
+            self._db.execute(DELETE, (table.name, *key))
         else:
-            self._db.execute(PUT, (table.name, pk, sk, _text_of(after)))
+            self._db.execute(PUT, (table.name, *key, _text_of(after)))
+        moved: list[Record] = []
         for index in table.indexes:
-            self._reindex(table, index, index_entry(before, index), index_entry(after, index))
-        return change_units(table, before, after, in_transaction=in_transaction)
+            gone, come = index_entry(before, index), index_entry(after, index)
+            if gone != come:
+                self._reindex(table, index, gone, come)
+                moved += [entry for entry in (gone, come) if entry]
+        return moved
 
     def _reindex(self, table: Table, index: Index, gone: Record | None, come: Record | None) -> None:
-        if gone == come:
-            return
         # Without a lag none waits either: what an earlier run left waiting has come when the file was opened.
         lag = self._lag() if self._lag else 0.0
         if lag <= 0 and (self._lag is None or not self._db.execute("select 1 from lag limit 1").fetchone()):
