@@ -22,7 +22,7 @@ help:
 	@echo 'make demo-reset [DATA=folder]        forgets what the demo shop has done'
 	@echo 'make test [TESTS=tests/domain]       all tests of everyday; make test-long [SEEDS=0-20000]: the long ones'
 	@echo 'make check                           style, types, rooms, template, generated files'
-	@echo 'make bench                           what a rebill costs, itemised'
+	@echo 'make bench                           what a rebill costs and how fast it is: docs/benchmarks.md'
 	@echo 'make package [ARCH=x86_64]           the template and the zip that CloudFormation deploys, in out/'
 	@echo 'make audit | lock | setup | clean    known holes; new pins; the environments; away with them'
 
@@ -44,7 +44,7 @@ test-long: setup
 	$(if $(SEEDS),SEEDS=$(SEEDS) )$(PYTEST) -m long --timeout=4800 $(TESTS)
 
 bench: setup
-	$(BIN)/python -m pytest -p no:cacheprovider -q -s tests/bench
+	$(BIN)/python -m tests.bench
 
 # --- checking ----------------------------------------------------------------------------------------------------------
 

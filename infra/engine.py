@@ -5,6 +5,7 @@ import logging
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -30,7 +31,9 @@ FASTER_SECONDS = {"relay": 2.0}
 # How often an idle worker looks into its queue, and after a failure of its own tries again.
 IDLE_SECONDS = 0.2
 AFTER_FAILURE_SECONDS = 1.0
-# Messages that one look takes when it takes all: more than ever wait on one machine.
+# Messages that one look takes, as many as SQS gives at once: each look and each end of work is a transaction.
+AT_ONCE = 10
+# And when it takes all: more than ever wait on one machine.
 ALL_MESSAGES = 100_000
 # Sweeps and queues come to rest after two or three rounds. More means that something is due again as soon as done.
 MOST_ROUNDS = 100
@@ -54,6 +57,11 @@ class Gate:
         self._condition = threading.Condition()
         self._inside = 0
         self._alone = False
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody is alone, or waits to be."""
+        return self._alone
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -139,22 +147,31 @@ class Engine:
                 return
         log.warning("work does not come to rest; going on in %d rounds", MOST_ROUNDS)
 
-    def handle_some(self, queue: str, *, hidden_too: bool = False) -> int:
-        """Take what waits in one queue and handle it, message by message. Returns how many."""
-        messages = self.queues.receive(queue, ALL_MESSAGES if hidden_too else 1, hidden_too=hidden_too)
-        for message in messages:
-            self._handle(queue, message)
-        return len(messages)
+    def handle_some(self, queue: str, *, hidden_too: bool = False, go_on: Callable[[], bool] = lambda: True) -> int:
+        """Take what waits in one queue and handle it, message by message, as long as ``go_on`` says so; what is left
+        waits again. Returns how many."""
+        messages = self.queues.receive(queue, ALL_MESSAGES if hidden_too else AT_ONCE, hidden_too=hidden_too)
+        left, done = deque(messages), list[str]()
+        while left and go_on():
+            message = left.popleft()
+            if self._handled(queue, message):
+                done.append(message.id)
+            if len(done) == AT_ONCE:
+                self.queues.delete(done)
+                done.clear()
+        self.queues.delete(done)
+        self.queues.give_back([message.id for message in left])
+        return len(messages) - len(left)
 
-    def _handle(self, queue: str, message: Message) -> None:
+    def _handled(self, queue: str, message: Message) -> bool:
+        """Whether the message is done with."""
         try:
             answer = self._consumers[queue](_received(queue, message), context(queue))
         except Exception:
             log.exception("a message of %s failed", queue)
-            return
+            return False
         failed = {failure["itemIdentifier"] for failure in (answer or {}).get("batchItemFailures", [])}
-        if message.id not in failed:
-            self.queues.delete(message.id)
+        return message.id not in failed
 
     # --- by itself ---------------------------------------------------------------------------------------------------
 
@@ -177,10 +194,14 @@ class Engine:
 
     def _consume(self, queue: str) -> None:
         # What an engine that was killed had in hand is hidden still; nobody else works on this data now.
-        self._guarded(lambda: self.handle_some(queue, hidden_too=True))
+        self._guarded(lambda: self.handle_some(queue, hidden_too=True, go_on=self._goes_on))
         while not self._stop.is_set():
-            if not self._guarded(lambda: self.handle_some(queue)):
+            if not self._guarded(lambda: self.handle_some(queue, go_on=self._goes_on)):
                 self._stop.wait(IDLE_SECONDS)
+
+    def _goes_on(self) -> bool:
+        """Whether a worker may take the next message that it has in hand."""
+        return not self._stop.is_set() and not self.gate.wanted
 
     def _keep_time(self) -> None:
         due = dict.fromkeys(self._schedules, 0.0)

@@ -10,6 +10,7 @@ import argparse
 import fcntl
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -92,6 +93,11 @@ def find_python() -> Python:
             if done.returncode == 0 and done.stdout.strip() == version:
                 return Python(Path(candidate), version)
     raise Missing(f"Packaging needs one of Python {', '.join(VERSIONS)} with venv: on the path or by pyenv.")
+
+
+def here() -> str:
+    """The architecture of this machine, as Lambda calls it: what is built for it can be tried out."""
+    return "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
 
 
 def _candidates(version: str) -> Iterator[str]:

@@ -60,8 +60,10 @@ class ListedQueue:
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, dict[str, str]]] = []
+        self.sends = 0
 
     def send(self, queue: str, messages: Any) -> None:
+        self.sends += 1
         self.sent += [(queue, dict(message)) for message in messages]
 
     def take(self) -> list[tuple[str, dict[str, str]]]:

@@ -198,57 +198,67 @@ def _pinned(entry: AutoOrderItem, progress: ItemProgress, item: Item | None) -> 
 
 
 def _counted(entry: AutoOrderItem, progress: ItemProgress, item: Item | None) -> Iterator[Occurrence]:
-    """The occurrences that are not done with, counted from the anchor."""
+    """The occurrences that are not done with, counted from the anchor. Those that are done with are passed over a
+    stretch at a time: a weekly auto order of three years has 150 behind it, and a plan counts a dozen times."""
     months = days = 0
-    for number, step, interval in _intervals(entry, item):
-        if number > progress.at:
-            months, days = months + interval[0], days + interval[1]
-        if number <= progress.billed or number < progress.at:
-            continue
-        day = add_months(progress.anchor, months) + timedelta(days=days)
-        if day.year > LAST_YEAR:
-            return
-        item_id = entry.arbitrary_item_id or (step and step[0].recurring_merchant_item_id) or entry.original_item_id
-        yield Occurrence(
-            number=number,
-            day=day,
-            item_id=item_id or "",
-            step=step[0] if step else None,
-            repeats_left=step[1] if step else None,
-        )
+    for stretch in _stretches(entry, item):
+        # Occurrence ``at`` falls on the anchor, so no time is counted up to it.
+        before = max(progress.at, stretch.first - 1)
+        if stretch.first > progress.at:
+            days += stretch.pause
+        for number in range(max(stretch.first, progress.at, progress.billed + 1), stretch.last + 1):
+            step, ahead = stretch.step, number - before
+            day = add_months(progress.anchor, months + stretch.months * ahead)
+            day += timedelta(days=days + stretch.days * ahead)
+            if day.year > LAST_YEAR:
+                return
+            item_id = entry.arbitrary_item_id or (step and step.recurring_merchant_item_id) or entry.original_item_id
+            repeats = step.repeat_count if step else None
+            yield Occurrence(
+                number=number,
+                day=day,
+                item_id=item_id or "",
+                step=step,
+                repeats_left=repeats - (number - stretch.first) if repeats else None,
+            )
+        passed = max(0, stretch.last - before)
+        months, days = months + stretch.months * passed, days + stretch.days * passed
 
 
-_Step = tuple[ItemAutoOrderStep, int | None]
-_Interval = tuple[int, int]
+class _Stretch(msgspec.Struct, kw_only=True, frozen=True):
+    """Occurrences of one pace, from ``first`` to ``last``: so many months and days between two of them, and ``pause``
+    days more before the first."""
+
+    first: int
+    last: int
+    months: int
+    days: int
+    pause: int = 0
+    step: ItemAutoOrderStep | None = None
 
 
-def _intervals(entry: AutoOrderItem, item: Item | None) -> Iterator[tuple[int, _Step | None, _Interval]]:
-    """(occurrence, its step, the months and days since the one before), from occurrence 1."""
+def _stretches(entry: AutoOrderItem, item: Item | None) -> Iterator[_Stretch]:
+    """Every occurrence from 1, in order."""
     override = _interval(entry.frequency, entry.arbitrary_schedule_days) if entry.frequency else None
     steps = item.steps() if item else []
-    if not steps:
-        if override:
-            for number in range(1, MAXIMUM_OCCURRENCES):
-                yield number, None, override
-        return
+    if not steps and override:
+        yield _Stretch(first=1, last=MAXIMUM_OCCURRENCES, months=override[0], days=override[1])
     number, pause = 0, 0
-    while number < MAXIMUM_OCCURRENCES:
+    while steps and number < MAXIMUM_OCCURRENCES:
         before = number
         for step in steps:
             if step.type == "pause":
                 pause += step.pause_days or 0
-            elif step.type == "item":
+            elif step.type == "item" and number < MAXIMUM_OCCURRENCES:
                 months, days = override or _interval(step.schedule, step.arbitrary_schedule_days)
-                times = step.repeat_count or MAXIMUM_OCCURRENCES
-                for repeat in range(times):
-                    number += 1
-                    left = step.repeat_count - repeat if step.repeat_count else None
-                    yield number, (step, left), (months, days + pause)
-                    pause = 0
-                    if number >= MAXIMUM_OCCURRENCES:
-                        return
+                last = min(MAXIMUM_OCCURRENCES, number + (step.repeat_count or MAXIMUM_OCCURRENCES))
+                yield _Stretch(first=number + 1, last=last, months=months, days=days, pause=pause, step=step)
+                number, pause = last, 0
         if steps[-1].type != "loop" or number == before:
             return
+
+
+_Interval = tuple[int, int]
 
 
 def _interval(frequency: str | None, days: int | None) -> _Interval:

@@ -6,14 +6,15 @@ from zoneinfo import ZoneInfo
 
 # Years of four digits that stay so in every zone: the calendar ends a day after the last.
 FIRST_YEAR, LAST_YEAR = 1000, 9998
-FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+# Of an instant's text, what comes before its offset.
+WHOLE_SECONDS = len("2027-01-31T05:00:00")
 
 
 class Instant(datetime):
     """A moment in UTC, whole seconds. Its text sorts as it passes: ``2027-01-31T05:00:00Z``."""
 
     def __str__(self) -> str:
-        return self.strftime(FORMAT)
+        return self.isoformat()[:WHOLE_SECONDS] + "Z"
 
 
 # Before everything: what a clock says that nobody has set.
@@ -24,6 +25,8 @@ def instant(moment: datetime) -> Instant:
     """The moment in UTC, cut to the second. A naive datetime is refused: nobody knows which zone it meant."""
     if moment.tzinfo is None:
         raise ValueError("needs an offset from UTC, as in 2027-01-31T00:00:00-05:00")
+    if type(moment) is Instant and moment.tzinfo is UTC and not moment.microsecond:
+        return moment
     utc = moment.astimezone(UTC)
     return Instant(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, tzinfo=UTC)
 
@@ -34,7 +37,7 @@ def parse_instant(text: str) -> Instant:
     Raises ValueError with a sentence for the caller.
     """
     try:
-        moment = datetime.fromisoformat(text)
+        moment = Instant.fromisoformat(text)
     except ValueError:
         raise ValueError("must be ISO 8601 with an offset, as in 2027-01-31T00:00:00-05:00") from None
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:

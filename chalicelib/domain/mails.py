@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import sha256
 from typing import Literal
 
@@ -295,6 +296,7 @@ _TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u20
 _LINK = re.compile(r"[/:@\\]|www\.|\.\w\w", re.IGNORECASE)
 
 
+@lru_cache(maxsize=1024)
 def mail_address(email: str) -> str:
     """The address as an envelope takes it, a domain of other letters in its ASCII form.
 

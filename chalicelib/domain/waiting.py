@@ -1,12 +1,11 @@
 """A row of a due index: what is to be looked at, and since when."""
 
-from dataclasses import dataclass
+import msgspec
 
 from chalicelib.domain.dates import Instant
 
 
-@dataclass(frozen=True, slots=True)
-class DueRow:
+class DueRow(msgspec.Struct, kw_only=True, frozen=True):
     """``due_key`` is the index entry as it was seen: a push is refused where it has moved since."""
 
     table: str

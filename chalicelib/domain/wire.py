@@ -24,6 +24,8 @@ MAXIMUM_DEPTH = 32
 MAXIMUM_PROBLEMS = 100
 # Numbers longer than this are no amount of anything, and their arithmetic would be slow.
 MAXIMUM_DIGITS = 20
+# More than money comes in, in any currency.
+LARGEST_AMOUNT = Decimal(9999999999)
 # JSON writes a character of the higher planes as two halves; one alone can be neither stored nor sent.
 HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -238,7 +240,7 @@ def _into(type_: type, raw: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, int | Decimal):
             raise ValueError("must be an amount: a number, or an object with a number in `value`")
         amount = Currency(value)
-        if not amount.is_finite() or abs(amount) > Decimal(9999999999):
+        if not amount.is_finite() or abs(amount) > LARGEST_AMOUNT:
             raise ValueError("is not an amount that money comes in")
         return amount
     if type_ is Instant:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from chalicelib.domain import rebills, wire
 from chalicelib.domain.dates import Instant, local_date
 from chalicelib.domain.errors import Invalid
+from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.payments import Approved, Attempt, FrozenPlan
 from chalicelib.domain.rebills import Facts, Go, Hold, Look, Planned, plan
 from chalicelib.domain.settings import AutoOrderProcessing, standing
@@ -111,7 +112,7 @@ def rehearsed(shop: Shop, backroom: Backroom, until: Instant) -> dict[str, Any]:
         billed += lines
         if hold is not None:
             stopped.append(hold)
-    merchant = shop.configuration.price_list([], [])[0]
+    merchant = shop.configuration.remembered(Merchant)
     return wire.whole(  # type: ignore[no-any-return]  # a dict renders as a dict
         {
             "from": now,

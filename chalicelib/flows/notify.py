@@ -109,7 +109,7 @@ def _read(shop: "Shop", kind: str, name: str) -> _About | None:
 
 
 def _rules(shop: "Shop") -> tuple[Merchant, AutoOrderProcessing]:
-    return shop.configuration.section(Merchant).noun, shop.configuration.section(AutoOrderProcessing).noun
+    return shop.configuration.remembered(Merchant), shop.configuration.remembered(AutoOrderProcessing)
 
 
 def _letter(shop: "Shop", mail: SentMail, merchant: Merchant, settings: AutoOrderProcessing) -> Letter | str:

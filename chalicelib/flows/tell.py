@@ -43,7 +43,7 @@ def tell(shop: Shop, event_id: str) -> bool:
     if found is None or not found[1]:
         return False
     event = found[0]
-    merchant = shop.configuration.section(Merchant).noun
+    merchant = shop.configuration.remembered(Merchant)
     _plan_mails(shop, event)
     _plan_deliveries(shop, event, merchant.form())
     for kind, name in event.nouns() if event.webhook_oid is None else ():

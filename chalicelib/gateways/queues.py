@@ -4,10 +4,11 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+import msgspec
 
 # A message that was received is hidden this long: six times the longest function, as AWS advises.
 VISIBILITY_SECONDS = 360
@@ -29,8 +30,7 @@ create table if not exists dead_letter (
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     id: str
     body: str
     receives: int
@@ -44,6 +44,7 @@ class EmbeddedQueues:
         self._lock = threading.RLock()
         self._db = sqlite3.connect(str(path), check_same_thread=False, isolation_level=None, timeout=10)
         self._db.execute("pragma journal_mode=wal")
+        self._db.execute("pragma synchronous=normal")
         self._db.executescript(SCHEMA)
 
     def send(self, queue: str, messages: Sequence[dict[str, str]]) -> None:
@@ -64,31 +65,51 @@ class EmbeddedQueues:
 
         ``hidden_too`` does as if the visibility time were over: for a clock that jumps.
         """
-        with self._lock, self._db:
-            self._db.execute("begin immediate")
-            until = self._now() + (VISIBILITY_SECONDS + 1 if hidden_too else 0)
-            rows = self._db.execute(
-                "select id, body, receives from message where queue = ? and visible <= ? order by number limit ?",
-                (queue, until, most),
-            ).fetchall()
-            found = []
-            for id_, body, receives in rows:
-                if receives >= MAXIMUM_RECEIVES:
-                    self._db.execute(
-                        "insert or replace into dead_letter values (?, ?, ?, ?)", (id_, queue, body, receives)
-                    )
-                    self._db.execute("delete from message where id = ?", (id_,))
-                    continue
-                self._db.execute(
-                    "update message set receives = receives + 1, visible = ? where id = ?",
-                    (self._now() + VISIBILITY_SECONDS, id_),
+        until = self._now() + (VISIBILITY_SECONDS + 1 if hidden_too else 0)
+        with self._lock:
+            if not self._visible(queue, until, 1):
+                return []  # looked at five times a second, and mostly there is nothing: no transaction for that
+            with self._db:
+                self._db.execute("begin immediate")
+                rows = self._visible(queue, until, most)
+                dead = [(id_,) for id_, _, receives in rows if receives >= MAXIMUM_RECEIVES]
+                self._db.executemany(
+                    "insert or replace into dead_letter select id, queue, body, receives from message where id = ?",
+                    dead,
                 )
-                found.append(Message(id_, body, receives + 1))
+                self._db.executemany("delete from message where id = ?", dead)
+                found = [
+                    Message(id_, body, receives + 1) for id_, body, receives in rows if receives < MAXIMUM_RECEIVES
+                ]
+                hidden = self._now() + VISIBILITY_SECONDS
+                self._db.executemany(
+                    "update message set receives = receives + 1, visible = ? where id = ?",
+                    [(hidden, message.id) for message in found],
+                )
             return found
 
-    def delete(self, message_id: str) -> None:
-        with self._lock:
-            self._db.execute("delete from message where id = ?", (message_id,))
+    def _visible(self, queue: str, until: float, most: int) -> list[tuple[str, str, int]]:
+        return self._db.execute(
+            "select id, body, receives from message where queue = ? and visible <= ? order by number limit ?",
+            (queue, until, most),
+        ).fetchall()
+
+    def delete(self, message_ids: Sequence[str]) -> None:
+        """They are done with."""
+        self._each("delete from message where id = ?", [(id_,) for id_ in message_ids])
+
+    def give_back(self, message_ids: Sequence[str]) -> None:
+        """They were received, and nobody has begun with them: they wait again, and it does not count as a receive."""
+        self._each(
+            "update message set receives = receives - 1, visible = ? where id = ?",
+            [(self._now(), id_) for id_ in message_ids],
+        )
+
+    def _each(self, sql: str, values: Sequence[tuple[object, ...]]) -> None:
+        if values:
+            with self._lock, self._db:
+                self._db.execute("begin immediate")
+                self._db.executemany(sql, values)
 
     def waiting(self, queue: str) -> int:
         row = self._db.execute("select count(*) from message where queue = ?", (queue,)).fetchone()

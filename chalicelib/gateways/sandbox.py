@@ -194,6 +194,7 @@ class Sandbox:
         self._lock = threading.RLock()
         self._db = sqlite3.connect(str(path), check_same_thread=False, isolation_level=None, timeout=10)
         self._db.execute("pragma journal_mode=wal")
+        self._db.execute("pragma synchronous=normal")
         self._db.executescript(SCHEMA)
 
     @property
@@ -469,11 +470,11 @@ class Sandbox:
     # --- inside ------------------------------------------------------------------------------------------------------
 
     def _posts(self, charge: Charge, ledger: Ledger) -> int:
-        self._db.execute(
-            "insert into request values (?, 1, ?) on conflict (key) do update set posts = posts + 1",
+        row = self._db.execute(
+            "insert into request values (?, 1, ?) on conflict (key) do update set posts = posts + 1 returning posts",
             (charge.key, _body(charge, ledger)),
-        )
-        return int(self._db.execute("select posts from request where key = ?", (charge.key,)).fetchone()[0])
+        ).fetchone()
+        return int(row[0])
 
     def _same_body(self, charge: Charge, ledger: Ledger) -> bool:
         row = self._db.execute("select body from request where key = ?", (charge.key,)).fetchone()

@@ -45,7 +45,7 @@ def rebill(event: Any) -> dict[str, object]:
         else:
             visit(shop, int(_field(message, "id")))
 
-    return drain(event.to_dict(), handle, event.context)
+    return drain(event.to_dict(), handle)
 
 
 def deliver(event: Any) -> dict[str, object]:
@@ -61,7 +61,7 @@ def deliver(event: Any) -> dict[str, object]:
             webhook_oid, _, event_id = subject.partition("/")
             deliver_webhook(shop, int(webhook_oid), event_id)
 
-    return drain(event.to_dict(), handle, event.context)
+    return drain(event.to_dict(), handle)
 
 
 def _field(message: dict[str, str], name: str) -> str:

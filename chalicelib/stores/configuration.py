@@ -15,7 +15,7 @@ from chalicelib.domain.rotating import RotatingGateways
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingSettings
 from chalicelib.domain.taxes import TaxSettings
-from chalicelib.stores.port import Absent, Change, Put, TablePort
+from chalicelib.stores.port import Absent, Change, Put, Record, TablePort
 from chalicelib.stores.records import DOCUMENT, Versioned, inserted, noun_of, pk, replaced, text_of, versioned
 from chalicelib.stores.tables import PK, SK
 
@@ -82,8 +82,7 @@ class Configuration:
             key = self._key(type_)
             text = known[key]
             if text is None:
-                text = str(records[key][DOCUMENT]) if key in records else ""
-                self._memory[key] = (later(self._now(), seconds=REMEMBER_SECONDS), text)
+                text = self._remember(key, records.get(key))
             return wire.load(text, type_) if text else type_()
 
         read(RotatingGateways)
@@ -111,10 +110,13 @@ class Configuration:
         key = self._key(type_)
         text = self._remembered(key)
         if text is None:
-            record = self._port.get(TABLE, key, DOCUMENT)
-            text = str(record[DOCUMENT]) if record else ""
-            self._memory[key] = (later(self._now(), seconds=REMEMBER_SECONDS), text)
+            text = self._remember(key, self._port.get(TABLE, key, DOCUMENT))
         return wire.load(text, type_) if text else type_()
+
+    def _remember(self, key: str, record: Record | None) -> str:
+        text = str(record[DOCUMENT]) if record else ""
+        self._memory[key] = (later(self._now(), seconds=REMEMBER_SECONDS), text)
+        return text
 
     def _remembered(self, key: str) -> str | None:
         until, text = self._memory.get(key, (BEGINNING, ""))

@@ -9,7 +9,6 @@ from chalicelib.stores.records import due_attributes, pk
 from chalicelib.stores.tables import PK, SK
 
 HEAD = "head"
-DUE = ("due_shard", "due_key")
 
 
 def head_of(record: Record) -> Head:
@@ -37,8 +36,10 @@ def due_of(due_key: str) -> Instant:
 
 def begun(table: str, merchant_id: str, subject: str, head: Head) -> Put:
     """The first head of a subject."""
-    record: Record = {PK: pk(merchant_id, subject), SK: HEAD, **_attributes(head)}
-    record |= due_attributes(head.due_dts, merchant_id, subject)
+    record: Record = {PK: pk(merchant_id, subject), SK: HEAD, **_attributes(head, merchant_id, subject)}
+    record["state"] = wire.kept(head.state)
+    if head.attempt is not None:
+        record["attempt"] = wire.kept(head.attempt)
     return Put(table, record, when=(Absent(),))
 
 
@@ -47,20 +48,17 @@ def moved(table: str, merchant_id: str, subject: str, before: Head, after: Head)
 
     Every writer moves at least one of fence, revision, run, round and the open attempt, so nobody's change is lost.
     """
-    attributes = _attributes(after)
-    due = due_attributes(after.due_dts, merchant_id, subject)
-    gone = {name for name in ("attempt", "attempt_key", "lease_until") if name not in attributes}
-    gone |= {name for name in DUE if name not in due}
-    old = _attributes(before) | due_attributes(before.due_dts, merchant_id, subject)
-    new = attributes | due
-    return Update(
-        table,
-        pk(merchant_id, subject),
-        HEAD,
-        set={name: value for name, value in new.items() if old.get(name) != value},
-        remove=tuple(sorted(name for name in gone if name in old)),
-        when=as_read(before),
-    )
+    old, new = _attributes(before, merchant_id, subject), _attributes(after, merchant_id, subject)
+    written = {name: value for name, value in new.items() if old.get(name) != value}
+    gone = old.keys() - new.keys()
+    # The two texts are compared as what they hold: writing one out is half the work of a head.
+    if after.state != before.state:
+        written["state"] = wire.kept(after.state)
+    if after.attempt is None:
+        gone |= {"attempt"} if before.attempt else set()
+    elif after.attempt != before.attempt:
+        written["attempt"] = wire.kept(after.attempt)
+    return Update(table, pk(merchant_id, subject), HEAD, set=written, remove=tuple(sorted(gone)), when=as_read(before))
 
 
 def as_read(head: Head) -> tuple[Condition, ...]:
@@ -76,7 +74,8 @@ def as_read(head: Head) -> tuple[Condition, ...]:
     )
 
 
-def _attributes(head: Head) -> Record:
+def _attributes(head: Head, merchant_id: str, subject: str) -> Record:
+    """What conditions and the due index need."""
     record: Record = {
         "status": head.status,
         "revision": head.revision,
@@ -84,11 +83,10 @@ def _attributes(head: Head) -> Record:
         "round": head.round,
         "tries": head.tries,
         "fence": head.fence,
-        "state": wire.kept(head.state),
+        **due_attributes(head.due_dts, merchant_id, subject),
     }
     if head.lease_until is not None:
         record["lease_until"] = str(head.lease_until)
     if head.attempt is not None:
-        record["attempt"] = wire.kept(head.attempt)
         record["attempt_key"] = head.attempt.key
     return record

@@ -1,7 +1,8 @@
 """How a record is made: its keys, its version, its one document, and its place in the due index."""
 
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+import msgspec
 
 from chalicelib.domain import wire
 from chalicelib.domain.dates import Instant
@@ -18,8 +19,7 @@ VERSION = "version"
 MAXIMUM_DOCUMENT_BYTES = 300 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Versioned(Generic[T]):
+class Versioned(msgspec.Struct, Generic[T], frozen=True):
     """A noun as it stands, with the version that the next write must name."""
 
     noun: T
@@ -28,7 +28,7 @@ class Versioned(Generic[T]):
 
 def pk(merchant_id: str, *parts: object) -> str:
     """A hash key: the merchant, then what spreads."""
-    return "#".join((merchant_id, *(str(part) for part in parts)))
+    return "#".join((merchant_id, *map(str, parts)))
 
 
 def text_of(noun: object) -> str:

@@ -172,9 +172,10 @@ def _check_change(change: Change) -> int:
     for name, value in carried.items():
         _check_name(name)
         _check_value(name, value)
-        for index in table.indexes:
-            if name in (index.hash, index.range):
-                _check_key(name, value, MAXIMUM_HASH_BYTES if name == index.hash else MAXIMUM_RANGE_BYTES)
+    for index in table.indexes:
+        for name, longest in ((index.hash, MAXIMUM_HASH_BYTES), (index.range, MAXIMUM_RANGE_BYTES)):
+            if name in carried:
+                _check_key(name, carried[name], longest)
     size = record_bytes(carried)
     check_record_bytes(size)
     return size
@@ -225,7 +226,8 @@ def _check_value(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError(f"{name} must be a text or a whole number, not {type(value).__name__}")
     if isinstance(value, str):
-        value.encode()  # a lone surrogate is no text; UnicodeEncodeError is a ValueError
+        if not value.isascii():
+            value.encode()  # a lone surrogate is no text; UnicodeEncodeError is a ValueError
     elif abs(value) >= 10**MAXIMUM_DIGITS:
         raise ValueError(f"{name} has more than {MAXIMUM_DIGITS} digits")
 
@@ -233,5 +235,5 @@ def _check_value(name: str, value: object) -> None:
 def _check_key(name: str, value: object, longest: int) -> None:
     if not isinstance(value, str) or not value:
         raise ValueError(f"{name} is a key: it must be a text, not empty")
-    if len(value.encode()) > longest:
+    if len(value if value.isascii() else value.encode()) > longest:
         raise ValueError(f"{name} is a key: it holds {longest} bytes at most")

@@ -4,7 +4,6 @@ It computes the units that DynamoDB would have billed, and applies index entries
 choose, so that reading one's own index entry too early is caught.
 """
 
-import json
 import random
 import sqlite3
 import threading
@@ -12,6 +11,8 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+
+import msgspec
 
 from chalicelib.domain.errors import Contended, Refused
 from chalicelib.stores.port import (
@@ -55,7 +56,7 @@ from chalicelib.stores.units import change_units, index_entry, read_units, recor
 SCHEMA = """
 create table if not exists record (
   name text not null, pk text not null, sk text not null, body text not null, primary key (name, pk, sk)
-) without rowid;
+);
 create table if not exists entry (
   name text not null, index_name text not null, hash text not null, range text not null,
   pk text not null, sk text not null, primary key (name, index_name, hash, range, pk, sk)
@@ -65,6 +66,10 @@ create table if not exists lag (
   gone text, come text
 );
 """
+GET = "select body from record where name = ? and pk = ? and sk = ?"
+DELETE = "delete from record where name = ? and pk = ? and sk = ?"
+# Not `insert or replace`: that moves the row to the end of the file, and both its old page and its new one are written.
+PUT = "insert into record values (?, ?, ?, ?) on conflict do update set body = excluded.body"
 # Another process may hold the file for the length of one transaction; longer than this something is stuck.
 BUSY_SECONDS = 10
 
@@ -85,7 +90,8 @@ class SqliteTables:
         self._lock = threading.RLock()
         self._db = sqlite3.connect(str(path), check_same_thread=False, isolation_level=None, timeout=BUSY_SECONDS)
         self._db.execute("pragma journal_mode=wal")
-        self._db.execute("pragma synchronous=full" if str(path) != ":memory:" else "pragma synchronous=off")
+        # What is committed survives a kill of the process; after a power cut the last moments may be missing.
+        self._db.execute("pragma synchronous=normal")
         self._db.executescript(SCHEMA)
         with self._lock, self._transaction():
             # What an earlier run left waiting: its clock says nothing now, and by now every entry has come.
@@ -197,7 +203,7 @@ class SqliteTables:
         given.append(limit)
         for row in self._db.execute(" ".join(sql), given):
             if index is None:
-                yield json.loads(row[3])
+                yield _record_of(row[3])
             else:
                 yield {PK: row[4], SK: row[5], index.hash: row[2], index.range: row[3]}
 
@@ -223,33 +229,38 @@ class SqliteTables:
             if not all(holds(condition, before) for condition in change.when):
                 raise Refused(position, before)
             pairs.append((change, before, applied(change, before)))
-        sizes = [record_bytes(after or before or {}) for _, before, after in pairs]
-        for size in sizes:
-            check_record_bytes(size)
+        units, whole = 0.0, 0
+        for change, before, after in pairs:
+            was, becomes = (record_bytes(record) if record else 0 for record in (before, after))
+            check_record_bytes(becomes)
+            whole += becomes or was
+            entries = self._apply(change, before, after)
+            units += change_units(max(was, becomes), entries, in_transaction=in_transaction)
         if in_transaction:
-            check_transaction_bytes(sum(sizes))
-        return sum(self._apply(change, before, after, in_transaction) for change, before, after in pairs)
+            check_transaction_bytes(whole)
+        return units
 
-    def _apply(self, change: Change, before: Record | None, after: Record | None, in_transaction: bool) -> float:
-        table = known_table(change.table)
-        pk, sk = key_of(change)
+    def _apply(self, change: Change, before: Record | None, after: Record | None) -> list[Record]:
+        """The index entries that went or came."""
         if isinstance(change, Check):
-            return change_units(table, before, before, in_transaction=True)
+            return []
+        table, key = known_table(change.table), key_of(change)
         if after is None:
-            self._db.execute("delete from record where name = ? and pk = ? and sk = ?", (table.name, pk, sk))
+            self._db.execute(DELETE, (table.name, *key))
         else:
-            body = json.dumps(after, ensure_ascii=False, separators=(",", ":"))
-            self._db.execute("insert or replace into record values (?, ?, ?, ?)", (table.name, pk, sk, body))
+            self._db.execute(PUT, (table.name, *key, _text_of(after)))
+        moved: list[Record] = []
         for index in table.indexes:
-            self._reindex(table, index, index_entry(before, index), index_entry(after, index))
-        return change_units(table, before, after, in_transaction=in_transaction)
+            gone, come = index_entry(before, index), index_entry(after, index)
+            if gone != come:
+                self._reindex(table, index, gone, come)
+                moved += [entry for entry in (gone, come) if entry]
+        return moved
 
     def _reindex(self, table: Table, index: Index, gone: Record | None, come: Record | None) -> None:
-        if gone == come:
-            return
+        # Without a lag none waits either: what an earlier run left waiting has come when the file was opened.
         lag = self._lag() if self._lag else 0.0
-        waiting = self._db.execute("select 1 from lag limit 1").fetchone()
-        if lag <= 0 and not waiting:
+        if lag <= 0 and (self._lag is None or not self._db.execute("select 1 from lag limit 1").fetchone()):
             self._move(table, index, gone, come)
             return
         self._db.execute(
@@ -258,8 +269,8 @@ class SqliteTables:
                 self._now() + lag,
                 table.name,
                 index.name,
-                json.dumps(gone) if gone else None,
-                json.dumps(come) if come else None,
+                _text_of(gone) if gone else None,
+                _text_of(come) if come else None,
             ),
         )
 
@@ -273,7 +284,7 @@ class SqliteTables:
                 return
             table = known_table(name)
             index = known_index(table, index_name)
-            self._move(table, index, json.loads(gone) if gone else None, json.loads(come) if come else None)
+            self._move(table, index, _record_of(gone) if gone else None, _record_of(come) if come else None)
             self._db.execute("delete from lag where number = ?", (number,))
 
     def _move(self, table: Table, index: Index, gone: Record | None, come: Record | None) -> None:
@@ -289,10 +300,8 @@ class SqliteTables:
             )
 
     def _read(self, table: str, pk: str, sk: str) -> Record | None:
-        row = self._db.execute(
-            "select body from record where name = ? and pk = ? and sk = ?", (table, pk, sk)
-        ).fetchone()
-        return json.loads(row[0]) if row else None
+        row = self._db.execute(GET, (table, pk, sk)).fetchone()
+        return _record_of(row[0]) if row else None
 
     def _bill(self, verb: str, *tables: str, reads: float = 0.0, writes: float = 0.0) -> None:
         self.meter.count(Call(verb, tables, writes=writes, reads=reads))
@@ -313,6 +322,18 @@ class SqliteTables:
             if self._db.in_transaction:
                 self._db.execute("rollback")
             raise
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(Record)
+
+
+def _text_of(record: Record) -> str:
+    return _ENCODER.encode(record).decode()
+
+
+def _record_of(text: str) -> Record:
+    return _DECODER.decode(text)
 
 
 # --- conditions and changes; pure ------------------------------------------------------------------------------------

@@ -1,13 +1,12 @@
 """Every table and index, once. PynamoDB models, the SQLite schema and CloudFormation are all made from this."""
 
-from dataclasses import dataclass
+import msgspec
 
 PK = "pk"
 SK = "sk"
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(msgspec.Struct, frozen=True):
     """A sparse, keys-only index: a record stands in it while it has both attributes."""
 
     name: str
@@ -15,8 +14,7 @@ class Index:
     range: str
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """One kind of record. Hash key ``pk``, range key ``sk``, both texts, on demand.
 
     ``expires``: the attribute (epoch seconds) after which DynamoDB may sweep the record away. Only a broom: whoever

@@ -1,9 +1,10 @@
 """What DynamoDB bills, by its published rules: how large a record is and how many units a call takes."""
 
+from collections.abc import Iterable
 from math import ceil
 
 from chalicelib.stores.port import Record, Value
-from chalicelib.stores.tables import PK, SK, Index, Table
+from chalicelib.stores.tables import PK, SK, Index
 
 WRITE_UNIT_BYTES = 1024
 READ_UNIT_BYTES = 4096
@@ -14,13 +15,17 @@ TRANSACTION_FACTOR = 2
 def value_bytes(value: Value) -> int:
     """A text is its UTF-8 bytes; a number is one byte for each two significant digits, and one."""
     if isinstance(value, str):
-        return len(value.encode())
+        return len(value) if value.isascii() else len(value.encode())
     digits = str(abs(value)).rstrip("0") or "0"
     return (len(digits) + 1) // 2 + 1 + (1 if value < 0 else 0)
 
 
 def record_bytes(record: Record) -> int:
-    return sum(len(name.encode()) + value_bytes(value) for name, value in record.items())
+    size = 0
+    for name, value in record.items():
+        size += len(name) if name.isascii() else len(name.encode())
+        size += value_bytes(value)
+    return size
 
 
 def write_units(size: int) -> int:
@@ -39,15 +44,11 @@ def index_entry(record: Record | None, index: Index) -> Record | None:
     return {name: record[name] for name in (PK, SK, index.hash, index.range)}
 
 
-def change_units(table: Table, before: Record | None, after: Record | None, *, in_transaction: bool) -> float:
-    """One change: the larger of the record before and after; each index entry that goes or comes, on top."""
-    size = max(record_bytes(before) if before else 0, record_bytes(after) if after else 0)
-    units = float(write_units(size) * (TRANSACTION_FACTOR if in_transaction else 1))
-    for index in table.indexes:
-        old, new = index_entry(before, index), index_entry(after, index)
-        if old != new:
-            units += sum(write_units(record_bytes(entry)) for entry in (old, new) if entry)
-    return units
+def change_units(size: int, entries: Iterable[Record], *, in_transaction: bool) -> float:
+    """One change: ``size`` is that of the record before it or after it, whichever is larger; ``entries`` are those of
+    an index that go or come, each on top."""
+    units = write_units(size) * (TRANSACTION_FACTOR if in_transaction else 1)
+    return float(units + sum(write_units(record_bytes(entry)) for entry in entries))
 
 
 def refused_units(found: Record | None, *, in_transaction: bool) -> float:

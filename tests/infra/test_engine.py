@@ -1,7 +1,7 @@
 """The engine: queues and schedules through app.py's own functions, and a test clock that nobody else works beside."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from chalicelib.domain.merchants import Merchant
 from chalicelib.flows.travel import advance
 from chalicelib.gateways.queues import MAXIMUM_RECEIVES, VISIBILITY_SECONDS
 from chalicelib.wiring import House
-from infra.engine import MOST_ROUNDS, Engine, Gate
+from infra.engine import AT_ONCE, MOST_ROUNDS, Engine, Gate
 from infra.shop import secret
 
 MERCHANT = "DEMO"
@@ -107,6 +107,24 @@ def test_a_message_is_handled_once_and_gone(house: House) -> None:
     assert (engine.drain(), engine.queues.waiting("rebill")) == (0, 0)
 
 
+def test_what_a_worker_has_in_hand_and_has_not_begun_with_waits_again_when_it_must_stop(house: House) -> None:
+    doors = Doors()
+    engine = Engine(house, doors.app)
+    house.queue.send("rebill", [{"id": str(number)} for number in range(5)])
+    assert engine.handle_some("rebill", go_on=lambda: len(doors.came) < 2) == 2
+    left = engine.queues.receive("rebill", 10)
+    assert [message.receives for message in left] == [1, 1, 1]
+    assert not {message.id for message in left} & set(doors.came)
+
+
+def test_more_messages_than_are_taken_at_once_are_all_handled_once(house: House) -> None:
+    doors = Doors()
+    engine = Engine(house, doors.app)
+    house.queue.send("rebill", [{"id": str(number)} for number in range(2 * AT_ONCE + 3)])
+    assert engine.drain() == len(set(doors.came)) == len(doors.came) == 2 * AT_ONCE + 3
+    assert engine.queues.waiting("rebill") == 0
+
+
 def test_a_message_that_fails_comes_back_and_is_a_dead_letter_in_the_end(house: House, machine: Machine) -> None:
     doors = Doors()
     doors.fail = True
@@ -167,8 +185,8 @@ def test_it_works_by_itself_on_what_a_killed_engine_had_in_hand_too(house: House
     done = threading.Event()
     consume = engine.queues.delete
 
-    def delete(message_id: str) -> None:
-        consume(message_id)
+    def delete(message_ids: Sequence[str]) -> None:
+        consume(message_ids)
         if len(doors.came) >= 2:
             done.set()
 
@@ -229,6 +247,14 @@ def test_two_cannot_be_alone() -> None:
         pass
     with gate.alone():
         pass
+
+
+def test_workers_see_that_somebody_wants_to_be_alone() -> None:
+    gate = Gate()
+    assert not gate.wanted
+    with gate.alone():
+        assert gate.wanted
+    assert not gate.wanted
 
 
 def test_who_fails_while_alone_leaves_the_gate_open() -> None:

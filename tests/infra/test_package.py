@@ -23,6 +23,7 @@ from chalicelib.wiring import FUNCTION_SECONDS
 from infra import package
 from infra.generate import FUNCTIONS
 from infra.package import Package
+from tests.bench import cold
 
 # Setting up the environment that packs, once, and packing twice.
 pytestmark = pytest.mark.timeout(600)
@@ -543,6 +544,15 @@ def test_nothing_is_compiled_on_a_cold_start(runs_here: Package, unpacked: Path)
         assert compiled.read_bytes()[4:8] == b"\1\0\0\0", source
     others = [path for path in unpacked.rglob("*.pyc") if tag not in path.name]
     assert not others
+
+
+def test_a_cold_start_takes_little_longer_than_that_of_a_bare_handler(
+    runs_here: Package, lambda_python: Path, tmp_path: Path
+) -> None:
+    """The app alone, and the app with its DynamoDB client, beside a handler that imports boto3 and makes a client."""
+    found = cold.starts(runs_here, lambda_python, tmp_path, 9)
+    assert found.ratio("imported") <= cold.BUDGET
+    assert found.ratio("ready") <= cold.BUDGET
 
 
 def test_only_what_belongs_to_the_app_is_packed(unpacked: Path) -> None:

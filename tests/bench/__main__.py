@@ -1,0 +1,319 @@
+"""``python -m tests.bench``: measures everything, prints one table, and writes docs/benchmarks.md.
+
+Ends with 1 where something that is counted, or a ratio, is over its budget; speed by the clock never fails.
+"""
+
+import os
+import platform
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+
+from infra import package
+from tests.bench import cold, costs, counting, rebilling, sweeping, travelling
+from tests.bench.rebilling import Leg, Speed
+from tests.bench.sweeping import Swept
+
+PAGE = Path(__file__).parent.parent.parent / "docs" / "benchmarks.md"
+REBILLS_A_SECOND = 500
+PACKAGE_MEGABYTES = 20
+# The journey that must fit into six minutes, as many times the measured one.
+LONG_JOURNEY_AUTO_ORDERS, LONG_JOURNEY_MINUTES = 2000, 6
+
+
+class Figure(msgspec.Struct, kw_only=True, frozen=True):
+    """One row. ``over``: it is counted, or a ratio, and over its budget."""
+
+    what: str
+    figure: str
+    budget: str = ""
+    over: bool = False
+
+
+class Part(msgspec.Struct, kw_only=True, frozen=True):
+    """One section of the page: what was measured and how, its figures, and what they mean."""
+
+    title: str
+    how: str
+    figures: list[Figure]
+    after: str = ""
+
+
+def main() -> int:
+    parts: list[Part] = []
+    for measure in (units, sweeps, speeds, journey, cold_start, dollars):
+        print(f"measuring: {measure.__name__.replace('_', ' ')} ...", file=sys.stderr)
+        parts.append(measure())
+    print("\n".join(_table(parts)))
+    PAGE.write_text(_page(parts))
+    print(f"\n{PAGE.relative_to(Path.cwd())} is written.", file=sys.stderr)
+    return int(any(figure.over for part in parts for figure in part.figures))
+
+
+# --- what is measured -------------------------------------------------------------------------------------------------
+
+
+def units() -> Part:
+    """Held by test_rebill_units.py, which prints each call."""
+    cost = counting.counted()
+    return Part(
+        title="What one rebill takes of the database",
+        how=(
+            f"One approved rebill of an auto order of three lines, its order {cost.kilobytes} KB, in DynamoDB's units, "
+            "counted by its published rules on the embedded engine, call by call, from the push of the sweep to "
+            "the last transaction. Cold is a function that has read no settings yet, warm one that has within 30 "
+            "seconds. Telling is what the outbox does afterwards: list rows, day totals, one webhook delivery and one "
+            "receipt, planned. The tests fail where a budget is not kept."
+        ),
+        figures=[
+            _counted("round trips that write", len(cost.writing()), counting.ROUND_TRIPS_THAT_WRITE),
+            _counted("write units until settled", cost.writes(), cost.writes_allowed()),
+            _counted("write units to tell everybody", cost.writes_to_tell(), counting.TELLING),
+            _counted("read units, cold", cost.reads_cold(), counting.READS_COLD),
+            _counted("read units, warm", cost.reads_warm, counting.READS_WARM),
+            _counted("calls of the payment gateway", cost.posts, counting.GATEWAY_CALLS),
+        ],
+    )
+
+
+def sweeps() -> Part:
+    few, many = sweeping.swept(sweeping.FEW), sweeping.swept(sweeping.MANY)
+
+    def row(what: str, of: Callable[[Swept], float]) -> Figure:
+        over = abs(of(many) - of(few)) > 0.1 * of(few)
+        return Figure(what=what, figure=f"{of(few):,g} and {of(many):,g}", budget="the same within 10 %", over=over)
+
+    return Part(
+        title="What a sweep costs in a small and in a large shop",
+        how=(
+            f"A sweep looks every five minutes for what is due. Here {sweeping.DUE} auto orders are due, of "
+            f"{few.stored:,} that the shop has and of {many.stored:,}. Counted as above. It reads an index that holds "
+            "what waits by the time at which it is due, so what is not due costs nothing."
+        ),
+        figures=[
+            row("read units", lambda swept: swept.reads),
+            row("write units", lambda swept: swept.writes),
+            row("round trips, sends to the queue with them", lambda swept: swept.round_trips),
+            Figure(what="seconds, in memory", figure=f"{few.seconds:.2f} and {many.seconds:.2f}"),
+        ],
+    )
+
+
+def speeds() -> Part:
+    found = [rebilling.speed(lines) for lines in (1, 3)]
+    budget = f"at least {REBILLS_A_SECOND}"
+
+    def rows(speed: Speed) -> Iterator[Figure]:
+        of = "one line" if speed.lines == 1 else f"{speed.lines} lines"
+        for what, leg, wanted in (
+            ("rebilled: pushed, claimed, charged, settled", speed.charged, budget),
+            ("rebilled and told", speed.told, ""),
+            ("rebilled, told, and the receipt written", speed.mailed, ""),
+        ):
+            yield Figure(what=f"{what} ({of})", figure=_pace(leg), budget=wanted)
+
+    return Part(
+        title="How many rebills a second",
+        how=(
+            f"One process and one thread on SQLite files, as `make run` has them. {rebilling.AUTO_ORDERS} auto orders "
+            "come due at once; the functions of app.py are called as its queues and schedules would. A full rebill is "
+            "all of this: the sweep finds it, sends it to the queue and pushes its due time; the worker takes the "
+            "message, reads, plans, claims in a transaction of its own, charges at the sandbox gateway (whose ledger "
+            "is a file too), and settles with head, order and event in one transaction. Told means that the outbox "
+            "has written list rows, day totals and planned the receipt; the receipt is then written and put into the "
+            f"mailbox. The best of {rebilling.ROUNDS} rounds, by the clock and in milliseconds of a processor, which "
+            "other work on the machine disturbs less. Every commit survives a kill of the process (WAL, "
+            "synchronous=NORMAL); a power cut may take the last moments."
+        ),
+        figures=[figure for speed in found for figure in rows(speed)],
+    )
+
+
+def journey() -> Part:
+    found = travelling.travelled()
+    times = LONG_JOURNEY_AUTO_ORDERS / travelling.AUTO_ORDERS
+    minutes = found.wall * times / 60
+    return Part(
+        title="How fast the test clock travels",
+        how=(
+            f"{travelling.AUTO_ORDERS} monthly auto orders, {len(travelling.YEARS)} years in as many steps: at every "
+            "moment at which something comes due the clock stops and everything is done, receipts in the mailbox "
+            "included. Each step is rehearsed first and compared with what was then billed."
+        ),
+        figures=[
+            Figure(what="rebills on the way", figure=f"{found.rebills:,}"),
+            Figure(
+                what="receipts on the way",
+                figure=f"{found.mails:,}",
+                budget="one a rebill",
+                over=found.mails != found.rebills,
+            ),
+            Figure(
+                what="billed as rehearsed",
+                figure="yes" if found.as_rehearsed else "no",
+                budget="yes",
+                over=not found.as_rehearsed,
+            ),
+            Figure(what="seconds", figure=f"{found.wall:.1f}, {found.cpu:.1f} of a processor"),
+            Figure(what="a rebill", figure=_pace(Leg(wall=found.wall / found.rebills, cpu=found.cpu / found.rebills))),
+            Figure(
+                what=f"at this pace, minutes for {LONG_JOURNEY_AUTO_ORDERS:,} auto orders",
+                figure=f"{minutes:.1f}",
+                budget=f"{LONG_JOURNEY_MINUTES}",
+            ),
+        ],
+    )
+
+
+def cold_start() -> Part:
+    title = "How long a function takes to start, and how large it is"
+    how = (
+        "The packaged app, unpacked and imported by a Python that has what Lambda's has and nothing else, beside a "
+        "handler that imports boto3 and makes a DynamoDB client. Compiled files for both; medians of "
+        f"{cold.RUNS} starts each, in turns, compared by processor time."
+    )
+    try:
+        with TemporaryDirectory(prefix="backroom-bench-") as name:
+            folder = Path(name)
+            built = package.build(folder / "package", package.here())
+            starts = cold.starts(built, cold.lambda_python(built, folder / "python"), folder / "task", cold.RUNS)
+            megabytes = built.archive.stat().st_size / 1e6
+    except package.Missing as missing:
+        return Part(title=title, how=how, figures=[], after=f"Not measured on this machine. {missing}")
+
+    def row(what: str, name: str) -> Figure:
+        ratio = starts.ratio(name)
+        milliseconds = f"{starts.cpu[name] * 1000:.0f} ms of {starts.cpu['bare'] * 1000:.0f} ms"
+        return Figure(
+            what=what, figure=f"{ratio:.2f} ({milliseconds})", budget=f"{cold.BUDGET}", over=ratio > cold.BUDGET
+        )
+
+    return Part(
+        title=title,
+        how=how,
+        figures=[
+            row("the app imported, times the bare handler", "imported"),
+            row("and its own DynamoDB client made", "ready"),
+            Figure(
+                what="the zip of all functions, without boto3",
+                figure=f"{megabytes:.1f} MB",
+                budget=f"{PACKAGE_MEGABYTES} MB",
+                over=megabytes > PACKAGE_MEGABYTES,
+            ),
+        ],
+        after=f"Python {built.python.version}, {built.architecture}.",
+    )
+
+
+def dollars() -> Part:
+    stages = costs.stages()
+    whole, database = costs.total(stages), sum(stage.database_dollars() for stage in stages)
+    figures = [
+        Figure(
+            what=stage.name,
+            figure=(
+                f"${stage.dollars():.2f}: {stage.writes:g} write and {stage.reads:.2g} read units, "
+                f"{stage.queue:.2g} queue requests, {stage.gigabyte_seconds():.2f} GB-s"
+            ),
+        )
+        for stage in stages
+    ]
+    figures.append(Figure(what="all of it", figure=f"${whole:.2f}", budget=f"${costs.DESIGNED_DOLLARS:.0f}"))
+    verdict = "within" if whole <= costs.DESIGNED_DOLLARS else "above"
+    return Part(
+        title="What a million rebills cost",
+        how=(
+            f"{costs.REBILLS} auto orders of three lines, each with a receipt and one webhook delivery, counted from "
+            "the sweep to the last mark in warm functions, times list prices of us-east-1: DynamoDB on demand "
+            f"${costs.WRITE_UNIT * 1e6:g} a million write units and ${costs.READ_UNIT * 1e6:g} a million read units, "
+            f"SQS ${costs.QUEUE_REQUEST * 1e6:.2f} a million requests, Lambda on arm64 "
+            f"${costs.GIGABYTE_SECOND:.10f} a GB-second and ${costs.INVOCATION * 1e6:.2f} a million calls. How long a "
+            "function waits is assumed, not measured: "
+            f"{costs.ROUND_TRIP_SECONDS * 1000:g} ms a round trip to the database, {costs.GATEWAY_SECONDS:g} s for the "
+            f"payment gateway, {costs.RECEIVER_SECONDS:g} s for a webhook's receiver, {costs.MAIL_SECONDS:g} s for the "
+            "mail provider."
+        ),
+        figures=figures,
+        after=(
+            f"The sum is {verdict} the ${costs.DESIGNED_DOLLARS:.0f} that the design counted on; ${database:.2f} of it "
+            f"is the database. Apart: the payment gateway's fees, the mail provider (SES takes $100 for a million "
+            "mails), logs, storage, and what customers and merchants look at."
+        ),
+    )
+
+
+# --- how it is told ---------------------------------------------------------------------------------------------------
+
+
+def _counted(what: str, found: float, budget: float) -> Figure:
+    return Figure(what=what, figure=f"{found:g}", budget=f"{budget:g}", over=found > budget)
+
+
+def _pace(leg: Leg) -> str:
+    return f"{1 / leg.wall:,.0f} a second; {leg.cpu * 1000:.2f} ms of a processor each"
+
+
+def _table(parts: list[Part]) -> Iterator[str]:
+    rows = [(figure.what, figure) for part in parts for figure in part.figures]
+    wide = max(len(what) for what, _ in rows)
+    for part in parts:
+        yield f"\n{part.title}"
+        for figure in part.figures:
+            budget = f"   budget {figure.budget}" if figure.budget else ""
+            yield f"  {figure.what:<{wide}}  {figure.figure}{budget}{'   OVER' if figure.over else ''}"
+        if part.after:
+            yield f"  {part.after}"
+
+
+def _page(parts: list[Part]) -> str:
+    text = [
+        "# Benchmarks",
+        "",
+        "What Backroom costs and how fast it is. Written by `make bench`; nothing here is typed by hand.",
+        "",
+        f"Measured on {datetime.now(UTC).date().isoformat()}: {_machine()}.",
+    ]
+    for part in parts:
+        text += ["", f"## {part.title}", "", *_wrapped(part.how)]
+        if part.figures:
+            text += ["", "| | measured | budget |", "|---|---|---|"]
+            text += [
+                f"| {figure.what} | {figure.figure}{' **over**' if figure.over else ''} | {figure.budget} |"
+                for figure in part.figures
+            ]
+        if part.after:
+            text += ["", *_wrapped(part.after)]
+    return "\n".join(text) + "\n"
+
+
+def _wrapped(text: str) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, 120, break_long_words=False, break_on_hyphens=False)
+
+
+def _machine() -> str:
+    cores = os.cpu_count() or 1
+    return (
+        f"{_processor()}, {cores} core{'s' if cores != 1 else ''}, {platform.system()}, "
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+    )
+
+
+def _processor() -> str:
+    described = Path("/proc/cpuinfo")
+    if described.exists():
+        for line in described.read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

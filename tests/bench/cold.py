@@ -1,0 +1,89 @@
+"""How long a function takes to be there, beside the barest one: a handler that imports boto3 and makes a client.
+
+Both run in the same interpreter, which has what Lambda's has and nothing else, all of it compiled. They take turns, so
+that a busy machine is as busy for the one as for the other; medians of processor time are compared.
+"""
+
+import os
+import shutil
+import subprocess
+import zipfile
+from importlib.metadata import distribution
+from pathlib import Path
+from statistics import median
+
+import msgspec
+
+from infra.package import Package, compile_all
+
+# What Lambda's Python brings along: boto3 and all that it needs.
+RUNTIME = ("boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3")
+RUNS = 20
+BUDGET = 1.35
+HANDLERS = {
+    "bare": "import boto3\n\nclient = boto3.client('dynamodb')\n",
+    "imported": "import app\n",
+    "ready": "import app\nfrom chalicelib import wiring\n\nclient = wiring.house().port.connection.client\n",
+}
+TIMED = """
+from time import perf_counter, process_time
+wall, cpu = perf_counter(), process_time()
+import {name}_handler
+print(perf_counter() - wall, process_time() - cpu)
+"""
+
+
+class Starts(msgspec.Struct, kw_only=True, frozen=True):
+    """Medians in seconds, by handler: ``bare``; ``imported``, the packaged app; ``ready``, the app with its client."""
+
+    wall: dict[str, float]
+    cpu: dict[str, float]
+
+    def ratio(self, name: str) -> float:
+        return self.cpu[name] / self.cpu["bare"]
+
+
+def lambda_python(built: Package, folder: Path) -> Path:
+    """An interpreter of the package's version that has boto3 and nothing else, as Lambda's, in a new folder."""
+    subprocess.run([built.python.path, "-m", "venv", "--without-pip", folder], check=True)
+    modules = folder / "lib" / f"python{built.python.version}" / "site-packages"
+    for name in RUNTIME:
+        found = distribution(name)
+        tops = {file.parts[0] for file in found.files or [] if not {"..", "__pycache__"} & set(file.parts[:1])}
+        for source in (Path(str(found.locate_file(top))).absolute() for top in tops):
+            if source.is_dir():
+                # Folders of its own, for the code that is compiled for this version.
+                ignored = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(source, modules / source.name, copy_function=os.symlink, ignore=ignored)
+            else:
+                (modules / source.name).symlink_to(source)
+    compile_all(modules, folder / "bin" / "python")
+    return folder / "bin" / "python"
+
+
+def starts(built: Package, python: Path, folder: Path, number: int = RUNS) -> Starts:
+    """Unpack the package and start each handler so often, in turns."""
+    with zipfile.ZipFile(built.archive) as archive:
+        archive.extractall(folder)
+    for name, text in HANDLERS.items():
+        (folder / f"{name}_handler.py").write_text(text)
+    compile_all(folder, python)
+    runs = [{name: _start(python, folder, name) for name in HANDLERS} for _ in range(number)]
+    wall, cpu = ({name: median(run[name][which] for run in runs) for name in HANDLERS} for which in (0, 1))
+    return Starts(wall=wall, cpu=cpu)
+
+
+def _start(python: Path, folder: Path, name: str) -> tuple[float, float]:
+    environment = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_REGION": "us-east-1", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [python, "-c", TIMED.format(name=name)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    wall, cpu = done.stdout.split()
+    return float(wall), float(cpu)

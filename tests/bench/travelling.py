@@ -1,0 +1,36 @@
+"""How fast the test clock travels: every due moment of years, with all that is charged, told and mailed at each."""
+
+from time import perf_counter, process_time
+
+import msgspec
+
+from chalicelib.flows.travel import advance
+from tests.bench.shops import on_disk
+
+AUTO_ORDERS = 200
+YEARS = (365, 365, 366)
+# They were placed over so many days, so that most days of a month have some.
+DAYS = 28
+
+
+class Travelled(msgspec.Struct, kw_only=True, frozen=True):
+    """The whole journey. ``as_rehearsed``: each year billed exactly what its rehearsal had said."""
+
+    rebills: int
+    mails: int
+    wall: float
+    cpu: float
+    as_rehearsed: bool
+
+
+def travelled(auto_orders: int = AUTO_ORDERS) -> Travelled:
+    with on_disk(auto_orders, days=DAYS) as measured:
+        wall, cpu = perf_counter(), process_time()
+        years = [advance(measured.shop, {"advance_days": days}) for days in YEARS]
+        return Travelled(
+            rebills=sum(year["number_of_orders"] for year in years),
+            mails=sum(year["number_of_mails"] for year in years),
+            wall=perf_counter() - wall,
+            cpu=process_time() - cpu,
+            as_rehearsed=all(year["rehearsal"]["same"] for year in years),
+        )
