@@ -275,8 +275,10 @@ def prepared(name: str) -> tuple[Stage, Any]:
     return stage, SCENES[name].prepare(stage)
 
 
-def cloned(name: str, scissors: Scissors) -> tuple[Stage, Any, SqliteTables]:
-    """The prepared shop once more, under the scissors."""
+def cloned(
+    name: str, port: Callable[[SqliteTables], Any], gateway: Callable[[Any], Any]
+) -> tuple[Stage, Any, SqliteTables]:
+    """The prepared shop once more, with what a test puts before its tables and its gateway; and the bare tables."""
     made, subject = prepared(name)
     tables, before = SqliteTables(), made.tables
     assert isinstance(before, SqliteTables)
@@ -284,8 +286,8 @@ def cloned(name: str, scissors: Scissors) -> tuple[Stage, Any, SqliteTables]:
     before._db.backup(tables._db)
     stage = Stage(
         SCENES[name].profile,
-        port=CutPort(tables, scissors),
-        gateway=lambda sandbox: CutGateway(sandbox, scissors),
+        port=port(tables),
+        gateway=gateway,
         start=made.clock.moment,
     )
     made.sandbox._db.backup(stage.sandbox._db)
@@ -296,6 +298,10 @@ def cloned(name: str, scissors: Scissors) -> tuple[Stage, Any, SqliteTables]:
         row[0] for row in tables._db.execute("select distinct hash from entry order by hash")
     ]
     return stage, subject, tables
+
+
+def under(scissors: Scissors, name: str) -> tuple[Stage, Any, SqliteTables]:
+    return cloned(name, lambda tables: CutPort(tables, scissors), lambda sandbox: CutGateway(sandbox, scissors))
 
 
 def played(
@@ -321,7 +327,7 @@ def played(
 def cut(name: str, *cuts: Cut) -> tuple[int, int]:
     """The whole scene with these cuts, and three days more in which every message comes twice."""
     scissors = Scissors()
-    stage, subject, tables = cloned(name, scissors)
+    stage, subject, tables = under(scissors, name)
     found = played(SCENES[name], stage, subject, tables, scissors, *cuts)
     stage.travel(RECOVERY_DAYS, twice=True)
     try:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.cutting import SIDES, Crash, Scissors, Side
-from tests.scenes import RECOVERY_DAYS, SCENES, cloned, cut, one_rebill
+from tests.scenes import RECOVERY_DAYS, SCENES, cut, one_rebill, under
 from tests.worlds import World
 
 
@@ -28,7 +28,7 @@ def test_a_cut_at_any_single_call_moves_the_money_once_and_loses_nothing(name: s
 def swept(*cuts: tuple[int, Side]) -> Scissors:
     """The sweep, its messages (each twice) and the relay under the scissors; then sweeps put it right."""
     scissors = Scissors()
-    stage, oid, _ = cloned("rebill, full, approve", scissors)
+    stage, oid, _ = under(scissors, "rebill, full, approve")
     scissors.arm(*cuts)
     for _ in range(2):
         try:

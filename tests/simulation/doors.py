@@ -18,6 +18,7 @@ from chalicelib.domain.payments import (
     Declined,
     NotSent,
     Pending,
+    Refund,
     Unknown,
 )
 from chalicelib.flows.gateway_events import heard
@@ -116,6 +117,18 @@ class GatewayDoor:
 
     def refund(self, key: str) -> Any:
         return self._called(lambda: self._world.sandbox.refund(key))
+
+    def refund_part(self, refund: Refund) -> Any:
+        return self._called(lambda: self._world.sandbox.refund_part(refund))
+
+    def look_up_refund(self, refund: Refund) -> Any:
+        return self._called(lambda: self._world.sandbox.look_up_refund(refund))
+
+    def authorise(self, charge: Charge) -> Any:
+        return self._called(lambda: self._world.sandbox.authorise(charge))
+
+    def void(self, key: str) -> Any:
+        return self._called(lambda: self._world.sandbox.void(key))
 
     def captures_since(self, *given: Any) -> CapturePage:
         page = self._called(lambda: self._world.sandbox.captures_since(*given))

@@ -402,6 +402,7 @@ class Simulation(World):
         self._nobody = Visit()
         self._clone()
         self.mutation = mutation or Mutation()
+        self.others = {}
         self.ledger = SimulatedGateway(self)
         self.gateway = self.mutation.gateway(GatewayDoor(self, self.ledger))
         self.outside = NoOutside()
