@@ -225,7 +225,7 @@ class World:
     def due(self, table: str, until: Instant | None = None) -> list[Any]:
         waiting = self.backroom.waiting
         found = []
-        for shard in waiting.shards():
+        for shard in self.house.shuffled(waiting.shards()):
             rows, _ = waiting.due(table, shard, until or self.clock.now(), 100)
             found += rows
         return found

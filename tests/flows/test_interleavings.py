@@ -1,4 +1,4 @@
-"""Two workers on one auto order, in every order in which their steps can fall: one charge, one order."""
+"""Two at one auto order or one unpaid order, in every order in which their steps can fall: one charge, one order."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,77 +6,116 @@ from typing import Any
 import pytest
 
 from chalicelib.flows import edit
+from chalicelib.flows.purchase import pay
 from chalicelib.flows.rebill import rebill
-from chalicelib.gateways.sandbox import PROFILES
-from chalicelib.stores.sqlite import SqliteTables
+from tests.scenes import CANCEL, Stage, cloned, one_rebill, paid_once
 from tests.steps import Stepped, merges, run
-from tests.worlds import World
 
 PORT_STEPS = frozenset({"get", "get_many", "write"})
 GATEWAY_STEPS = frozenset({"charge", "look_up"})
-# The calls of one clean rebill: three reads, the claim, the charge, the settling.
-CALLS = 6
+# The calls of one clean rebill: three reads, the claim, the charge, the settling. Of an edit: three reads, the catalogue
+# for what is wanted, the write. Of a look that finds the capture: three reads, the look-up, the settling. Of a first
+# payment: a read, the claim, the charge, the price list, the settling.
+CALLS, EDIT_CALLS, LOOK_CALLS, PAY_CALLS = 6, 5, 5, 5
 
 
-def a_due_world(profile: str = "full") -> tuple[World, int]:
-    world = World(
-        capabilities=PROFILES[profile],
-        port=Stepped(SqliteTables(), PORT_STEPS),
-        gateway=lambda sandbox: Stepped(sandbox, GATEWAY_STEPS),
-    ).open()
-    oid = world.subscribe()
-    due = world.next_due()
+def a_stage(name: str) -> tuple[Stage, Any]:
+    stage, subject, _ = cloned(
+        name, lambda tables: Stepped(tables, PORT_STEPS), lambda sandbox: Stepped(sandbox, GATEWAY_STEPS)
+    )
+    return stage, subject
+
+
+def visit(stage: Stage, oid: int) -> Callable[[], Any]:
+    return lambda: rebill(stage.shop, oid)
+
+
+def an_unheard_capture(profile: str) -> tuple[Stage, int]:
+    """A rebill that was captured and not heard of, to be looked at now."""
+    stage, oid = a_stage(f"rebill, {profile}, timeout_after_capture")
+    stage.next = "timeout_after_capture"
+    stage.visit(oid)
+    due = stage.head(oid).due_dts
     assert due is not None
-    world.clock.go(due)
-    return world, oid
+    stage.clock.go(due)
+    return stage, oid
 
 
-def visit(world: World, oid: int) -> Callable[[], Any]:
-    return lambda: rebill(world.shop, oid)
-
-
-def test_a_clean_rebill_takes_the_calls_that_the_schedules_are_made_for() -> None:
-    world, oid = a_due_world()
+def test_the_calls_are_those_that_the_schedules_are_made_for() -> None:
     # One switch starts the worker, one lets each call go on.
-    assert run([visit(world, oid)], []) == [CALLS + 1]
+    stage, oid = a_stage("rebill, full, approve")
+    assert run([visit(stage, oid)], []) == [CALLS + 1]
+    stage, oid = a_stage("rebill, full, approve")
+    assert run([lambda: edit.update(stage.shop, oid, CANCEL)], []) == [EDIT_CALLS + 1]
+    stage, oid = an_unheard_capture("full")
+    assert run([visit(stage, oid)], []) == [LOOK_CALLS + 1]
+    stage, order_id = a_stage("purchase, full, approve")
+    assert run([lambda: pay(stage.shop, order_id)], []) == [PAY_CALLS + 1]
 
 
 @pytest.mark.parametrize("profile", ["full", "lookup"])
 def test_two_workers_in_all_924_orders_charge_once(profile: str) -> None:
     count = 0
     for order in merges(CALLS, CALLS):
-        world, oid = a_due_world(profile)
-        run([visit(world, oid), visit(world, oid)], [0, 1, *order])
-        world.check(oid)
-        assert len(world.rebills(oid)) == 1
-        assert len(world.sandbox.captures()) == 2
+        stage, oid = a_stage(f"rebill, {profile}, approve")
+        run([visit(stage, oid), visit(stage, oid)], [0, 1, *order])
+        one_rebill(stage, oid)
+        assert len(stage.sandbox.captures()) == 2
         count += 1
     assert count == 924
     print(f"{profile}: {count} interleavings of two workers, each one charge")
 
 
-def test_a_cancel_in_every_order_with_a_rebill_is_charged_at_most_once_and_never_after_the_cancel() -> None:
-    charged = 0
-    for order in merges(CALLS, 4):
-        world, oid = a_due_world()
+def test_two_who_look_at_an_open_attempt_in_all_252_orders_record_it_once() -> None:
+    count = 0
+    for order in merges(LOOK_CALLS, LOOK_CALLS):
+        stage, oid = an_unheard_capture("full")
+        run([visit(stage, oid), visit(stage, oid)], [0, 1, *order])
+        one_rebill(stage, oid)
+        assert stage.sandbox.posts() == 2
+        count += 1
+    assert count == 252
+    print(f"{count} interleavings of two looks at one open attempt, each one order")
+
+
+def test_two_who_pay_for_one_order_in_all_252_orders_charge_once() -> None:
+    count = 0
+    for order in merges(PAY_CALLS, PAY_CALLS):
+        stage, order_id = a_stage("purchase, full, approve")
+        paying = [lambda: pay(stage.shop, order_id)] * 2  # noqa: B023  # they are run at once
+        run(paying, [0, 1, *order])
+        paid_once(stage, order_id)
+        assert len(stage.sandbox.captures()) == 1
+        count += 1
+    assert count == 252
+    print(f"{count} interleavings of two payments of one order, each one charge")
+
+
+def test_a_rebill_and_a_cancel_in_all_462_orders_charge_at_most_once_and_never_after_the_cancel() -> None:
+    charged = count = 0
+    for order in merges(CALLS, EDIT_CALLS):
+        stage, oid = a_stage("rebill, full, approve")
         posts_at_cancel: list[int] = []
-        run([visit(world, oid), canceling(world, oid, posts_at_cancel)], [0, 1, *order])
-        world.travel(3)
-        world.check(oid)
-        head = world.head(oid)
+        run([visit(stage, oid), canceling(stage, oid, posts_at_cancel)], [0, 1, *order])
+        stage.travel(3)
+        stage.check(oid)
+        head = stage.head(oid)
         assert (head.status, head.due_dts, head.attempt) == ("canceled", None, None)
-        assert world.sandbox.posts() <= 2
-        charged += len(world.rebills(oid))
-        if posts_at_cancel == [1] and not world.rebills(oid):
-            assert world.sandbox.posts() == 1
+        assert stage.sandbox.posts() <= 2
+        charged += len(stage.rebills(oid))
+        if posts_at_cancel == [1] and not stage.rebills(oid):
+            assert stage.sandbox.posts() == 1
+        count += 1
+    assert count == 462
     assert charged > 0
+    print(f"{count} interleavings of a worker and a cancel, none charged after it")
 
 
-def canceling(world: World, oid: int, posts_at_cancel: list[int]) -> Callable[[], None]:
+def canceling(stage: Stage, oid: int, posts_at_cancel: list[int]) -> Callable[[], None]:
     """Cancel, and note how often the gateway had been asked by then (once for the purchase)."""
 
     def cancel() -> None:
-        edit.update(world.shop, oid, {"enabled": False, "canceled_by_user": "customer"})
-        posts_at_cancel.append(world.sandbox.posts())
+        edit.update(stage.shop, oid, CANCEL)
+        posts_at_cancel.append(stage.sandbox.posts())
 
     return cancel

@@ -9,4 +9,4 @@ from tests.simulation.simulator import seeds_of
 
 @pytest.fixture
 def seeds() -> range:
-    return seeds_of(os.environ.get("SEEDS", "2500-20000"))
+    return seeds_of(os.environ.get("SEEDS", "4000-104000"))

@@ -87,11 +87,10 @@ class RecomputesAmount(Passing):
     """What is sent is what the lines cost now."""
 
     def charge(self, charge: Charge) -> Any:
-        claim = self._inner._world.claims[charge.key]
-        lines = claim.plan.lines
-        shop = self._inner._world.shop
-        now = sum(shop.items.get(line.item_id).noun.pricing.cost * line.quantity for line in lines)
-        return self._inner.charge(replace(charge, amount=charge.amount - claim.plan.subtotal + now))
+        plan = self._inner._world.claims[charge.key].attempt.plan
+        items = self._inner._world.shop.items
+        now = sum(items.get(line.item_id).noun.pricing.cost * line.quantity for line in plan.lines)
+        return self._inner.charge(replace(charge, amount=charge.amount - plan.subtotal + now))
 
 
 # --- at the store ----------------------------------------------------------------------------------------------------
@@ -155,6 +154,18 @@ class RemovesDueOnPush(Rewriting):
         return Update(change.table, change.pk, change.sk, {}, ("due_key", "due_shard"), {}, change.when)
 
 
+class NoIndexCleanup(Rewriting):
+    """What has ended stays in the due index."""
+
+    def other(self, change: Any) -> Any:
+        if not is_head(change) or "due_key" not in change.remove:
+            return change
+        kept = tuple(name for name in change.remove if name not in ("due_key", "due_shard"))
+        # An update must change something, and this one may have been about nothing else.
+        same = {} if change.set or kept else {"noticed": 1}
+        return Update(change.table, change.pk, change.sk, {**change.set, **same}, kept, change.add, change.when)
+
+
 class Unconditioned(Rewriting):
     """Heads are written though something has moved since they were read."""
 
@@ -187,7 +198,7 @@ class NoFenceNoLease(Unconditioned):
 
 
 class NoRevision(Unconditioned):
-    """A permission to send is given though somebody has edited since."""
+    """A permission to send is given though somebody has edited or canceled since."""
 
     kept = ("run", "round", "fence", "attempt_key")
     only = staticmethod(claims)
@@ -234,3 +245,9 @@ class At(Mutation):
 
     def gateway(self, gateway: Any) -> Any:
         return self._gateway(gateway) if self._gateway else gateway
+
+
+class NeverReconciles(Mutation):
+    """Nobody walks past what the gateway took."""
+
+    reconciles = False

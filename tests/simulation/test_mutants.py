@@ -1,20 +1,26 @@
-"""Each guard of the charge protocol taken away: the simulation must notice, within so many worlds."""
+"""Each guard of the charge protocol taken away: the simulation, or a script, must notice."""
 
 import re
 import shutil
 import subprocess
 import sys
+from itertools import count
+from os import utime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chalicelib.flows import edit
 from chalicelib.flows.rebill import rebill
+from chalicelib.flows.reconcile import reconcile
 from chalicelib.gateways.sandbox import PROFILES
 from chalicelib.stores.sqlite import SqliteTables
 from tests.cutting import CutPort, Scissors
+from tests.flows.test_crashes import put_card
+from tests.flows.test_reconcile import TIMES_OUT_AFTER, Forgetful
 from tests.simulation import mutants
-from tests.simulation.mutants import At
+from tests.simulation.mutants import At, NeverReconciles
 from tests.simulation.simulator import Mutation, Totals, play
 from tests.worlds import World
 
@@ -24,6 +30,8 @@ MOST_WORLDS = 300
 UNKNOWN = {"timeout_after_capture": 2, "timeout_before_capture": 1, "late_capture": 1}
 RACES = {"duplicate_message": 2, "late_message": 2, "stall": 2, "lost_answer": 1}
 PEOPLE = {"cancel": 2, "pause": 2, "redate": 2}
+# What the gateway took is seen after the attempt was closed.
+OVERLONG = {"overlong_capture": 2, "timeout_after_capture": 1}
 
 # Handed in: the mutant, the gateway's profile (None: all), what the worlds are aimed at (None: everything).
 HANDED_IN: dict[str, tuple[Mutation, str | None, dict[str, int] | None]] = {
@@ -38,41 +46,136 @@ HANDED_IN: dict[str, tuple[Mutation, str | None, dict[str, int] | None]] = {
     "outbox_after": (At(port=mutants.OutboxAfter), None, None),
     "remove_due_on_claim": (At(port=mutants.RemovesDueOnClaim), None, None),
     "remove_due_on_push": (At(port=mutants.RemovesDueOnPush), None, None),
+    "no_index_cleanup": (At(port=mutants.NoIndexCleanup), None, {"cancel": 2}),
     "no_claim_condition": (At(port=mutants.NoClaimCondition), None, {**RACES, **PEOPLE}),
     "no_fence_no_lease": (At(port=mutants.NoFenceNoLease), "lookup", RACES),
     "no_revision": (At(port=mutants.NoRevision), None, {"stall": 2, **PEOPLE, **UNKNOWN}),
     "no_settle_condition": (At(port=mutants.NoSettleCondition), None, {**RACES, **UNKNOWN, **PEOPLE}),
     "told_before_telling": (At(port=mutants.TellsFirst), None, None),
+    "never_reconciles": (NeverReconciles(), "lookup", OVERLONG),
 }
-# Guards that nothing can be put in front of: the text that is replaced, in a copy of the tree.
+# Guards that nothing can be put in front of: texts (file, what stands there, what is put in its place) that are
+# replaced in a copy of the tree, and what its worlds are aimed at.
 CHARGE = "chalicelib/flows/charge.py"
-IN_THE_TEXT: dict[str, tuple[str, str, str, str]] = {
+REBILLS = "chalicelib/domain/rebills.py"
+HEADS = "chalicelib/stores/heads.py"
+RECONCILE = "chalicelib/flows/reconcile.py"
+IN_THE_TEXT: dict[str, tuple[tuple[tuple[str, str, str], ...], str]] = {
     "repost_after_cancel": (
-        CHARGE,
-        "return stands is not None and work.fits(stands.kind) and work.head.revision == stands.revision",
-        "return stands is not None",
+        (
+            (
+                CHARGE,
+                "return stands is not None and work.fits(stands.kind) and work.head.revision == stands.revision",
+                "return stands is not None",
+            ),
+        ),
         "profile=full timeout_before_capture=2 cancel=2 pause=2 stall=1",
     ),
     "always_me": (
-        CHARGE,
-        "return _is_mine(work, attempt) and _is_unchanged(work)",
-        "return True",
+        ((CHARGE, "return _is_mine(work, attempt) and _is_unchanged(work)", "return True"),),
         "profile=lookup duplicate_message=2 late_message=2 stall=2 lost_answer=2 cancel=2",
     ),
     "no_reauthorisation": (
-        CHARGE,
-        "if may_send(attempt, shop.clock.now()):",
-        "if attempt:",
+        ((CHARGE, "if may_send(attempt, shop.clock.now()):", "if attempt:"),),
         "stall=2",
     ),
     "unknown_is_not_sent": (
-        CHARGE,
-        "    return attempt, _asked(shop.gateway(attempt.gateway), attempt, work.order_id(attempt.run))\n",
-        """    outcome = _asked(shop.gateway(attempt.gateway), attempt, work.order_id(attempt.run))
-    return attempt, NotSent(reason='timed out') if isinstance(outcome, Unknown) else outcome
-""",
+        (
+            (
+                CHARGE,
+                "    return record(shop, work, sent, outcome) if outcome is not None else None\n",
+                (
+                    "    outcome = NotSent(reason='timed out') if isinstance(outcome, Unknown) else outcome\n"
+                    "    return record(shop, work, sent, outcome) if outcome is not None else None\n"
+                ),
+            ),
+        ),
         "profile=lookup timeout_after_capture=2",
     ),
+    "never_looked_at_is_not_sent": (
+        (
+            (
+                CHARGE,
+                "    if attempt.is_free():\n        # Nothing was sent",
+                (
+                    "    if not attempt.looks:\n        _record(shop, work, attempt, None)\n        return\n"
+                    "    if attempt.is_free():\n        # Nothing was sent"
+                ),
+            ),
+        ),
+        "profile=lookup crash_after=2",
+    ),
+    "pending_is_posted_again": (
+        ((CHARGE, "if attempt.pending or attempt.review_dts is not None:", "if attempt.review_dts is not None:"),),
+        "profile=keys pending=2",
+    ),
+    "late_capture_is_dropped": (
+        ((CHARGE, "                _late_capture(shop, work, attempt, outcome)\n", "                pass\n"),),
+        "profile=lookup overlong_capture=2",
+    ),
+    "closed_is_final": (
+        ((RECONCILE, "        for row in rows:\n", "        for row in rows[:0]:\n"),),
+        "profile=lookup overlong_capture=2",
+    ),
+    "bills_the_next_one_too": (
+        (
+            (REBILLS, "if occurrence.day > today or past_end:", "if (found and occurrence.day > today) or past_end:"),
+            (HEADS, '        Equals("run", head.run),\n', ""),
+        ),
+        "duplicate_message=2 late_message=2",
+    ),
+}
+# The same, but killed by a script of this module: its name, and what it comes to without the guard.
+IN_A_SCRIPT: dict[str, tuple[tuple[tuple[str, str, str], ...], str, str]] = {
+    "never_was_that_me": (
+        ((CHARGE, "return _is_mine(work, attempt) and _is_unchanged(work)", "return False"),),
+        "captures_of_a_visit_whose_claim_loses_its_answer",
+        "0",
+    ),
+    "reconciles_nothing": (
+        ((RECONCILE, "            verdict = _repaired(shop, capture)\n", '            verdict = "matched", ZERO\n'),),
+        "orders_of_a_capture_that_only_the_gateways_list_shows",
+        "0",
+    ),
+}
+
+
+def captures_of_a_visit_whose_claim_loses_its_answer() -> int:
+    """Captures after one visit in which the claim's answer was lost."""
+    scissors = Scissors()
+    world: Any = World(capabilities=PROFILES["full"], port=CutPort(SqliteTables(), scissors)).open()
+    oid = world.subscribe()
+    world.clock.go(world.next_due())
+    scissors.arm()
+    before = len(world.sandbox.captures())
+    scissors.cuts = dict.fromkeys(range(1, 30), "lost")
+    rebill(world.shop, oid)
+    return len(world.sandbox.captures()) - before
+
+
+def orders_of_a_capture_that_only_the_gateways_list_shows() -> int:
+    """A rebill is captured and nobody hears of it; no look-up ever shows it, so its attempt is closed; the customer
+    cancels, so it is never charged again. Orders of it after the daily walk."""
+    world: Any = World(capabilities=PROFILES["lookup"], gateway=Forgetful).open()
+    oid = world.subscribe()
+    put_card(world, oid, TIMES_OUT_AFTER)
+    world.tell_all()
+    world.clock.go(world.next_due())
+    world.visit(oid)
+    edit.update(world.shop, oid, {"enabled": False, "canceled_by_user": "customer"})
+    world.travel(1)
+    assert world.head(oid).attempt is None
+    assert not world.rebills(oid)
+    reconcile(world.shop, "sandbox")
+    return len(world.rebills(oid))
+
+
+SCRIPTS = {
+    script.__name__: script
+    for script in (
+        captures_of_a_visit_whose_claim_loses_its_answer,
+        orders_of_a_capture_that_only_the_gateways_list_shows,
+    )
 }
 
 
@@ -89,30 +192,60 @@ def test_a_mutant_that_is_handed_in_dies(name: str) -> None:
     print(f"\n{name}: dead in {first_violation(totals)}")
 
 
-def copy_with(folder: Path, file: str, old: str, new: str) -> None:
-    """A copy of the tree in which one text is another."""
-    for room in ("chalicelib", "tests"):
-        shutil.copytree(HERE / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
-    text = (folder / file).read_text()
-    assert text.count(old) == 1, f"the text to replace is there {text.count(old)} times: {old}"
-    (folder / file).write_text(text.replace(old, new))
+class Copy:
+    """A copy of the tree, in which texts can be others for a while."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._seconds = count(1_000_000_000)
+        for room in ("chalicelib", "tests"):
+            shutil.copytree(HERE / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+
+    def run(self, edits: tuple[tuple[str, str, str], ...], program: str) -> subprocess.CompletedProcess[str]:
+        before = {file: (self.folder / file).read_text() for file, _, _ in edits}
+        try:
+            for file, old, new in edits:
+                text = (self.folder / file).read_text()
+                assert text.count(old) == 1, f"{file}: the text to replace is there {text.count(old)} times: {old}"
+                self._write(file, text.replace(old, new))
+            # The rest of the tree is compiled once for all mutants.
+            program = f"import sys; sys.dont_write_bytecode = False; {program}"
+            command = [sys.executable, "-c", program]
+            return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
+        finally:
+            for file, text in before.items():
+                self._write(file, text)
+
+    def _write(self, file: str, text: str) -> None:
+        """Each time as of another second, by which Python knows that it must be compiled anew."""
+        (self.folder / file).write_text(text)
+        second = next(self._seconds)
+        utime(self.folder / file, (second, second))
+
+
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    return Copy(tmp_path_factory.mktemp("mutants"))
 
 
 @pytest.mark.parametrize("name", IN_THE_TEXT)
-def test_a_mutant_of_the_text_dies(name: str, tmp_path: Path) -> None:
-    file, old, new, aim = IN_THE_TEXT[name]
-    copy_with(tmp_path, file, old, new)
-    run = subprocess.run(
-        [sys.executable, "-m", "tests.simulation.simulator", f"0-{MOST_WORLDS}", *aim.split()],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_a_mutant_of_the_text_dies(name: str, copied: Copy) -> None:
+    edits, aim = IN_THE_TEXT[name]
+    given = [f"0-{MOST_WORLDS}", *aim.split()]
+    run = copied.run(edits, f"from tests.simulation.simulator import main; sys.exit(main({given}))")
     dead = re.search(r"^seed .*$", run.stdout, re.MULTILINE)
     assert run.returncode == 1, f"{name}: {run.stdout} {run.stderr}"
     assert dead, f"{name}: {run.stdout} {run.stderr}"
     print(f"\n{name}: dead in world {run.stdout.split()[0]}: {dead[0]}")
+
+
+@pytest.mark.parametrize("name", IN_A_SCRIPT)
+def test_a_mutant_of_the_text_dies_in_its_script(name: str, copied: Copy) -> None:
+    edits, script, without = IN_A_SCRIPT[name]
+    assert str(SCRIPTS[script]()) != without
+    run = copied.run(edits, f"from tests.simulation.test_mutants import {script} as script; print(script())")
+    assert run.stdout.strip() == without, f"{name}: {run.stdout} {run.stderr}"
+    print(f"\n{name}: dead in its script: {script} is {without}")
 
 
 def test_the_aimed_worlds_are_right_without_a_mutant() -> None:
@@ -121,30 +254,16 @@ def test_the_aimed_worlds_are_right_without_a_mutant() -> None:
     for profile, aim in sorted(aims, key=str):
         totals = play(range(10), profile=profile, aim=dict(aim) or None)
         assert not totals.violations, totals.told()
-
-
-def a_visit_whose_claim_loses_its_answer() -> int:
-    """Captures after one visit in which the claim's answer was lost."""
-    scissors = Scissors()
-    world: Any = World(capabilities=PROFILES["full"], port=CutPort(SqliteTables(), scissors)).open()
-    oid = world.subscribe()
-    world.clock.go(world.next_due())
-    scissors.arm()
-    before = len(world.sandbox.captures())
-    scissors.cuts = dict.fromkeys(range(1, 30), "lost")
-    rebill(world.shop, oid)
-    return len(world.sandbox.captures()) - before
+    for _, words in IN_THE_TEXT.values():
+        named = dict(word.split("=") for word in words.split())
+        profile = named.pop("profile", None)
+        totals = play(range(10), profile=profile, aim={kind: int(level) for kind, level in named.items()})
+        assert not totals.violations, totals.told()
 
 
 def test_who_meets_his_own_claim_goes_on() -> None:
-    assert a_visit_whose_claim_loses_its_answer() == 1
+    assert captures_of_a_visit_whose_claim_loses_its_answer() == 1
 
 
-def test_the_mutant_that_does_not_know_its_own_claim_dies_in_that_script(tmp_path: Path) -> None:
-    copy_with(tmp_path, CHARGE, "return _is_mine(work, attempt) and _is_unchanged(work)", "return False")
-    script = (
-        "from tests.simulation.test_mutants import a_visit_whose_claim_loses_its_answer as a; print('captures', a())"
-    )
-    run = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert run.stdout.strip() == "captures 0", run.stderr
-    print("\nno_was_that_me: dead in its script: a visit whose claim lost its answer charged nothing")
+def test_what_only_the_gateways_list_shows_gets_its_order() -> None:
+    assert orders_of_a_capture_that_only_the_gateways_list_shows() == 1
