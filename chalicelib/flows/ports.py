@@ -16,6 +16,7 @@ from chalicelib.domain.dates import Instant
 from chalicelib.domain.events import Event
 from chalicelib.domain.heads import Head
 from chalicelib.domain.items import Item
+from chalicelib.domain.links import Purpose
 from chalicelib.domain.mails import Composed, Letter, Mail, SentMail
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.networks import CardDecline
@@ -273,6 +274,22 @@ class Queue(Protocol):
     def send(self, queue: str, messages: Sequence[dict[str, str]]) -> None: ...
 
 
+class Links(Protocol):
+    """Signed links: whoever holds one may do one thing to one noun until it expires."""
+
+    def sign(self, purpose: Purpose, subject: str, seconds: int) -> str:
+        """A token that stands for ``subject`` for so many seconds."""
+        ...
+
+    def read(self, purpose: Purpose, token: str) -> str:
+        """The subject. Raises Unauthorised for a token of another purpose or shop, a changed or an expired one."""
+        ...
+
+    def page(self, purpose: Purpose, **query: str) -> str:
+        """The address of the page of that purpose, as a mail or an answer shows it."""
+        ...
+
+
 class Limits(Protocol):
     """Counters with a window: used, they refuse until the window is over."""
 
@@ -333,6 +350,7 @@ class Shop:
     mail: Mailer
     http: Http
     queue: Queue
+    links: Links
     write: Callable[..., None]
     # Random positive 31-bit numbers and random texts: chance is handed in like the clock.
     oids: Iterator[int]
