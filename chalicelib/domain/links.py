@@ -14,5 +14,7 @@ PAGES: dict[Purpose, str] = {
     "cancel": "/storefront/cancel",
     "update_billing": "/storefront/update_billing",
 }
+# As long as a decline is being tried again and a while after; whoever comes later asks for a fresh link.
+UPDATE_BILLING_SECONDS = 30 * 24 * 3600
 # A receipt is looked up again at the end of a quarter; whoever comes later asks for a fresh link.
 CANCEL_SECONDS = 90 * 24 * 3600
