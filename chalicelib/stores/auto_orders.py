@@ -1,12 +1,14 @@
 """Auto orders as they are kept: head and document side by side, attempts that made no order, edits' logs."""
 
+from chalicelib.domain.access import key_hash
 from chalicelib.domain.auto_orders import AutoOrder
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.heads import Head
+from chalicelib.domain.payment_updates import PaymentUpdate
 from chalicelib.domain.payments import ClosedAttempt
 from chalicelib.domain.timeline import TimelineEntry
 from chalicelib.stores import heads
-from chalicelib.stores.port import Change, Cursor, Put, Record, TablePort
+from chalicelib.stores.port import Absent, Change, Cursor, Put, Record, TablePort
 from chalicelib.stores.records import DOCUMENT, Versioned, claimed, inserted, noun_of, pk, replaced, text_of, versioned
 from chalicelib.stores.tables import PK, SK
 
@@ -118,6 +120,15 @@ class AutoOrders:
         record = self._port.get(TABLE, pk(self._merchant_id, oid), _attempt_sk(run, tries), consistent=True)
         return noun_of(record, ClosedAttempt) if record else None
 
+    def payment_updated(self, oid: int, token: str, update: PaymentUpdate) -> Change:
+        """The card of that token is the auto order's from now on; refused where it became so before."""
+        record: Record = {PK: pk(self._merchant_id, oid), SK: _payment_sk(token), DOCUMENT: text_of(update)}
+        return Put(TABLE, record, when=(Absent(),))
+
+    def payment_update(self, oid: int, token: str) -> PaymentUpdate | None:
+        record = self._port.get(TABLE, pk(self._merchant_id, oid), _payment_sk(token), consistent=True)
+        return noun_of(record, PaymentUpdate) if record else None
+
     def attempts_before(self, oid: int, before: str, limit: int) -> list[tuple[str, ClosedAttempt]]:
         """Attempts that made no order, latest first, each with the text that stands for its place; ``before`` is such
         a place, or nothing."""
@@ -146,6 +157,11 @@ class AutoOrders:
             if cursor is None:
                 break
         return found
+
+
+def _payment_sk(token: str) -> str:
+    """Kept by the token's hash, as everywhere."""
+    return f"payment#{key_hash(token)}"
 
 
 def _attempt_sk(run: int, tries: int) -> str:
