@@ -146,7 +146,9 @@ def composed(
     noun = assembled(document, head, known.items, zone_name, stands.now)
     if noun == stands.noun and order is None:
         return None
-    after = due(replace(known, auto_order=document, head=head, original=order or stands.original.noun), stands.now)
+    after = due_after(
+        replace(known, auto_order=document, head=head, original=order or stands.original.noun), stands.now
+    )
     changes = differences(stands.noun, noun, zone_name)
     if order is not None:
         changes += order_differences(stands.original.noun, order, zone_name)
@@ -167,7 +169,7 @@ def composed(
     return Thought(event, written)
 
 
-def due(facts: Facts, now: Instant) -> Head:
+def due_after(facts: Facts, now: Instant) -> Head:
     """When to look next: at once where an attempt is open, for the edit may forbid what it would do."""
     head = facts.head
     if head.attempt is None:
@@ -199,8 +201,13 @@ def _paused(stands: AutoOrder) -> dict[str, Any]:
 
 
 def _edited(shop: Shop, stands: Standing, raw: dict[str, Any], actor: str) -> Thought | None:
+    said = prepared(raw, stands.noun, stands.facts.head.state, stands.now, stands.facts.zone_name())
+    return edited_by(shop, stands, said, actor)
+
+
+def edited_by(shop: Shop, stands: Standing, said: dict[str, Any], actor: str, *, message: str = "") -> Thought | None:
+    """The edit that lays what was said over the auto order. Raises Invalid with all problems."""
     facts, zone_name, now = stands.facts, stands.facts.zone_name(), stands.now
-    said = prepared(raw, stands.noun, facts.head.state, now, zone_name)
     wanted = wire.overlay(stands.noun, {name: value for name, value in said.items() if name != "original_order"})
     ordered = _original(stands.original.noun, said.get("original_order"))
     facts = facts_of(shop, wanted, facts.head, ordered or stands.original.noun)
@@ -218,7 +225,7 @@ def _edited(shop: Shop, stands: Standing, raw: dict[str, Any], actor: str) -> Th
         actor=actor,
         kind=kind,
         event_name=event_name,
-        message=_message(done),
+        message=message or _message(done),
         reason=done.document.cancel_reason if done.canceled else None,
     )
     if thought is not None:
