@@ -18,6 +18,7 @@ from chalicelib.domain.items import Item
 from chalicelib.flows.ports import Backroom, Http, Mailer, Payments, Queue, Shop, Travel
 from chalicelib.gateways.links import SignedLinks
 from chalicelib.stores.auto_orders import AutoOrders
+from chalicelib.stores.batches import Batches
 from chalicelib.stores.configuration import Configuration, Keys, LINKS, Memory, SEAL
 from chalicelib.stores.declines import CardDeclines
 from chalicelib.stores.deliveries import Deliveries
@@ -96,6 +97,7 @@ class House:
             mails=Mails(port, merchant_id),
             limits=Limits(port, merchant_id),
             card_tokens=CardTokens(port, merchant_id),
+            batches=Batches(port, merchant_id),
             payments=self.payments_of(merchant_id),
             mail=self.mailer_of(merchant_id),
             http=self.http,

@@ -11,7 +11,7 @@ from chalicelib.domain.auto_orders import AutoOrder, Edited, assembled, edited
 from chalicelib.domain.cancel_items import owed
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.edit_requests import prepared
-from chalicelib.domain.errors import Contended, Invalid, Problem, Refused, Stale
+from chalicelib.domain.errors import Contended, Invalid, NotFound, Problem, Refused, Stale
 from chalicelib.domain.events import Event, Happening, event_id
 from chalicelib.domain.heads import Head
 from chalicelib.domain.orders import Order
@@ -86,6 +86,36 @@ def reset_attempts(shop: Shop, oid: int, *, actor: str = SYSTEM) -> str | None:
         return None if head.round == 0 else composed(shop, stands, head=replace(head, round=0), actor=actor)
 
     return change(shop, oid, think)
+
+
+def update_item(
+    shop: Shop, oid: int, item_oid: int, field: str, said_as: str, value: Any, *, actor: str = SYSTEM
+) -> str | None:
+    """Replace one field of one item. ``said_as`` is the request's name for it, so that what is wrong is named there.
+    Raises NotFound, and Invalid with all problems."""
+
+    def think(stands: Standing) -> Thought | None:
+        entries = stands.noun.items or []
+        place = next((at for at, entry in enumerate(entries) if entry.auto_order_item_oid == item_oid), None)
+        if place is None:
+            raise NotFound("auto order item", item_oid)
+        rows = [wire.plain(entry) for entry in entries]
+        rows[place][field] = value
+        try:
+            return _edited(shop, stands, {"items": rows}, actor)
+        except Invalid as invalid:
+            at, named = f"/items/{place}/{field}", f"/{said_as}"
+            problems = [replace(p, pointer=p.pointer.replace(at, named, 1)) for p in invalid.problems]
+            raise Invalid(problems) from None
+
+    return change(shop, oid, think)
+
+
+def note_rebill_asked(shop: Shop, oid: int, head: Head, *, actor: str) -> None:
+    """Who asked for an attempt by hand; what came of it tells itself."""
+    entry = changed_entry("rebill_asked", shop.clock.now(), actor, [], message="A rebill was asked for by hand")
+    seq = head.fence + head.revision + head.run
+    shop.write(shop.auto_orders.logged(oid, entry, seq, shop.word()))
 
 
 def change(shop: Shop, oid: int, think: Think, *, version: int | None = None) -> str | None:

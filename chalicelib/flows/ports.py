@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
 from chalicelib.domain.auto_orders import AutoOrder
+from chalicelib.domain.batches import BatchEdit
 from chalicelib.domain.captures import CapturePage, Hint
 from chalicelib.domain.coupons import Coupon
 from chalicelib.domain.customers import Customer
@@ -311,6 +312,15 @@ class CardTokens(Protocol):
     def find(self, token: str, now: Instant) -> dict[str, Any] | None: ...
 
 
+class Batches(Protocol):
+    """Edits of many auto orders that wait for the workers."""
+
+    def asked(self, edit: BatchEdit, due: Instant) -> Change: ...
+    def find(self, batch_id: str, position: int) -> BatchEdit | None: ...
+    def ended(self, edit: BatchEdit) -> Change: ...
+    def of(self, batch_id: str) -> list[BatchEdit]: ...
+
+
 class Travel(Protocol):
     """The test clock of the embedded engine: moves one merchant's time, and does the work that comes due."""
 
@@ -352,6 +362,7 @@ class Shop:
     mails: Mails
     limits: Limits
     card_tokens: CardTokens
+    batches: Batches
     payments: Mapping[str, Payments]
     mail: Mailer
     http: Http
