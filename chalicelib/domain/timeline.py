@@ -31,8 +31,23 @@ LONGEST_MESSAGE = 1000
 MOST_CHANGES = 40
 # Rules that a charge tells of: an auto order of a hundred items has no more to say than one of twenty.
 MOST_REASONS = 20
-# Reasons that every visit has and that its order or attempt says anyway.
-ROUTINE = frozenset({"item_due", "item_not_due", "total", "attempt_open"})
+# Reasons that every visit has, or that its order says anyway: they are not kept, so that an ordinary order is not
+# larger by them.
+ROUTINE = frozenset(
+    {
+        "attempt_open",
+        "item_due",
+        "item_ended",
+        "item_not_due",
+        "line_discount",
+        "no_shipping_methods_configured",
+        "no_tax_here",
+        "nothing_ships",
+        "shipping_method_as_ordered",
+        "tax_rate_matched",
+        "total",
+    }
+)
 
 Kind = Literal[
     "begun",

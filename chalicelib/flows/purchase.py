@@ -396,7 +396,7 @@ class PaymentOf:
         event.happenings.append(Happening(name="auto_order_create", kind="auto_order", id=oid))
         words = f"Begun by the first payment of {order.order_id}"
         entry = TimelineEntry(log_dts=now, kind="begun", actor=SYSTEM, log_message=words, order_id=order.order_id)
-        logged = self._shop.auto_orders.logged(int(oid), entry, event.seq, event.event_id)
+        logged = self._shop.auto_orders.logged(int(oid), entry, 0, event.event_id)
         return [*self._shop.auto_orders.begun(document, head), logged]
 
     def late(self, attempt: Attempt, approved: Approved, now: Instant) -> list[Change] | None:
