@@ -36,6 +36,7 @@ MOST_REASONS = 20
 ROUTINE = frozenset(
     {
         "attempt_open",
+        "coupon_applied",
         "item_due",
         "item_ended",
         "item_not_due",

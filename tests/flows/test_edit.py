@@ -1,4 +1,4 @@
-"""Editing: the same request twice is one change; what is computed cannot be said; the timeline tells what was before."""
+"""Editing: the same request twice is one change, what is computed cannot be said, and each change is told."""
 
 from typing import Any
 
