@@ -18,6 +18,8 @@ from chalicelib.domain.heads import ItemProgress, State
 SENT_BACK = frozenset({"logs", "emails", "rebill_orders", "management"})
 # The same inside an item: lists that follow from its schedule.
 SENT_BACK_OF_ITEMS = frozenset({"future_schedules", "simple_schedule"})
+# And inside the original order: what an answer puts there to show this auto order once more.
+SENT_BACK_OF_ORDERS = frozenset({"auto_order"})
 # What follows from other fields, and which: sent back as it was read it is fine, changed it is refused by name.
 COMPUTED = {
     "calculated_next_shipment_dts": "next_shipment_dts and no_order_after_dts",
@@ -37,6 +39,9 @@ def prepared(raw: Mapping[str, Any], stands: AutoOrder, state: State, now: Insta
     What is malformed is left as it is: the noun's own rules say so better.
     """
     said = {name: value for name, value in raw.items() if name not in SENT_BACK}
+    if isinstance(said.get("original_order"), dict):
+        order = said["original_order"]
+        said["original_order"] = {name: order[name] for name in order if name not in SENT_BACK_OF_ORDERS}
     problems = _of_next_attempt(said, stands, state, now, zone_name)
     if isinstance(said.get("items"), list):
         rows = [_without_lists(row) for row in said["items"]]
