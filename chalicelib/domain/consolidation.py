@@ -55,6 +55,10 @@ def refuse(target: Part, sources: Sequence[tuple[int, Part]]) -> None:
         if source.head.state.cancel_after_next_x_orders:
             message = "ends after cancel_after_next_x_orders: clear that first, for its items would not end with it"
             problems.append(Problem(pointer=at, code="cancel_after", message=message))
+        if source.head.state.receivables:
+            names = ", ".join(source.head.state.receivables)
+            message = f"has unpaid orders in Accounts Receivable, which count for it when they are paid: {names}"
+            problems.append(Problem(pointer=at, code="receivables", message=message))
         if source.document.add_ons:
             message = "has add_ons of its own: clear them first, or give them to an item"
             problems.append(Problem(pointer=at, code="add_ons", message=message))
@@ -109,7 +113,7 @@ def consolidated(target: Part, sources: Sequence[Part], now: Instant, oids: Iter
 
 def _emptied(source: Part, target_oid: int, now: Instant) -> Moved:
     head = source.head
-    state = replace(head.state, items={}, next_attempt=None, failure_reason=None, held=None)
+    state = replace(head.state, items={}, next_attempt=None, failure_reason=None, held=None, tried=[])
     return Moved(
         document=replace(source.document, items=[], merged_dts=now, merged_into_auto_order_oid=target_oid),
         head=replace(head, status="merged", run=head.run + 1, round=0, tries=0, lease_until=None, state=state),

@@ -91,9 +91,9 @@ def with_card(order: Order, card: OrderPaymentCreditCard) -> Order:
 
 def with_new_card(head: Head) -> Head:
     """The head after its card was replaced: what the bank said of the old one is forgotten, and what declines had
-    disabled is active again, its attempts counted anew. A retry that has a date keeps it."""
-    state = replace(head.state, refused_card=None)
+    disabled is active again, its attempts counted anew, its cancel item forgiven. A retry that has a date keeps it."""
+    state = replace(head.state, refused_card=None, tried=[])
     if head.status != "disabled" or not state.failed:
         return replace(head, state=state)
-    state = replace(state, failed=False, next_attempt=None, failure_reason=None, disabled_dts=None)
+    state = replace(state, failed=False, next_attempt=None, failure_reason=None, disabled_dts=None, cancel_item=None)
     return replace(head, status="active", round=0, state=state)

@@ -72,6 +72,7 @@ Kind = Literal[
     "run_closed",
     "payment_review",
     "cancel_item",
+    "receivable",
     "ended",
 ]
 
@@ -275,17 +276,30 @@ def of_order(order: Order) -> TimelineEntry:
     total = order.summary.total if order.summary else None
     lines = ", ".join(f"{line.quantity or 1:f} x {line.merchant_item_id}" for line in order.items or [])
     late = ", learnt of late" if order.late else ""
+    kind, words = _of_order(order)
     return TimelineEntry(
         log_dts=order.creation_dts or BEGINNING,
-        kind="billed",
+        kind=kind,
         actor=SYSTEM,
-        log_message=_cut(f"Billed {total or 0:f} {order.currency_code or ''} as {order.order_id}{late}: {lines}"),
+        log_message=_cut(f"{words} {total or 0:f} {order.currency_code or ''} as {order.order_id}{late}: {lines}"),
         reasons=_shown(order.reasons or []),
         order_id=order.order_id,
         run=order.run,
         total=Decimal(total) if total is not None else None,
         currency_code=order.currency_code,
     )
+
+
+def _of_order(order: Order) -> tuple[Kind, str]:
+    """What the order of a run was made for."""
+    first = next(iter(order.current_stage_histories or []), None)
+    if first is not None and first.after_stage == "Accounts Receivable":
+        payment = order.payment
+        paid = payment is not None and payment.payment_status == "Processed"
+        return "receivable", "Handed to Accounts Receivable, paid since:" if paid else "Handed to Accounts Receivable:"
+    if not any(line.item_reference_oid for line in order.items or []):
+        return "cancel_item", "Billed the cancel item:"
+    return "billed", "Billed"
 
 
 _OF_ATTEMPTS: dict[str, tuple[Kind, str]] = {

@@ -9,7 +9,7 @@ from chalicelib.domain.auto_orders import AutoOrder
 from chalicelib.domain.dates import later
 from chalicelib.domain.errors import Invalid, Problem
 from chalicelib.domain.heads import Head
-from chalicelib.domain.orders import OrderPayment, OrderPaymentCreditCard
+from chalicelib.domain.orders import Order, OrderPayment, OrderPaymentCreditCard
 from chalicelib.domain.payment_updates import (
     AutoOrderPaymentUpdateRequest,
     PaymentUpdate,
@@ -110,13 +110,13 @@ def _charged(shop: Shop, oid: int, update: PaymentUpdate) -> Rebilled:
 
 def _became(shop: Shop, document: AutoOrder, head: Head, update: PaymentUpdate) -> Rebilled | None:
     """None where nothing was tried since."""
-    if head.run > update.run:
-        return _paid(shop, document, head, update)
-    if head.tries == update.tries:
+    if (head.run, head.tries) == (update.run, update.tries):
         return None
     row = shop.auto_orders.attempt(document.auto_order_oid or 0, update.run, update.tries + 1)
     if row is not None:
         return Rebilled(attempted=row.outcome != "not_sent", failure_reason=row.reason)
+    if head.run > update.run:
+        return _paid(shop, document, head, update)
     if head.attempt is not None:
         return Rebilled(attempted=True, failure_reason=NOT_KNOWN_YET)
     # A payment rule forbade it: a round is used up and nothing was sent.
@@ -130,5 +130,14 @@ def _paid(shop: Shop, document: AutoOrder, head: Head, update: PaymentUpdate) ->
         if found is None:
             break
         if found.noun.auto_order_oid == document.auto_order_oid:
-            return Rebilled(attempted=True, success=True, order_id=found.noun.order_id)
+            return _of_order(found.noun)
     return Rebilled(failure_reason="nothing was due any more")
+
+
+def _of_order(order: Order) -> Rebilled:
+    """Paid, or handed to Accounts Receivable because a payment rule forbade the charge."""
+    payment = order.payment or OrderPayment()
+    if payment.payment_status == "Processed":
+        return Rebilled(attempted=True, success=True, order_id=order.order_id)
+    details = [detail for one in payment.transactions or [] for detail in one.details or [] if detail.name == "Reason"]
+    return Rebilled(attempted=True, failure_reason=details[0].value if details else "it was not paid")
