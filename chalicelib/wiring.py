@@ -19,7 +19,7 @@ from chalicelib.flows.ports import Backroom, Http, Mailer, Payments, Queue, Shop
 from chalicelib.gateways.links import SignedLinks
 from chalicelib.stores.auto_orders import AutoOrders
 from chalicelib.stores.batches import Batches
-from chalicelib.stores.configuration import Configuration, Keys, LINKS, Memory, SEAL
+from chalicelib.stores.configuration import LINKS, SEAL, Configuration, Keys, Memory
 from chalicelib.stores.declines import CardDeclines
 from chalicelib.stores.deliveries import Deliveries
 from chalicelib.stores.events import Events

@@ -18,7 +18,9 @@ from chalicelib.domain.payment_updates import (
     with_card,
     with_new_card,
 )
+from chalicelib.domain.payments import ClosedAttempt
 from chalicelib.domain.rebills import rebill_order_id
+from chalicelib.domain.rotating import MAXIMUM_GATEWAYS
 from chalicelib.domain.timeline import SYSTEM
 from chalicelib.flows import edit, place_order
 from chalicelib.flows.ports import Shop
@@ -112,26 +114,38 @@ def _became(shop: Shop, document: AutoOrder, head: Head, update: PaymentUpdate) 
     """None where nothing was tried since."""
     if (head.run, head.tries) == (update.run, update.tries):
         return None
-    row = shop.auto_orders.attempt(document.auto_order_oid or 0, update.run, update.tries + 1)
+    if head.run > update.run and (order := _order_of_run(shop, document, head, update)):
+        return _of_order(order)
+    row = _last_try(shop, document.auto_order_oid or 0, update)
+    if head.run == update.run and head.attempt is not None and (row is None or head.round == row.attempt.round):
+        return Rebilled(attempted=True, failure_reason=NOT_KNOWN_YET)
     if row is not None:
         return Rebilled(attempted=row.outcome != "not_sent", failure_reason=row.reason)
     if head.run > update.run:
-        return _paid(shop, document, head, update)
-    if head.attempt is not None:
-        return Rebilled(attempted=True, failure_reason=NOT_KNOWN_YET)
+        return Rebilled(failure_reason="nothing was due any more")
     # A payment rule forbade it: a round is used up and nothing was sent.
     return Rebilled(attempted=True, failure_reason=head.state.failure_reason or "nothing was charged")
 
 
-def _paid(shop: Shop, document: AutoOrder, head: Head, update: PaymentUpdate) -> Rebilled:
+def _order_of_run(shop: Shop, document: AutoOrder, head: Head, update: PaymentUpdate) -> Order | None:
     """The order of the run that was open then. Where somebody has taken its id, the run has the next that was free."""
     for run in range(update.run, head.run):
         found = shop.orders.find(rebill_order_id(document.original_order_id or "", run))
-        if found is None:
+        if found is None or found.noun.auto_order_oid == document.auto_order_oid:
+            return found.noun if found else None
+    return None
+
+
+def _last_try(shop: Shop, oid: int, update: PaymentUpdate) -> ClosedAttempt | None:
+    """What became of the try that followed, where it made no order; of those that other gateway accounts were asked in
+    the same round, the last one."""
+    last: ClosedAttempt | None = None
+    for tries in range(update.tries + 1, update.tries + 1 + MAXIMUM_GATEWAYS):
+        row = shop.auto_orders.attempt(oid, update.run, tries)
+        if row is None or (last is not None and row.attempt.round != last.attempt.round):
             break
-        if found.noun.auto_order_oid == document.auto_order_oid:
-            return _of_order(found.noun)
-    return Rebilled(failure_reason="nothing was due any more")
+        last = row
+    return last
 
 
 def _of_order(order: Order) -> Rebilled:
