@@ -240,7 +240,10 @@ def _administer(shop: Deployed) -> None:
     one = f"{ALL}/{shop.names['auto_order_oid']}"
     shop.made("PUT", one, {"cancel_reason": "too much tea"})
     oid = int(shop.names["auto_order_oid"])
-    edits = {"autoOrders": [{"auto_order_oid": oid, "properties": [{"name": "tea", "value": "green"}]}]}
+    shop.made("PUT", one, {"original_order": {"billing": {"last_name": "Byron"}}})
+    shop.made("PUT", one, {"original_order": {"billing": {"last_name": "Lovelace"}}})
+    # The worker makes it and the relay tells it.
+    edits = {"autoOrders": [{"auto_order_oid": oid, "original_order": {"billing": {"last_name": "King"}}}]}
     shop.names["batch_id"] = shop.made("PUT", f"{ALL}/batch?_async=true", edits)["batch"]["batch_id"]
     shop.house.sent.take()  # the messages get lost: the sweep finds the edit
     shop.made("PUT", f"{one}/payment", {"card_number_token": shop.token(GOOD)})
@@ -255,6 +258,7 @@ def _administer(shop: Deployed) -> None:
     shop.made("POST", "/storefront/orders", order, browser=True, headers={"Idempotency-Key": "a" * 32})
     shop.made("GET", f"{one}?_expand=items,logs,rebill_orders,original_order")
     shop.made("GET", "/rest/v2/order/orders?_limit=1&_offset=1")
+    shop.made("GET", f"{ALL}?last_name=Lovelace")
     shop.outside.status = 410  # gone: disabled, and its delivery dead
     shop.made("POST", "/rest/v2/item/items", {"merchant_item_id": "CUP"})
     shop.days(1)
