@@ -638,8 +638,8 @@ SHAPES: dict[Kind, dict[str, str]] = {
     "auto_order": {
         "email": "billing.email",
         "phone": "billing.phone",
-        "last_name": "last_name",
         "postal_code": "postal_code",
+        "last_name": "last_name",
         "company": "company",
         "original_item_id": "original_item_id",
     },
