@@ -1,6 +1,7 @@
 """Consolidating: items move with all that was billed of them, all or none, and nothing is billed here and there."""
 
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,10 +11,12 @@ from chalicelib.domain.errors import Invalid, NotFound
 from chalicelib.domain.heads import Head
 from chalicelib.flows import edit
 from chalicelib.flows.consolidate import MAXIMUM_BYTES, consolidate
+from chalicelib.flows.rebill import rebill
 from chalicelib.flows.update_payment import update_payment
 from chalicelib.gateways.sandbox import PROFILES
 from tests.cutting import SIDES, Crash, CutPort, Scissors, Side
 from tests.flows.test_crashes import put_card
+from tests.steps import Stepped, run
 from tests.worlds import World
 
 SILENT = "4000000000000119"
@@ -259,3 +262,42 @@ def test_cut_off_at_any_call_it_has_moved_all_or_nothing_and_sent_again_all(side
         world.check(target, source)
         reached += 1
     assert reached > 5
+
+
+STEPS = frozenset({"get", "get_many", "write", "charge"})
+
+
+@pytest.mark.parametrize("first", ["rebill", "consolidate"])
+def test_a_rebill_and_a_consolidation_at_once_bill_each_tea_once_wherever_one_is_stopped(first: str) -> None:
+    """The one is stopped after so many steps, the other runs to its end, then the one goes on."""
+    stopped, refusals = 0, 0
+    while True:
+        world, target, source = two()
+        world.clock.go(world.head(source).due_dts or world.clock.now())
+        inner = world.tables
+        world.house.port = Stepped(inner, STEPS)
+        world.gateway = Stepped(world.sandbox, STEPS)
+        said: list[str] = []
+        workers = [partial(rebill, world.shop, source), partial(consolidating, world, target, source, said)]
+        if first == "consolidate":
+            workers.reverse()
+        taken, _ = run(workers, [*[0] * stopped, *[1] * 1000])
+        world.house.port, world.gateway = inner, world.sandbox
+        refusals += bool(said)
+        world.travel(8)
+        assert billed_days(world, target, source) == [("TEA", f"2027-02-{day:02d}") for day in (7, 14, 21)]
+        world.check(target, source)
+        if stopped > taken:
+            break
+        stopped += 1
+    assert stopped > 5
+    # Refused while a charge is under way; a charge that has come to its end does not hold it up.
+    assert (refusals > 0) is (first == "rebill")
+
+
+def consolidating(world: World, target: int, source: int, said: list[str]) -> None:
+    try:
+        consolidate(world.shop, target, sources(source))
+    except Invalid as invalid:
+        said += [problem.code for problem in invalid.problems]
+        assert said == ["attempt_open"]
