@@ -85,7 +85,7 @@ def refuse_card(
 
 def with_card(order: Order, card: OrderPaymentCreditCard) -> Order:
     """The original order with another card: what its rebills are charged to."""
-    payment = replace(order.payment or OrderPayment(), credit_card=card, payment_method="Credit Card")
+    payment = replace(order.payment or OrderPayment(), credit_card=card, echeck=None, payment_method="Credit Card")
     return replace(order, payment=payment)
 
 
