@@ -16,8 +16,10 @@ from chalicelib.domain.dates import Instant
 from chalicelib.domain.fields import LARGEST_OID
 from chalicelib.domain.items import Item
 from chalicelib.flows.ports import Backroom, Http, Mailer, Payments, Queue, Shop, Travel
+from chalicelib.gateways.links import SignedLinks
 from chalicelib.stores.auto_orders import AutoOrders
-from chalicelib.stores.configuration import Configuration, Keys, Memory
+from chalicelib.stores.batches import Batches
+from chalicelib.stores.configuration import LINKS, SEAL, Configuration, Keys, Memory
 from chalicelib.stores.declines import CardDeclines
 from chalicelib.stores.deliveries import Deliveries
 from chalicelib.stores.events import Events
@@ -95,10 +97,14 @@ class House:
             mails=Mails(port, merchant_id),
             limits=Limits(port, merchant_id),
             card_tokens=CardTokens(port, merchant_id),
+            batches=Batches(port, merchant_id),
             payments=self.payments_of(merchant_id),
             mail=self.mailer_of(merchant_id),
             http=self.http,
             queue=self.queue,
+            links=SignedLinks(
+                self.public_url, lambda: self._secret(LINKS), merchant_id, lambda: self.now_of(merchant_id)
+            ),
             write=port.write,
             oids=self.oids(),
             word=self.word,
@@ -120,10 +126,14 @@ class House:
         return Keys(self.port)
 
     def seal(self) -> str:
-        """The secret that seals cursors; read once by each process."""
-        if "seal" not in self.extras:
-            self.extras["seal"] = self.keys().seal(self.word())
-        return str(self.extras["seal"])
+        """The secret that seals cursors."""
+        return self._secret(SEAL)
+
+    def _secret(self, name: str) -> str:
+        """Read once by each process."""
+        if name not in self.extras:
+            self.extras[name] = self.keys().secret(name, self.word())
+        return str(self.extras[name])
 
     def failures(self) -> Failures:
         return Failures(self.port, self.latest_now())

@@ -279,7 +279,7 @@ class World:
         per_order = Counter(capture.order_id for capture in net)
         assert all(count == 1 for count in keys.values()), f"charged twice under one key: {keys}"
         assert all(count == 1 for count in per_order.values()), f"an order charged twice: {per_order}"
-        billed: Counter[tuple[int, int]] = Counter()
+        billed: Counter[tuple[int, int, int]] = Counter()
         for oid in oids:
             document, head = self.document(oid), self.head(oid)
             orders = self.rebills(oid)
@@ -301,7 +301,7 @@ class World:
                     assert head.due_dts is not None, f"auto order {oid} would never be looked at again"
             for order in orders:
                 for line in order.items or []:
-                    billed[(line.item_reference_oid or 0, order.run or 0)] += 1
+                    billed[(oid, line.item_reference_oid or 0, order.run or 0)] += 1
         assert all(count == 1 for count in billed.values()), f"an item twice in one run: {billed}"
 
     def taken(self) -> Decimal:

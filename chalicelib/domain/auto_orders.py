@@ -25,6 +25,7 @@ from chalicelib.domain.fields import (
     Text100,
     Text200,
     Text1024,
+    Text2000,
 )
 from chalicelib.domain.heads import Head, ItemProgress, State
 from chalicelib.domain.items import Item, ItemAutoOrderStep
@@ -78,6 +79,23 @@ class AutoOrderLog(Noun):
     log_message: Text1024 | None = None
 
 
+class AutoOrderEmail(Noun):
+    """A mail as the contract shows it. Whether it arrived, bounced or was read is not known here, so not said."""
+
+    email: str | None = None
+    internal: bool | None = None
+    message_id: str | None = None
+    send_dts: Instant | None = None
+    skip_reason: str | None = None
+    skipped: bool | None = None
+    smtp_response: str | None = None
+    subject: str | None = None
+
+
+class AutoOrderManagement(Noun):
+    update_billing_url: Text2000 | None = None
+
+
 class AutoOrderItem(Noun):
     add_ons: list[AutoOrderAddonItem] | None = None
     arbitrary_item_id: ItemId | None = None
@@ -127,7 +145,9 @@ class AutoOrder(Noun):
             "disabled_dts",
             "failure_reason",
             "completed",
+            "emails",
             "logs",
+            "management",
             "rebill_orders",
             "merged_dts",
             "merged_into_auto_order_oid",
@@ -144,10 +164,12 @@ class AutoOrder(Noun):
     completed: bool | None = None
     credit_card_attempt: int | None = None
     disabled_dts: Instant | None = None
+    emails: list[AutoOrderEmail] | None = None
     enabled: bool | None = None
     failure_reason: Text1024 | None = None
     items: Annotated[list[AutoOrderItem], Meta(max_length=MAXIMUM_ITEMS)] | None = None
     logs: list[AutoOrderLog] | None = None
+    management: AutoOrderManagement | None = None
     merchant_id: Text20 | None = None
     merged_dts: Instant | None = None
     merged_into_auto_order_oid: Oid | None = None
@@ -558,7 +580,7 @@ def edited(
         rebill_orders=None,
     )
     state.cancel_after_next_x_orders = wanted.cancel_after_next_x_orders
-    if head.round and wanted.next_attempt is not None:
+    if state.next_attempt is not None and wanted.next_attempt is not None:
         state.next_attempt = wanted.next_attempt
     changed = Edited(document=document, head=replace(head, state=state, revision=head.revision + 1))
     _switch(before, wanted, changed, now)

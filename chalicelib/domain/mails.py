@@ -16,7 +16,7 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
-from chalicelib.domain.auto_orders import AutoOrder
+from chalicelib.domain.auto_orders import AutoOrder, AutoOrderEmail
 from chalicelib.domain.customers import Customer, normalised_email
 from chalicelib.domain.dates import Instant, later, local_date, parse_instant
 from chalicelib.domain.events import Event, Notice, NounKind, Template
@@ -26,7 +26,6 @@ from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.money import ZERO, formatted
 from chalicelib.domain.orders import Order, OrderBilling, OrderItem, OrderPaymentCreditCard, OrderSummary
 from chalicelib.domain.settings import AutoOrderProcessing
-from chalicelib.domain.wire import Noun
 
 State = Literal["planned", "sending", "sent", "skipped", "failed"]
 
@@ -120,19 +119,6 @@ class SentMail(msgspec.Struct, kw_only=True, omit_defaults=True):
         """The kind and the id of what it is about."""
         kind, _, name = self.about.partition("#")
         return kind, name
-
-
-class AutoOrderEmail(Noun):
-    """A mail as the contract shows it. Whether it arrived, bounced or was read is not known here, so not said."""
-
-    email: str | None = None
-    internal: bool | None = None
-    message_id: str | None = None
-    send_dts: Instant | None = None
-    skip_reason: str | None = None
-    skipped: bool | None = None
-    smtp_response: str | None = None
-    subject: str | None = None
 
 
 class Addressee(msgspec.Struct, kw_only=True, frozen=True):

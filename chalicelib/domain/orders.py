@@ -1,7 +1,7 @@
 """Orders: what a customer bought or an auto order rebilled. Field names are the contract's."""
 
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta, field
 
@@ -310,7 +310,7 @@ class OrderAutoOrder(Noun):
 class Order(Noun):
     """``own`` fields: the attempt's ``charge_key`` is the receipt of an approval; ``run`` is the rebill's number;
     ``late`` marks a capture that was learnt of after a cancel or a closed attempt; ``request_hash`` tells a repeated
-    request from another one under the same Idempotency-Key."""
+    request from another one under the same Idempotency-Key; ``reasons`` are rules that had a say in a rebill's plan."""
 
     expansions: ClassVar[dict[str, str]] = {
         "items": "item",
@@ -320,7 +320,7 @@ class Order(Noun):
     }
     deep: ClassVar[dict[str, str]] = {"payment.transaction": "transactions"}
     own: ClassVar[frozenset[str]] = frozenset(
-        {"charge_key", "run", "late", "auto_order_oid", "customer_profile_oid", "request_hash"}
+        {"charge_key", "run", "late", "auto_order_oid", "customer_profile_oid", "request_hash", "reasons"}
     )
     read_only: ClassVar[frozenset[str]] = frozenset(
         {"merchant_id", "current_stage_histories", "auto_order", "refund_dts", "reject_dts"}
@@ -356,6 +356,7 @@ class Order(Noun):
     auto_order_oid: int | None = None
     customer_profile_oid: int | None = None
     request_hash: str | None = None
+    reasons: list[dict[str, Any]] | None = None
 
 
 def masked(last_four: str) -> str:

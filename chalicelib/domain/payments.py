@@ -6,7 +6,7 @@ The attempt is one Struct for all money: its key says *what* is charged, its own
 from datetime import date
 from decimal import Decimal
 from hashlib import sha256
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -240,7 +240,8 @@ class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True, rename=SHORT_ATT
 
 
 class ClosedAttempt(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What is kept of an attempt that made no order: its outcome beside its plan."""
+    """What is kept of an attempt that made no order: its outcome beside its plan. ``reasons``: rules that had a say in
+    the plan, as plain values."""
 
     attempt: Attempt
     closed_dts: Instant
@@ -248,6 +249,7 @@ class ClosedAttempt(msgspec.Struct, kw_only=True, omit_defaults=True):
     reason: str
     hard: bool = False
     code: str = ""
+    reasons: list[dict[str, Any]] = []
 
 
 def attempt_key(merchant_id: str, subject: str, run: int, round_: int, tries: int, gateway: str) -> str:

@@ -345,7 +345,7 @@ def _nothing_due(facts: Facts, now: Instant, reasons: list[Reason]) -> Planned:
         message = f"The item {unknown[0].original_item_id} is not in the catalogue any more."
         at = later(now, hours=HELD_AGAIN_HOURS)
         return Planned(decision=Hold(code="item_unavailable", message=message, at=at), reasons=reasons)
-    if head.round or head.state.tried:
+    if head.round or head.state.tried or head.state.next_attempt is not None:
         reasons.append(Reason(code="run_lost_its_items", params={"run": head.run}))
         return Planned(decision=CloseRun(), reasons=reasons)
     if reminder := _reminder(facts, now):

@@ -627,6 +627,43 @@ def _moment(
         return else_
 
 
+# --- shapes ----------------------------------------------------------------------------------------------------------
+#
+# A shape is a value of one field with the names of all that have it, so that a search for that value reads those alone.
+# It only narrows: what it leads to is matched by its row like everything else. Fields that a rebill does not move; the
+# next shipment moves with each, and would cost every rebill two more write units.
+
+# Criteria and their columns, the one that finds the fewest first.
+SHAPES: dict[Kind, dict[str, str]] = {
+    "auto_order": {
+        "email": "billing.email",
+        "phone": "billing.phone",
+        "postal_code": "postal_code",
+        "last_name": "last_name",
+        "company": "company",
+        "original_item_id": "original_item_id",
+    },
+}
+Shape = tuple[str, str]
+
+
+def shapes_of(kind: Kind, row: Row) -> frozenset[Shape]:
+    """(field, value) of every shape that the row stands in."""
+    found = set()
+    for field, column in SHAPES.get(kind, {}).items():
+        columns = [f"billing.{column}", f"shipping.{column}"] if column in ADDRESS else [column]
+        for one in columns:
+            value = _reader(kind, one)(row)
+            found |= {(field, each) for each in (value if isinstance(value, list) else [value]) if each}
+    return frozenset(found)
+
+
+def shapes_asked(kind: Kind, query: Query) -> list[Shape]:
+    """The shapes that hold all that the query can mean, the one that probably holds the fewest first."""
+    wanted = asked(query)
+    return [(field, _sought(field, wanted[field])) for field in SHAPES.get(kind, {}) if field in wanted]
+
+
 # --- order -----------------------------------------------------------------------------------------------------------
 
 _OF_PEOPLE = (

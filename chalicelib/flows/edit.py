@@ -1,19 +1,22 @@
-"""Editing an auto order: one transaction over document, head, original order, log and event, each under its version."""
+"""Editing an auto order: one transaction over document, head, original order, timeline and event, each under its
+version. What changes nothing writes nothing, so the same request may come twice."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
 from chalicelib.domain import wire
-from chalicelib.domain.auto_orders import AutoOrder, AutoOrderLog, Edited, assembled, edited
+from chalicelib.domain.auto_orders import AutoOrder, Edited, assembled, edited
 from chalicelib.domain.cancel_items import owed
 from chalicelib.domain.dates import Instant
-from chalicelib.domain.errors import Contended, Invalid, Problem, Refused, Stale
+from chalicelib.domain.edit_requests import prepared
+from chalicelib.domain.errors import Contended, Invalid, NotFound, Problem, Refused, Stale
 from chalicelib.domain.events import Event, Happening, event_id
 from chalicelib.domain.heads import Head
 from chalicelib.domain.orders import Order
 from chalicelib.domain.rebills import Facts, next_look
+from chalicelib.domain.timeline import SYSTEM, Kind, changed_entry, differences, order_differences
 from chalicelib.flows.facts import facts_of, read_facts
 from chalicelib.flows.ports import Change, Kept, Shop
 
@@ -23,95 +26,241 @@ MOST_TRIES = 5
 EDITABLE_BLOCKS = ("billing", "shipping")
 
 
-def update(shop: Shop, oid: int, raw: Any, *, version: int | None = None) -> str:
-    """Lay the request over the auto order as it stands and store it. Returns the id of the event.
+class Standing(NamedTuple):
+    """An auto order as it was read to be changed. ``noun`` is the assembled one, as clients see it."""
+
+    oid: int
+    facts: Facts
+    document: Kept[AutoOrder]
+    original: Kept[Order]
+    noun: AutoOrder
+    now: Instant
+
+
+class Thought(NamedTuple):
+    """What a change comes to: its event, and all that is written with it."""
+
+    event: Event
+    changes: list[Change]
+
+
+Think = Callable[[Standing], Thought | None]
+
+
+def update(shop: Shop, oid: int, raw: Any, *, actor: str = SYSTEM, version: int | None = None) -> str | None:
+    """Lay the request over the auto order as it stands and store it. Returns the id of the event, if there is one.
 
     ``version`` is the one that If-Match named, if it did. Raises NotFound, Stale, and Invalid with all problems.
     """
-    if not isinstance(raw, dict):
-        raise Invalid.one("", "wrong_type", "the body must be an object")
-    return _update(shop, oid, lambda stands: raw, version) or ""
+    return change(shop, oid, lambda stands: _edited(shop, stands, _object(raw), actor), version=version)
 
 
 def cancel(shop: Shop, oid: int, *, by: str, reason: str | None = None) -> str | None:
     """Cancel an auto order. What is canceled already stays as it is. Returns the id of the event, if there is one."""
 
-    def request(stands: AutoOrder) -> dict[str, Any] | None:
-        if stands.status not in ("active", "disabled") or stands.canceled_dts is not None:
+    def think(stands: Standing) -> Thought | None:
+        if stands.noun.status not in ("active", "disabled") or stands.noun.canceled_dts is not None:
             return None
-        return {"enabled": False, "canceled_by_user": by} | ({"cancel_reason": reason} if reason else {})
+        said = {"enabled": False, "canceled_by_user": by} | ({"cancel_reason": reason} if reason else {})
+        return _edited(shop, stands, said, by)
 
-    return _update(shop, oid, request, None)
+    return change(shop, oid, think)
 
 
-def pause(shop: Shop, oid: int) -> str | None:
+def rehearsed(shop: Shop, oid: int, raw: Any) -> None:
+    """Raises what ``update`` would raise now; writes nothing."""
+    _edited(shop, standing(shop, oid), _object(raw), SYSTEM)
+
+
+def pause(shop: Shop, oid: int, *, actor: str = SYSTEM) -> str | None:
     """Pause every item. Pausing what is paused changes nothing. Returns the id of the event, if there is one."""
-    return _update(shop, oid, _paused, None)
+    return change(shop, oid, lambda stands: _edited(shop, stands, _paused(stands.noun), actor))
 
 
-def _paused(stands: AutoOrder) -> dict[str, Any] | None:
-    """The request that pauses every item and leaves all else of it as it stands."""
-    entries = stands.items or []
-    if entries and all(entry.paused for entry in entries):
-        return None
-    return {"items": [wire.plain(replace(entry, paused=True)) for entry in entries]}
+def reset_attempts(shop: Shop, oid: int, *, actor: str = SYSTEM) -> str | None:
+    """Count the failed attempts of the open run from nought again; the date of the next one stays as it was told."""
+
+    def think(stands: Standing) -> Thought | None:
+        refuse_merged(stands)
+        head = stands.facts.head
+        return None if head.round == 0 else composed(shop, stands, head=replace(head, round=0), actor=actor)
+
+    return change(shop, oid, think)
 
 
-def _update(
-    shop: Shop, oid: int, request: Callable[[AutoOrder], dict[str, Any] | None], version: int | None
+def update_item(
+    shop: Shop, oid: int, item_oid: int, field: str, said_as: str, value: Any, *, actor: str = SYSTEM
 ) -> str | None:
-    """``request`` says what is to change of the auto order as it stands; None: nothing."""
-    for _ in range(MOST_TRIES):
-        facts, document, original = read_facts(shop, oid)
-        if version is not None and document.version != version:
-            raise Stale(f"The auto order is at version {document.version} now.")
-        stands = assembled(facts.auto_order, facts.head, facts.items, facts.zone_name(), shop.clock.now())
-        raw = request(stands)
-        if raw is None:
-            return None
-        event, changes = _changes(shop, oid, raw, stands, facts, document, original)
+    """Replace one field of one item. ``said_as`` is the request's name for it, so that what is wrong is named there.
+    Raises NotFound, and Invalid with all problems."""
+
+    def think(stands: Standing) -> Thought | None:
+        entries = stands.noun.items or []
+        place = next((at for at, entry in enumerate(entries) if entry.auto_order_item_oid == item_oid), None)
+        if place is None:
+            raise NotFound("auto order item", item_oid)
+        rows = [wire.plain(entry) for entry in entries]
+        rows[place][field] = value
         try:
-            shop.write(*changes)
+            return _edited(shop, stands, {"items": rows}, actor)
+        except Invalid as invalid:
+            at, named = f"/items/{place}/{field}", f"/{said_as}"
+            problems = [replace(p, pointer=p.pointer.replace(at, named, 1)) for p in invalid.problems]
+            raise Invalid(problems) from None
+
+    return change(shop, oid, think)
+
+
+def note_rebill_asked(shop: Shop, oid: int, head: Head, *, actor: str) -> None:
+    """Who asked for an attempt by hand; what came of it tells itself."""
+    entry = changed_entry("rebill_asked", shop.clock.now(), actor, [], message="A rebill was asked for by hand")
+    seq = head.fence + head.revision + head.run
+    shop.write(shop.auto_orders.logged(oid, entry, seq, shop.word()))
+
+
+def change(shop: Shop, oid: int, think: Think, *, version: int | None = None) -> str | None:
+    """Read, think, write; again where somebody was faster. Returns the id of the event; None: nothing was to change."""
+    for _ in range(MOST_TRIES):
+        stands = standing(shop, oid)
+        if version is not None and stands.document.version != version:
+            raise Stale(f"The auto order is at version {stands.document.version} now.")
+        thought = think(stands)
+        if thought is None:
+            return None
+        try:
+            shop.write(*thought.changes)
         except Refused:
             continue
-        return event.event_id
+        return thought.event.event_id
     raise Contended("the auto order is being changed by others; try again")
 
 
-def _changes(
+def standing(shop: Shop, oid: int) -> Standing:
+    """Raises NotFound."""
+    facts, document, original = read_facts(shop, oid)
+    now = shop.clock.now()
+    noun = assembled(facts.auto_order, facts.head, facts.items, facts.zone_name(), now)
+    return Standing(oid, facts, document, original, noun, now)
+
+
+def refuse_merged(stands: Standing) -> None:
+    """Raises Invalid for an auto order whose items stand in another."""
+    if stands.facts.head.status == "merged":
+        target = stands.noun.merged_into_auto_order_oid
+        raise Invalid.one("/status", "merged", f"it was merged into auto order {target}: change that one")
+
+
+def composed(
     shop: Shop,
-    oid: int,
-    raw: dict[str, Any],
-    before: AutoOrder,
-    facts: Facts,
-    document: Kept[AutoOrder],
-    original: Kept[Order],
-) -> tuple[Event, list[Change]]:
-    now, zone_name = shop.clock.now(), facts.zone_name()
-    wanted = wire.overlay(before, {name: value for name, value in raw.items() if name != "original_order"})
-    ordered = _original(original.noun, raw.get("original_order"))
-    facts = facts_of(shop, wanted, facts.head, ordered or original.noun)
-    done = edited(before, wanted, facts.head, facts.items, facts.settings, now, zone_name, shop.oids)
-    if done.canceled and before.enabled and any(owed(done.document.items or [], done.head.state, facts.items)):
-        done.head.state.cancel_item = "canceled"
-    after = _due(replace(facts, auto_order=done.document, head=done.head), now)
-    changes: list[Change] = [
-        shop.auto_orders.moved(oid, facts.head, after),
-        shop.auto_orders.edited(done.document, document.version),
+    stands: Standing,
+    *,
+    head: Head,
+    actor: str,
+    document: AutoOrder | None = None,
+    order: Order | None = None,
+    facts: Facts | None = None,
+    kind: Kind = "edited",
+    event_name: str = "auto_order_update",
+    transition: str = "",
+    message: str = "",
+    reason: str | None = None,
+    more: list[Change] | None = None,
+) -> Thought | None:
+    """The change that makes the auto order this document and head and its original order this one; None where nobody
+    would see a difference. ``head`` comes with the revision that was read; ``facts`` where the new document's items
+    are in the catalogue already read; ``more`` is written with it."""
+    zone_name, before = stands.facts.zone_name(), stands.facts.head
+    document = document or stands.document.noun
+    head = replace(head, revision=before.revision + 1)
+    known = facts or stands.facts
+    noun = assembled(document, head, known.items, zone_name, stands.now)
+    if noun == stands.noun and order is None:
+        return None
+    after = due_after(
+        replace(known, auto_order=document, head=head, original=order or stands.original.noun), stands.now
+    )
+    changes = differences(stands.noun, noun, zone_name)
+    if order is not None:
+        changes += order_differences(stands.original.noun, order, zone_name)
+    entry = changed_entry(kind, stands.now, actor, changes, message=message, reason=reason)
+    happenings = [Happening(name=event_name, kind="auto_order", id=str(stands.oid))]
+    if order is not None:
+        happenings.append(Happening(name="order_update", kind="order", id=document.original_order_id or ""))
+    event = happened(shop, stands.oid, transition or f"edited#{after.revision}", after, stands.now, happenings)
+    written: list[Change] = [
+        shop.auto_orders.moved(stands.oid, before, after),
+        shop.auto_orders.edited(document, stands.document.version),
+        shop.auto_orders.logged(stands.oid, entry, event.seq, event.event_id),
+        shop.events.happened(event),
+        *(more or []),
     ]
-    if ordered is not None:
-        changes.append(shop.orders.edited(ordered, original.version))
-    event = _event(shop, oid, done, after, now, changed_order=ordered is not None)
-    log = AutoOrderLog(log_dts=now, log_message=_message(done, raw))
-    return event, [*changes, shop.auto_orders.logged(oid, log, event.event_id), shop.events.happened(event)]
+    if order is not None:
+        written.append(shop.orders.edited(order, stands.original.version))
+    return Thought(event, written)
 
 
-def _due(facts: Facts, now: Instant) -> Head:
+def due_after(facts: Facts, now: Instant) -> Head:
     """When to look next: at once where an attempt is open, for the edit may forbid what it would do."""
     head = facts.head
     if head.attempt is None:
         return replace(head, due_dts=next_look(facts, head, now))
     return replace(head, due_dts=now, attempt=replace(head.attempt, look_dts=None, missing=0))
+
+
+def happened(shop: Shop, oid: int, transition: str, after: Head, now: Instant, happenings: list[Happening]) -> Event:
+    return Event(
+        event_id=event_id(shop.merchant_id, f"auto_order#{oid}", transition),
+        dts=now,
+        happenings=happenings,
+        seq=after.fence + after.revision + after.run,
+    )
+
+
+# --- one edit --------------------------------------------------------------------------------------------------------
+
+
+def _object(raw: Any) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise Invalid.one("", "wrong_type", "the body must be an object")
+    return raw
+
+
+def _paused(stands: AutoOrder) -> dict[str, Any]:
+    """The request that pauses every item and leaves all else of it as it stands."""
+    return {"items": [wire.plain(replace(entry, paused=True)) for entry in stands.items or []]}
+
+
+def _edited(shop: Shop, stands: Standing, raw: dict[str, Any], actor: str) -> Thought | None:
+    said = prepared(raw, stands.noun, stands.facts.head.state, stands.now, stands.facts.zone_name())
+    return edited_by(shop, stands, said, actor)
+
+
+def edited_by(shop: Shop, stands: Standing, said: dict[str, Any], actor: str, *, message: str = "") -> Thought | None:
+    """The edit that lays what was said over the auto order. Raises Invalid with all problems."""
+    facts, zone_name, now = stands.facts, stands.facts.zone_name(), stands.now
+    wanted = wire.overlay(stands.noun, {name: value for name, value in said.items() if name != "original_order"})
+    ordered = _original(stands.original.noun, said.get("original_order"))
+    facts = facts_of(shop, wanted, facts.head, ordered or stands.original.noun)
+    done = edited(stands.noun, wanted, facts.head, facts.items, facts.settings, now, zone_name, shop.oids)
+    if done.canceled and stands.noun.enabled and any(owed(done.document.items or [], done.head.state, facts.items)):
+        done.head.state.cancel_item = "canceled"
+    kind, event_name = _named(stands.noun, done)
+    thought = composed(
+        shop,
+        stands,
+        document=done.document,
+        head=done.head,
+        order=ordered,
+        facts=facts,
+        actor=actor,
+        kind=kind,
+        event_name=event_name,
+        message=message or _message(done),
+        reason=done.document.cancel_reason if done.canceled else None,
+    )
+    if thought is not None:
+        refuse_merged(stands)
+    return thought
 
 
 def _original(order: Order, raw: Any) -> Order | None:
@@ -138,24 +287,17 @@ def _original(order: Order, raw: Any) -> Order | None:
     return changed if changed != order else None
 
 
-def _event(shop: Shop, oid: int, done: Edited, after: Head, now: Instant, *, changed_order: bool) -> Event:
-    name = "auto_order_cancel" if done.canceled else "auto_order_disable" if done.disabled else "auto_order_update"
-    happenings = [Happening(name=name, kind="auto_order", id=str(oid))]
-    if changed_order:
-        order_id = done.document.original_order_id or ""
-        happenings.append(Happening(name="order_update", kind="order", id=order_id))
-    return Event(
-        event_id=event_id(shop.merchant_id, f"auto_order#{oid}", f"edited#{after.revision}"),
-        dts=now,
-        happenings=happenings,
-        seq=after.fence + after.revision + after.run,
-    )
+def _named(before: AutoOrder, done: Edited) -> tuple[Kind, str]:
+    """What the edit is called in the timeline, and its event."""
+    if done.canceled:
+        return "canceled", "auto_order_cancel"
+    if done.disabled:
+        return "disabled", "auto_order_disable"
+    return ("enabled" if done.head.status == "active" and not before.enabled else "edited"), "auto_order_update"
 
 
-def _message(done: Edited, raw: dict[str, Any]) -> str:
+def _message(done: Edited) -> str:
     if done.canceled:
         who = done.document.canceled_by_user or "the merchant"
         return f"Canceled by {who}: {done.document.cancel_reason or 'no reason given'}"
-    if done.disabled:
-        return "Disabled"
-    return ("Changed " + ", ".join(sorted(raw)))[:1000]
+    return "Disabled" if done.disabled else ""

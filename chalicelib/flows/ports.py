@@ -8,7 +8,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
-from chalicelib.domain.auto_orders import AutoOrder, AutoOrderLog
+from chalicelib.domain.auto_orders import AutoOrder
+from chalicelib.domain.batches import BatchEdit
 from chalicelib.domain.captures import CapturePage, Hint
 from chalicelib.domain.coupons import Coupon
 from chalicelib.domain.customers import Customer
@@ -16,16 +17,21 @@ from chalicelib.domain.dates import Instant
 from chalicelib.domain.events import Event
 from chalicelib.domain.heads import Head
 from chalicelib.domain.items import Item
+from chalicelib.domain.links import Purpose
 from chalicelib.domain.mails import Composed, Letter, Mail, SentMail
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.networks import CardDecline
 from chalicelib.domain.orders import Order
+from chalicelib.domain.payment_updates import PaymentUpdate
 from chalicelib.domain.payments import Capabilities, Charge, ClosedAttempt, Found, Outcome, Refund, StoredCard
 from chalicelib.domain.reports import Canceled, Forecast
 from chalicelib.domain.rotating import RotatingGateways, Usage
+from chalicelib.domain.search import Kind as SearchedKind
+from chalicelib.domain.search import Shape
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingSettings
 from chalicelib.domain.taxes import TaxSettings
+from chalicelib.domain.timeline import TimelineEntry
 from chalicelib.domain.waiting import DueRow
 from chalicelib.domain.webhooks import Answer, Delivery, DeliveryLog, Webhook
 
@@ -86,9 +92,13 @@ class AutoOrders(Protocol):
     def moved(self, oid: int, before: Head, after: Head) -> Change: ...
     def edited(self, document: AutoOrder, version: int) -> Change: ...
     def closed(self, oid: int, row: ClosedAttempt) -> Change: ...
-    def logged(self, oid: int, log: AutoOrderLog, event_id: str) -> Change: ...
+    def logged(self, oid: int, entry: TimelineEntry, seq: int, event_id: str) -> Change: ...
     def attempts(self, oid: int) -> list[ClosedAttempt]: ...
-    def logs(self, oid: int) -> list[AutoOrderLog]: ...
+    def attempt(self, oid: int, run: int, tries: int) -> ClosedAttempt | None: ...
+    def payment_updated(self, oid: int, token: str, update: PaymentUpdate) -> Change: ...
+    def payment_update(self, oid: int, token: str) -> PaymentUpdate | None: ...
+    def attempts_before(self, oid: int, before: str, limit: int) -> list[tuple[str, ClosedAttempt]]: ...
+    def logs_before(self, oid: int, before: str, limit: int) -> list[tuple[str, TimelineEntry]]: ...
 
 
 class Orders(Protocol):
@@ -118,7 +128,9 @@ class Lists(Protocol):
         ...
 
     def drop(self, kind: str, name: str, version: int) -> bool: ...
-    def rows(self, kind: str) -> Iterator[tuple[str, list[Any]]]: ...
+    def rows(self, kind: SearchedKind) -> Iterator[tuple[str, list[Any]]]: ...
+    def shaped(self, kind: SearchedKind, shape: Shape, most: int) -> list[str] | None: ...
+    def rows_of(self, kind: SearchedKind, names: list[str]) -> Iterator[tuple[str, list[Any]]]: ...
     def remember(self, kind: str, question: str, names: list[str], now: Instant) -> None: ...
     def remembered(
         self, kind: str, question: str, now: Instant, offset: int, limit: int
@@ -273,6 +285,22 @@ class Queue(Protocol):
     def send(self, queue: str, messages: Sequence[dict[str, str]]) -> None: ...
 
 
+class Links(Protocol):
+    """Signed links: whoever holds one may do one thing to one noun until it expires."""
+
+    def sign(self, purpose: Purpose, subject: str, seconds: int) -> str:
+        """A token that stands for ``subject`` for so many seconds."""
+        ...
+
+    def read(self, purpose: Purpose, token: str) -> str:
+        """The subject. Raises Unauthorised for a token of another purpose or shop, a changed or an expired one."""
+        ...
+
+    def page(self, purpose: Purpose, **query: str) -> str:
+        """The address of the page of that purpose, as a mail or an answer shows it."""
+        ...
+
+
 class Limits(Protocol):
     """Counters with a window: used, they refuse until the window is over."""
 
@@ -286,6 +314,15 @@ class CardTokens(Protocol):
 
     def put(self, token: str, card: dict[str, Any], expires: Instant) -> None: ...
     def find(self, token: str, now: Instant) -> dict[str, Any] | None: ...
+
+
+class Batches(Protocol):
+    """Edits of many auto orders that wait for the workers."""
+
+    def asked(self, edit: BatchEdit, due: Instant) -> Change: ...
+    def find(self, batch_id: str, position: int) -> BatchEdit | None: ...
+    def ended(self, edit: BatchEdit) -> Change: ...
+    def of(self, batch_id: str) -> list[BatchEdit]: ...
 
 
 class Travel(Protocol):
@@ -329,10 +366,12 @@ class Shop:
     mails: Mails
     limits: Limits
     card_tokens: CardTokens
+    batches: Batches
     payments: Mapping[str, Payments]
     mail: Mailer
     http: Http
     queue: Queue
+    links: Links
     write: Callable[..., None]
     # Random positive 31-bit numbers and random texts: chance is handed in like the clock.
     oids: Iterator[int]

@@ -29,6 +29,7 @@ from chalicelib.domain.payments import (
 from chalicelib.domain.placing import AuthTests, auth_tests
 from chalicelib.domain.rebills import Facts, collected, gateways_of_items, next_look
 from chalicelib.domain.rotating import RotatingGateways, Wanted, choose, may_cascade
+from chalicelib.domain.timeline import SYSTEM, TimelineEntry
 from chalicelib.flows import charge
 from chalicelib.flows.charge import Asked
 from chalicelib.flows.facts import declines_of, usage_of, with_step_items
@@ -393,7 +394,10 @@ class PaymentOf:
         head.due_dts = next_look(facts, head, now)
         oid = str(document.auto_order_oid)
         event.happenings.append(Happening(name="auto_order_create", kind="auto_order", id=oid))
-        return self._shop.auto_orders.begun(document, head)
+        words = f"Begun by the first payment of {order.order_id}"
+        entry = TimelineEntry(log_dts=now, kind="begun", actor=SYSTEM, log_message=words, order_id=order.order_id)
+        logged = self._shop.auto_orders.logged(int(oid), entry, 0, event.event_id)
+        return [*self._shop.auto_orders.begun(document, head), logged]
 
     def late(self, attempt: Attempt, approved: Approved, now: Instant) -> list[Change] | None:
         if self.head.attempt is not None or self.head.status == "paid" or attempt.kind in charge.AUTHORISATIONS:

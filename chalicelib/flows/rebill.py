@@ -40,6 +40,7 @@ from chalicelib.domain.rebills import (
     Settled,
     rebill_order_id,
 )
+from chalicelib.domain.timeline import TimelineEntry, decided_entry, kept_reasons
 from chalicelib.flows import charge
 from chalicelib.flows.facts import read_facts
 from chalicelib.flows.ports import Change, Shop
@@ -48,6 +49,8 @@ log = logging.getLogger(__name__)
 
 # What a client reads while nobody knows what became of a charge (the contract's words for it).
 NOT_KNOWN_YET = "outcome not known yet"
+BEING_BILLED = "it is being billed at this moment"
+BILLED_LATELY = "It was billed within the last 24 hours."
 # Where the order follows among the changes that record a payment: after the head.
 ORDER_CHANGE = 1
 # Runs that a capture's order is searched in, where somebody has taken the order ids of the first.
@@ -63,13 +66,20 @@ class Rebilled(msgspec.Struct, kw_only=True):
     failure_reason: str | None = None
 
 
-def rebill(shop: Shop, oid: int, *, by_hand: bool = False) -> Rebilled:
-    """Visit an auto order: do what is to be done with it at this instant. A stale message finds nothing to do."""
+def rebill(shop: Shop, oid: int, *, by_hand: bool = False, only_at: tuple[int, int] | None = None) -> Rebilled:
+    """Visit an auto order: do what is to be done with it at this instant. A stale message finds nothing to do.
+
+    ``only_at``: the run and the number of its tries so far that the caller has seen; where either has moved on since,
+    nothing is done.
+    """
     try:
         work = RunOf(shop, oid)
     except NotFound:
         return Rebilled(failure_reason="there is no such auto order")
+    if only_at is not None and only_at != (work.head.run, work.head.tries):
+        return Rebilled(failure_reason=BEING_BILLED)
     planned = rebills.plan(work.facts, shop.clock.now(), by_hand=by_hand)
+    work.reasons = planned.reasons
     match planned.decision:
         case Resolve():
             run = work.head.run
@@ -84,7 +94,7 @@ def rebill(shop: Shop, oid: int, *, by_hand: bool = False) -> Rebilled:
         case Hold() as hold:
             return _held(shop, work, hold)
         case CloseRun():
-            _write(shop, [work.moved(work.head, rebills.closed_run(work.facts, shop.clock.now()))])
+            _write(shop, work.closed_run(shop.clock.now()))
             return Rebilled(failure_reason="nothing is due any more")
         case Fail() as fail:
             _write_run(shop, work, lambda: work.failed(fail, shop.clock.now()))
@@ -131,7 +141,7 @@ def _told(work: "RunOf", outcome: Outcome | None) -> Rebilled:
         case NotSent(reason=reason):
             return Rebilled(failure_reason=reason)
         case None:
-            return Rebilled(failure_reason="it is being billed at this moment")
+            return Rebilled(failure_reason=BEING_BILLED)
 
 
 def _resolved(work: "RunOf", run: int) -> Rebilled:
@@ -183,6 +193,8 @@ class RunOf:
         self.paid_order_id: str | None = None
         # Whether the outcome that was recorded last has another gateway account asked at once.
         self.cascades = False
+        # The rules that had a say in what is charged; kept with the order or the attempt that comes of it.
+        self.reasons: list[rebills.Reason] = []
         self._taken = 0
         self.refresh()
 
@@ -218,6 +230,7 @@ class RunOf:
         attempt = replace(attempt, run=attempt.run + self._taken)
         settled = rebills.settle(self.facts, attempt, outcome, now)
         row = closed_row(attempt, outcome, now, payment=self.facts.original.payment)
+        row = replace(row, reasons=kept_reasons(self.reasons))
         changes = [
             self.moved(self.head, settled.head),
             *self._receivable(settled, attempt.run, row.reason, now),
@@ -251,7 +264,7 @@ class RunOf:
         return [self._shop.orders.placed(order), self._shop.orders.begun(order.order_id or "", waits)]
 
     def writable(self, attempt: Attempt, now: Instant) -> None:
-        order = rebill_order(self.facts, attempt, LONGEST_APPROVAL, now, late=True)
+        order = self._order(attempt, LONGEST_APPROVAL, now, late=True)
         self._shop.orders.placed(order)
         readable(order)
 
@@ -274,7 +287,7 @@ class RunOf:
         attempt = replace(attempt, run=attempt.run + self._taken)
         settled = rebills.settle(self.facts, attempt, approved, now)
         settled.late = settled.late or late
-        order = rebill_order(self.facts, attempt, approved if attempt.card else None, now, late=settled.late)
+        order = self._order(attempt, approved if attempt.card else None, now, late=settled.late)
         order_id = self.paid_order_id = order.order_id or ""
         happenings = [Happening(name="order_create", kind="order", id=order_id)]
         if attempt.kind == "rebill":
@@ -294,11 +307,20 @@ class RunOf:
         self._counted(event, attempt)
         if event.gateway is not None and order.payment is not None:
             order.payment.rotating_transaction_gateway_code = event.gateway
-        return [
+        changes = [
             self.moved(self.head, settled.head),
             self._shop.orders.placed(order),
             self._shop.events.happened(event),
         ]
+        if settled.ended or settled.head.state.completed:
+            words = "Canceled after the last of its orders" if settled.ended else "Ended: nothing of it is left to bill"
+            changes.append(self._logged(decided_entry("ended", now, words, run=attempt.run), event))
+        return changes
+
+    def _order(self, attempt: Attempt, approved: Approved | None, now: Instant, *, late: bool) -> Order:
+        order = rebill_order(self.facts, attempt, approved, now, late=late)
+        order.reasons = kept_reasons(self.reasons) or None
+        return order
 
     def _declined(self, settled: Settled, tries: int, reason: str, now: Instant, url: str | None = None) -> Event:
         happenings = [self._happening("auto_order_decline")]
@@ -324,10 +346,13 @@ class RunOf:
         run = rebills.Billing(run=self.head.run + self._taken, plan=fail.plan, day=local_date(now, facts.zone_name()))
         settled = rebills.declined(facts, fail.message, now, run, final=fail.hard)
         event = self._declined(settled, facts.head.tries, fail.message, now)
+        words = f"Not charged, a round is used up: {fail.message}"
+        entry = decided_entry("failed", now, words, run=run.run, reasons=self.reasons, reason=fail.message)
         return [
             self.moved(self.head, settled.head),
             *self._receivable(settled, run.run, fail.message, now),
             self._shop.events.happened(event),
+            self._logged(entry, event),
         ]
 
     def dropped(self, message: str, now: Instant) -> list[Change]:
@@ -335,10 +360,14 @@ class RunOf:
         facts = replace(self.facts, head=replace(self.head, run=self.head.run + self._taken))
         settled = rebills.cancel_item_dropped(facts, now)
         settled.head.fence += 1
+        event = self._no_cancel_item(message, now)
+        words = f"The cancel item was not charged: {message}"
+        entry = decided_entry("cancel_item", now, words, run=facts.head.run, reasons=self.reasons, reason=message)
         return [
             self.moved(self.head, settled.head),
             *self._receivable(settled, facts.head.run, message, now),
-            self._shop.events.happened(self._no_cancel_item(message, now)),
+            self._shop.events.happened(event),
+            self._logged(entry, event),
         ]
 
     def _no_cancel_item(self, message: str, now: Instant) -> Event:
@@ -361,8 +390,18 @@ class RunOf:
             event = self._event(
                 f"held#{self.head.run}#{self.head.fence}", now, [self._happening("auto_order_update")], notices=[notice]
             )
-            changes.append(self._shop.events.happened(event))
+            words = f"Held, looked at again daily: {hold.message}"
+            entry = decided_entry("held", now, words, run=self.head.run, reasons=self.reasons, reason=hold.message)
+            changes += [self._shop.events.happened(event), self._logged(entry, event)]
         return changes
+
+    def closed_run(self, now: Instant) -> list[Change]:
+        """Nothing of the open run is due any more."""
+        after = rebills.closed_run(self.facts, now)
+        words = f"Run {self.head.run} closed without a charge: nothing of it is due any more"
+        entry = decided_entry("run_closed", now, words, run=self.head.run)
+        seq = self.head.fence + self.head.revision + self.head.run
+        return [self.moved(self.head, after), self._shop.auto_orders.logged(self.oid, entry, seq, "run_closed")]
 
     def reminded(self, reminder: Remind, now: Instant) -> list[Change]:
         after = rebills.reminded(self.facts, reminder, now)
@@ -378,7 +417,9 @@ class RunOf:
             [self._happening("auto_order_preshipment")],
             notices=[notice],
         )
-        return [self.moved(self.head, after), self._shop.events.happened(event)]
+        words = f"Preshipment notice for {reminder.day.isoformat()}"
+        entry = decided_entry("reminded", now, words, run=self.head.run)
+        return [self.moved(self.head, after), self._shop.events.happened(event), self._logged(entry, event)]
 
     def late(self, attempt: Attempt, approved: Approved, now: Instant) -> list[Change] | None:
         if self.head.attempt is not None or self.head.run != attempt.run:
@@ -402,7 +443,12 @@ class RunOf:
         event = self._event(
             f"review#{before.run}#{before.tries}", now, [self._happening("auto_order_update")], notices=[notice]
         )
-        return [self.moved(before, after), self._shop.events.happened(event)]
+        words = f"The payment's outcome needs a person: {message}"
+        entry = decided_entry("payment_review", now, words, run=before.run, reason=message)
+        return [self.moved(before, after), self._shop.events.happened(event), self._logged(entry, event)]
+
+    def _logged(self, entry: TimelineEntry, event: Event) -> Change:
+        return self._shop.auto_orders.logged(self.oid, entry, event.seq, event.event_id)
 
     def _happening(self, name: str) -> Happening:
         return Happening(name=name, kind="auto_order", id=str(self.oid))
@@ -454,10 +500,15 @@ def closed_row(
 
 def too_close(head: Head, now: Instant) -> str | None:
     """Why an attempt by hand is refused: it would come too close to another charge (the contract's two guards)."""
-    last = head.state.last_order_dts
-    if head.run > 1 and last is not None and (now - last).total_seconds() < 24 * 3600:
-        return "It was billed within the last 24 hours."
+    if billed_lately(head, now):
+        return BILLED_LATELY
     due = head.due_dts
     if due is not None and 0 <= (due - now).total_seconds() <= 300:
         return "It is scheduled to be billed within the next five minutes."
     return None
+
+
+def billed_lately(head: Head, now: Instant) -> bool:
+    """Whether it was billed so lately that an attempt by hand is refused."""
+    last = head.state.last_order_dts
+    return head.run > 1 and last is not None and (now - last).total_seconds() < 24 * 3600

@@ -6,16 +6,24 @@ from typing import Any
 from msgspec.structs import replace
 
 from chalicelib.domain import wire
-from chalicelib.domain.auto_orders import AutoOrder, assembled
+from chalicelib.domain.auto_orders import AutoOrder, AutoOrderEmail, AutoOrderManagement, assembled
 from chalicelib.domain.heads import Head
+from chalicelib.domain.links import UPDATE_BILLING_SECONDS
+from chalicelib.domain.mails import shown_mail
 from chalicelib.domain.orders import Order, OrderAutoOrder
 from chalicelib.domain.rebills import rebill_order_id
+from chalicelib.domain.timeline import log_of
 from chalicelib.domain.wire import Form
 from chalicelib.flows.facts import with_step_items
 from chalicelib.flows.ports import Shop
+from chalicelib.flows.timeline import timeline_of
 
 # Rebill orders that one answer carries at most: ten years of months.
 MAXIMUM_REBILL_ORDERS = 120
+# Lines of the log that one answer carries, the latest; the timeline has all of them, page by page.
+MAXIMUM_LOGS = 200
+# Rebills whose receipts are looked for: two years of months, one query each.
+MAXIMUM_MAILED_ORDERS = 24
 
 
 def auto_orders(shop: Shop, oids: Sequence[int], expand: Iterable[str], form: Form) -> list[dict[str, Any]]:
@@ -41,14 +49,38 @@ def _auto_order(shop: Shop, document: AutoOrder, head: Head, expand: list[str], 
         )
     noun = assembled(document, head, items, form.zone_name, shop.clock.now(), future="items.future_schedules" in expand)
     if any(name.startswith("original_order") for name in expand):
-        noun = replace(noun, original_order=shop.orders.get(original_id).noun)
+        original = shop.orders.get(original_id).noun
+        if "original_order.auto_order" in expand:
+            original = replace(original, auto_order=auto_order_block(document, head))
+        noun = replace(noun, original_order=original)
     if any(name.startswith("rebill_orders") for name in expand):
         first = max(1, head.run - MAXIMUM_REBILL_ORDERS)
         ids = [rebill_order_id(original_id, run) for run in range(first, head.run)]
         noun = replace(noun, rebill_orders=shop.orders.get_many(ids))
     if "logs" in expand:
-        noun = replace(noun, logs=shop.auto_orders.logs(oid))
+        entries, _ = timeline_of(shop, document, head, MAXIMUM_LOGS)
+        noun = replace(noun, logs=[log_of(entry) for entry in reversed(entries)])
+    if "emails" in expand:
+        noun = replace(noun, emails=emails(shop, document, head))
+    if "management" in expand:
+        noun = replace(noun, management=AutoOrderManagement(update_billing_url=update_billing_url(shop, oid)))
     return wire.render(noun, form, expand)  # type: ignore[no-any-return]  # a Struct renders as an object
+
+
+def emails(shop: Shop, document: AutoOrder, head: Head) -> list[AutoOrderEmail]:
+    """The mails about the auto order, those kept back too with the reason why, and those about its latest orders, the
+    original one among them; oldest first."""
+    original_id = document.original_order_id or ""
+    runs = range(max(1, head.run - MAXIMUM_MAILED_ORDERS), head.run)
+    subjects = [f"auto_order#{document.auto_order_oid}", f"order#{original_id}"]
+    subjects += [f"order#{rebill_order_id(original_id, run)}" for run in runs]
+    found = [mail for subject in subjects for mail in shop.mails.of(subject)]
+    return [shown_mail(mail) for mail in sorted(found, key=lambda mail: (mail.created_dts, mail.mail_id))]
+
+
+def update_billing_url(shop: Shop, oid: int) -> str:
+    """Where the customer can set another card, for a while; whoever has the link can."""
+    return shop.links.page("update_billing", token=shop.links.sign("update_billing", str(oid), UPDATE_BILLING_SECONDS))
 
 
 def order(shop: Shop, noun: Order, expand: Iterable[str], form: Form) -> dict[str, Any]:
@@ -66,7 +98,11 @@ def _auto_order_block(shop: Shop, noun: Order) -> OrderAutoOrder | None:
     if not found:
         return None
     kept, head = found[0]
-    document, state = kept.noun, head.state
+    return auto_order_block(kept.noun, head)
+
+
+def auto_order_block(document: AutoOrder, head: Head) -> OrderAutoOrder:
+    state = head.state
     return OrderAutoOrder(
         auto_order_oid=document.auto_order_oid,
         auto_order_code=document.auto_order_code,

@@ -18,11 +18,15 @@ BATCH = 10
 STOP_BEFORE_SECONDS = 15
 REBILL_QUEUE = "rebill"
 DELIVER_QUEUE = "deliver"
+# What a message of the rebill queue is about, by the table that it is due in.
+EDIT = "edit"
+KINDS = {"auto_orders": "auto_order", "orders": "order", "documents": EDIT}
 
 
 def sweep(backroom: Backroom) -> int:
-    """Every due auto order and every unpaid order with an open attempt: one message each. Returns how many."""
-    return sum(_queue_due(backroom, table, REBILL_QUEUE, _visit) for table in ("auto_orders", "orders"))
+    """Every due auto order, every unpaid order with an open attempt and every edit of a batch that waits: one message
+    each. Returns how many."""
+    return sum(_queue_due(backroom, table, REBILL_QUEUE, _visit) for table in KINDS)
 
 
 def sweep_deliveries(backroom: Backroom) -> int:
@@ -31,8 +35,7 @@ def sweep_deliveries(backroom: Backroom) -> int:
 
 
 def _visit(row: DueRow) -> dict[str, str]:
-    kind = "auto_order" if row.table == "auto_orders" else "order"
-    return {"merchant_id": row.merchant_id, "kind": kind, "id": row.subject}
+    return {"merchant_id": row.merchant_id, "kind": KINDS[row.table], "id": row.subject}
 
 
 def _delivery(row: DueRow) -> dict[str, str]:

@@ -122,6 +122,11 @@ class Ask:
     def expand(self) -> list[str]:
         return [name.strip() for name in self.query.get("_expand", "").split(",") if name.strip()]
 
+    @property
+    def actor(self) -> str:
+        """Who asks, as a timeline tells it: the key's name, never the key."""
+        return f"key {self.access.name}" if self.access else "nobody"
+
     def header(self, name: str) -> str | None:
         found: str | None = self.request.headers.get(name)
         return found

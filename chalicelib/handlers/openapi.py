@@ -14,6 +14,7 @@ import msgspec
 
 from chalicelib.domain import wire
 from chalicelib.domain.auto_orders import AutoOrder
+from chalicelib.domain.batches import Batch
 from chalicelib.domain.coupons import Coupon
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.dates import Instant
@@ -36,15 +37,19 @@ ROOMS = (f"{BASE}/", "/storefront/")
 ITSELF = "/openapi.json"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
+# What an attempt to bill came to.
+REBILLED: dict[str, Any] = {
+    "auto_order": AutoOrder,
+    "rebill_attempted": bool,
+    "rebill_success": bool,
+    "rebill_order_id": str,
+    "failure_reason": str,
+}
 # Calls whose answer is more than a noun under its own name, by the name of the route.
 ANSWERS: dict[str, dict[str, Any]] = {
-    "attempt_auto_order_rebill": {
-        "auto_order": AutoOrder,
-        "rebill_attempted": bool,
-        "rebill_success": bool,
-        "rebill_order_id": str,
-        "failure_reason": str,
-    },
+    "attempt_auto_order_rebill": REBILLED,
+    "update_auto_order_payment": REBILLED,
+    "update_auto_orders_batch": {"auto_orders": list[AutoOrder], "batch": Batch},
     "advance_test_clock": {"test_clock": dict[str, Any]},
     "create_bank_account_token": {"bank_account_token": str, "expiration_dts": Instant},
     "create_card_token": {"card_token": str, "expiration_dts": Instant},
@@ -69,7 +74,7 @@ CRITERIA: dict[str, type[wire.Noun]] = {
 }
 # Nouns that are shown whole, whatever ``_expand`` says.
 ALWAYS_WHOLE = frozenset({Coupon})
-OPTIONAL_BODIES = frozenset({"pause_auto_order", "process_payment"})
+OPTIONAL_BODIES = frozenset({"cancel_auto_order_item_by_reference_order_id", "pause_auto_order", "process_payment"})
 # Whether the header must be there.
 IDEMPOTENT = {"insert_order": False, "place_order": True}
 NOUNS: dict[str, type[msgspec.Struct]] = {"auto_order": AutoOrder, "customer": Customer, "item": Item, "order": Order}
@@ -79,6 +84,7 @@ BOOLEAN: Schema = {"type": "boolean"}
 STRING: Schema = {"type": "string"}
 MOMENT = "a day (the merchant's), as in 2027-01-31, or ISO 8601 with an offset"
 PARAMETERS: dict[str, tuple[Schema, str]] = {
+    "_async": (BOOLEAN, "leave it to the workers; the answer names the batch"),
     "_expand": (STRING, "blocks to show, with commas between; nothing but plain fields is shown without them"),
     "_limit": (
         {**INTEGER, "default": DEFAULT_LIMIT},

@@ -7,7 +7,7 @@ from typing import Any
 from chalicelib import wiring
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.mails import read_waiting_name
-from chalicelib.flows import purchase
+from chalicelib.flows import batches, purchase
 from chalicelib.flows import sweep as sweeping
 from chalicelib.flows.deliver import deliver as deliver_webhook
 from chalicelib.flows.notify import send_mail
@@ -35,15 +35,18 @@ def _tell(merchant_id: str, event_id: str) -> None:
 
 
 def rebill(event: Any) -> dict[str, object]:
-    """One due auto order or unpaid order."""
+    """One due auto order, unpaid order or edit of a batch."""
     time_left = _time_left(event)
 
     def handle(message: dict[str, str]) -> None:
         shop = wiring.open_shop(_field(message, "merchant_id"), time_left)
-        if _field(message, "kind") == "order":
-            purchase.look_at(shop, _field(message, "id"))
-        else:
-            visit(shop, int(_field(message, "id")))
+        match _field(message, "kind"):
+            case "order":
+                purchase.look_at(shop, _field(message, "id"))
+            case sweeping.EDIT:
+                batches.make(shop, _field(message, "id"))
+            case _:
+                visit(shop, int(_field(message, "id")))
 
     return drain(event.to_dict(), handle)
 

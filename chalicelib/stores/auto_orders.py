@@ -1,17 +1,22 @@
 """Auto orders as they are kept: head and document side by side, attempts that made no order, edits' logs."""
 
-from chalicelib.domain.auto_orders import AutoOrder, AutoOrderLog
+from chalicelib.domain.access import key_hash
+from chalicelib.domain.auto_orders import AutoOrder
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.heads import Head
+from chalicelib.domain.payment_updates import PaymentUpdate
 from chalicelib.domain.payments import ClosedAttempt
+from chalicelib.domain.timeline import TimelineEntry
 from chalicelib.stores import heads
-from chalicelib.stores.port import Change, Put, TablePort
+from chalicelib.stores.port import Absent, Change, Cursor, Put, Record, TablePort
 from chalicelib.stores.records import DOCUMENT, Versioned, claimed, inserted, noun_of, pk, replaced, text_of, versioned
 from chalicelib.stores.tables import PK, SK
 
 TABLE = "auto_orders"
-# Attempts and logs of one auto order that a page shows at most.
+# Attempts of one auto order that are read together at most.
 MAXIMUM_ROWS = 200
+ATTEMPT = "attempt"
+LOG = "log"
 
 
 class AutoOrders:
@@ -95,21 +100,69 @@ class AutoOrders:
             TABLE,
             {
                 PK: pk(self._merchant_id, oid),
-                SK: f"attempt#{attempt.run:06d}#{attempt.tries:06d}",
+                SK: _attempt_sk(attempt.run, attempt.tries),
                 DOCUMENT: text_of(row),
             },
         )
 
-    def logged(self, oid: int, log: AutoOrderLog, event_id: str) -> Change:
-        sk = f"log#{log.log_dts}#{event_id}"
-        return Put(TABLE, {PK: pk(self._merchant_id, oid), SK: sk, DOCUMENT: text_of(log)})
+    def logged(self, oid: int, entry: TimelineEntry, seq: int, event_id: str) -> Change:
+        """A row of the timeline. Those of one second follow each other by ``seq``, the event's."""
+        sk = f"{LOG}#{entry.log_dts}#{seq:010d}#{event_id}"
+        return Put(TABLE, {PK: pk(self._merchant_id, oid), SK: sk, DOCUMENT: text_of(entry)})
 
     def attempts(self, oid: int) -> list[ClosedAttempt]:
         """Attempts that made no order, oldest first."""
-        page = self._port.query(TABLE, pk(self._merchant_id, oid), prefix="attempt#", limit=MAXIMUM_ROWS)
+        page = self._port.query(TABLE, pk(self._merchant_id, oid), prefix=f"{ATTEMPT}#", limit=MAXIMUM_ROWS)
         return [noun_of(record, ClosedAttempt) for record in page.records]
 
-    def logs(self, oid: int) -> list[AutoOrderLog]:
-        """The latest edits, oldest first."""
-        page = self._port.query(TABLE, pk(self._merchant_id, oid), prefix="log#", limit=MAXIMUM_ROWS, descending=True)
-        return [noun_of(record, AutoOrderLog) for record in reversed(page.records)]
+    def attempt(self, oid: int, run: int, tries: int) -> ClosedAttempt | None:
+        """What became of one attempt, where it made no order."""
+        record = self._port.get(TABLE, pk(self._merchant_id, oid), _attempt_sk(run, tries), consistent=True)
+        return noun_of(record, ClosedAttempt) if record else None
+
+    def payment_updated(self, oid: int, token: str, update: PaymentUpdate) -> Change:
+        """The card of that token is the auto order's from now on; refused where it became so before."""
+        record: Record = {PK: pk(self._merchant_id, oid), SK: _payment_sk(token), DOCUMENT: text_of(update)}
+        return Put(TABLE, record, when=(Absent(),))
+
+    def payment_update(self, oid: int, token: str) -> PaymentUpdate | None:
+        record = self._port.get(TABLE, pk(self._merchant_id, oid), _payment_sk(token), consistent=True)
+        return noun_of(record, PaymentUpdate) if record else None
+
+    def attempts_before(self, oid: int, before: str, limit: int) -> list[tuple[str, ClosedAttempt]]:
+        """Attempts that made no order, latest first, each with the text that stands for its place; ``before`` is such
+        a place, or nothing."""
+        return [(sk, noun_of(record, ClosedAttempt)) for sk, record in self._before(oid, ATTEMPT, before, limit)]
+
+    def logs_before(self, oid: int, before: str, limit: int) -> list[tuple[str, TimelineEntry]]:
+        """The same of the timeline's own rows."""
+        return [(sk, noun_of(record, TimelineEntry)) for sk, record in self._before(oid, LOG, before, limit)]
+
+    def _before(self, oid: int, kind: str, before: str, limit: int) -> list[tuple[str, Record]]:
+        found: list[tuple[str, Record]] = []
+        cursor: Cursor | None = None
+        while len(found) < limit:
+            page = self._port.query(
+                TABLE,
+                pk(self._merchant_id, oid),
+                at_least=f"{kind}#",
+                # The mark after "#" is greater than every place of the kind.
+                less_than=before or f"{kind}$",
+                limit=limit - len(found),
+                cursor=cursor,
+                descending=True,
+            )
+            found += [(str(record[SK]), record) for record in page.records]
+            cursor = page.cursor
+            if cursor is None:
+                break
+        return found
+
+
+def _payment_sk(token: str) -> str:
+    """Kept by the token's hash, as everywhere."""
+    return f"payment#{key_hash(token)}"
+
+
+def _attempt_sk(run: int, tries: int) -> str:
+    return f"{ATTEMPT}#{run:06d}#{tries:06d}"

@@ -24,7 +24,11 @@ S = TypeVar("S", Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings, R
 SECTION = "section"
 ITEM = "item"
 COUPON = "coupon"
+# Seals cursors. It opens nothing; whoever had it could only ask a list to go on from a place of his own choice, in a
+# shop whose key he has.
 SEAL = "seal"
+# Signs links in mails: whoever had it could cancel any auto order.
+LINKS = "links"
 
 
 # A warm function may price and plan by sections this old; whoever saves one forgets it where it was saved.
@@ -146,12 +150,11 @@ class Keys:
     def issued(self, key: AccessKey) -> Change:
         return Put(TABLE, {PK: f"key#{key.key_hash}", SK: "key", DOCUMENT: text_of(key)})
 
-    def seal(self, fresh: str) -> str:
-        """The secret that seals cursors: ``fresh`` where there is none yet. It opens nothing; whoever had it could
-        only ask a list to go on from a place of his own choice, in a shop whose key he has."""
-        record = self._port.get(TABLE, SEAL, SEAL, consistent=True)
+    def secret(self, name: str, fresh: str) -> str:
+        """A secret of the house's own (``SEAL``, ``LINKS``): ``fresh`` where there is none yet."""
+        record = self._port.get(TABLE, name, name, consistent=True)
         if record is None:
             with suppress(Refused):
-                self._port.write(Put(TABLE, {PK: SEAL, SK: SEAL, "secret": fresh}, when=(Absent(),)))
-            record = self._port.get(TABLE, SEAL, SEAL, consistent=True)
+                self._port.write(Put(TABLE, {PK: name, SK: name, "secret": fresh}, when=(Absent(),)))
+            record = self._port.get(TABLE, name, name, consistent=True)
         return str(record["secret"]) if record else fresh

@@ -1,14 +1,29 @@
 """List rows that searches read instead of scanning, the result sets that pages are cut from, and the day totals."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 
-from chalicelib.domain import wire
+from chalicelib.domain import search, wire
 from chalicelib.domain.dates import Instant, later
 from chalicelib.domain.errors import Contended, Invalid, Refused
 from chalicelib.domain.heads import shard_of
-from chalicelib.stores.port import MAXIMUM_PAGE, Absent, Change, Condition, LessThan, Put, Record, TablePort, Update
+from chalicelib.domain.search import Kind
+from chalicelib.stores.port import (
+    MAXIMUM_GET_MANY,
+    MAXIMUM_PAGE,
+    Absent,
+    Change,
+    Condition,
+    Delete,
+    Equals,
+    LessThan,
+    Put,
+    Record,
+    TablePort,
+    Update,
+)
 from chalicelib.stores.records import VERSION, pk
 from chalicelib.stores.tables import PK, SK
 
@@ -48,9 +63,75 @@ class Lists:
         that was late never wins. Returns whether it was written.
 
         A write of its own, never part of a transaction: one that has nothing to do would break it. It costs one write
-        unit, and one more where ``new`` was guessed wrong (there is no condition for "absent or older").
+        unit, and one more where ``new`` was guessed wrong (there is no condition for "absent or older"). A kind that
+        has shapes costs a read, and a write for each shape that the row enters or leaves.
         """
+        if kind in search.SHAPES:
+            return self._noted_with_shapes(kind, name, row, version, new=new)
         return self._noted(kind, name, {ROW: wire.kept(row)}, version, new=new)
+
+    def _noted_with_shapes(self, kind: Kind, name: str, row: list[Any], version: int, *, new: bool) -> bool:
+        key = self._bucket(kind, name)
+        for _ in range(MOST_TRIES):
+            before = None if new else self._port.get(TABLE, key, name, consistent=True)
+            if before is not None and int(before[VERSION]) > version:
+                return False
+            old = search.shapes_of(kind, _row_of(before)) if before else frozenset()
+            now = search.shapes_of(kind, row)
+            # Entered before the row says so and left after it: who dies in between leaves a name too many, which its
+            # row tells apart, and never one too few. The row follows exactly the one that was read, so no two workers
+            # reckon from the same one.
+            for shape in now - old:
+                self._entered(kind, shape, name, version)
+            condition: Condition = Absent() if before is None else Equals(VERSION, int(before[VERSION]))
+            record: Record = {PK: key, SK: name, VERSION: version, ROW: wire.kept(row)}
+            try:
+                self._port.write(Put(TABLE, record, when=(condition,)))
+            except Refused:
+                new = False
+                continue
+            for shape in old - now:
+                self._left(kind, shape, name, version)
+            return True
+        raise Contended(f"the list row of {kind} {name} is being written by others")
+
+    def _entered(self, kind: Kind, shape: search.Shape, name: str, version: int) -> None:
+        """Mostly it is not there; else the later version stays, so that an old leave does not take it away."""
+        record: Record = {PK: self._shape(kind, shape), SK: name, VERSION: version}
+        condition: Condition = Absent()
+        for _ in range(2 * MOST_TRIES):
+            try:
+                self._port.write(Put(TABLE, record, when=(condition,)))
+            except Refused as refused:
+                if refused.found is not None and int(refused.found[VERSION]) >= version:
+                    return
+                # It may come and go while we look: somebody leaves where we enter.
+                condition = Absent() if refused.found is None else LessThan(VERSION, version)
+                continue
+            return
+        raise Contended(f"the shape of {kind} {name} is being written by others")
+
+    def _left(self, kind: Kind, shape: search.Shape, name: str, version: int) -> None:
+        with suppress(Refused):
+            self._port.write(Delete(TABLE, self._shape(kind, shape), name, when=(LessThan(VERSION, version),)))
+
+    def shaped(self, kind: Kind, shape: search.Shape, most: int) -> list[str] | None:
+        """The names of all that stand in the shape, and perhaps of some that did; None where they are more than
+        that."""
+        found: list[str] = []
+        for record in self._all(self._shape(kind, shape)):
+            if len(found) == most:
+                return None
+            found.append(str(record[SK]))
+        return found
+
+    def rows_of(self, kind: Kind, names: list[str]) -> Iterator[tuple[str, list[Any]]]:
+        """The rows of these, in no order; those that are there."""
+        for start in range(0, len(names), MAXIMUM_GET_MANY):
+            keys = [(self._bucket(kind, name), name) for name in names[start : start + MAXIMUM_GET_MANY]]
+            for record in self._port.get_many(TABLE, keys):
+                if ROW in record:
+                    yield str(record[SK]), _row_of(record)
 
     def drop(self, kind: str, name: str, version: int) -> bool:
         """The noun is no more. Its version stays behind, so that a late worker cannot bring the row back."""
@@ -70,7 +151,7 @@ class Lists:
             return True
         raise Contended(f"the list row of {kind} {name} is being written by others")
 
-    def rows(self, kind: str) -> Iterator[tuple[str, list[Any]]]:
+    def rows(self, kind: Kind) -> Iterator[tuple[str, list[Any]]]:
         """Every row of the kind with its noun's name, in no order, as of a moment ago: rows follow the events anyway,
         and reading them so is half the price. Raises Invalid where there are too many to search."""
         seen = 0
@@ -84,7 +165,10 @@ class Lists:
                         f"the shop has more than {self._maximum_rows:,} {kind.replace('_', ' ')}s, too many to search"
                     )
                     raise Invalid.one("", "too_many_rows", f"{what}: read them by their ids")
-                yield str(record[SK]), wire.load(str(record[ROW]), list[Any])
+                yield str(record[SK]), _row_of(record)
+
+    def _shape(self, kind: Kind, shape: search.Shape) -> str:
+        return pk(self._merchant_id, kind, *shape)
 
     def _bucket(self, kind: str, name: str) -> str:
         return pk(self._merchant_id, kind, shard_of(self._merchant_id, f"{kind}#{name}", BUCKETS))
@@ -154,6 +238,11 @@ class Lists:
             (str(record[SK]), {name: int(value) for name, value in record.items() if name not in (PK, SK)})
             for record in records
         ]
+
+
+def _row_of(record: Record) -> list[Any]:
+    """The row that a record holds; an empty one where its noun is gone."""
+    return wire.load(str(record[ROW]), list[Any]) if ROW in record else []
 
 
 def _chunk(digest: str, number: int) -> str:

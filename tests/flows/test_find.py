@@ -3,18 +3,22 @@
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from random import Random
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from chalicelib.domain import search
+from chalicelib.domain.auto_orders import AutoOrder, AutoOrderItem
 from chalicelib.domain.dates import Instant, later, parse_instant
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.merchants import Merchant
-from chalicelib.domain.orders import Order, OrderBilling
-from chalicelib.domain.search import AutoOrderQuery, OrderQuery, row_of_order
-from chalicelib.flows.find import Found, find
+from chalicelib.domain.orders import Order, OrderBilling, OrderShipping
+from chalicelib.domain.search import AutoOrderQuery, OrderQuery, row_of_auto_order, row_of_order
+from chalicelib.flows.find import MOST_SHAPED, Found, find
 from chalicelib.stores.lists import RESULT_SECONDS, Lists
+from chalicelib.stores.port import Put
 from chalicelib.stores.sqlite import SqliteTables
 
 START = parse_instant("2027-03-01T12:00:00Z")
@@ -30,6 +34,7 @@ class Front:
     zone_name: str = "America/New_York"
     now: Instant = START
     versions: dict[str, int] = field(default_factory=dict)
+    auto_orders: Any = None
 
     def __post_init__(self) -> None:
         self.lists = Lists(self.port, self.merchant_id)
@@ -200,3 +205,110 @@ def test_auto_orders_are_found_by_the_same_way(front: Front) -> None:
     shop = cast("Any", front)
     assert find(shop, "auto_order", AutoOrderQuery(), None, 0, 200) == Found(["9", "12"], 2)
     assert find(shop, "auto_order", AutoOrderQuery(status="active"), None, 0, 200) == Found(["12"], 1)
+
+
+# --- narrowed --------------------------------------------------------------------------------------------------------
+
+
+def people(front: Front, number: int) -> None:
+    """Auto orders of people who share names, towns and teas."""
+    chance = Random(11)
+    for oid in range(1, number + 1):
+        original = Order(
+            order_id=f"DEMO-{oid}",
+            creation_dts=later(START, seconds=chance.randrange(9)),
+            billing=OrderBilling(
+                email=f"{chance.choice('abc')}@example.com",
+                last_name=chance.choice(["Lee", "Roe"]),
+                company=chance.choice([None, "Lee"]),
+                postal_code=chance.choice(["1", "2"]),
+                day_phone=chance.choice([None, "555"]),
+            ),
+            shipping=OrderShipping(last_name=chance.choice(["Lee", "Poe"]), postal_code=chance.choice(["2", "3"])),
+        )
+        items = [AutoOrderItem(original_item_id=item) for item in chance.sample(["TEA", "CUP"], 1 + oid % 2)]
+        noun = AutoOrder(auto_order_code=f"C{oid}", original_order_id=original.order_id, items=items, status="active")
+        front.lists.note("auto_order", str(oid), row_of_auto_order(noun, original, START), 1, new=True)
+
+
+ASKED: list[dict[str, Any]] = [
+    {"email": "A@example.com"},
+    {"last_name": "Lee"},
+    {"last_name": "Poe", "postal_code": "2"},
+    {"last_name": "Poe", "postal_code": "1"},
+    {"company": "Lee", "status": "active"},
+    {"phone": "555", "email": "b@example.com"},
+    {"original_item_id": "CUP", "status": "canceled"},
+    {"original_item_id": "CUP"},
+    {"email": "nobody@example.com"},
+    {"last_name": "lee"},
+]
+
+
+@pytest.mark.parametrize("criteria", ASKED)
+@pytest.mark.parametrize("sort", [None, "-creation_dts", "billing.last_name,order_id"])
+def test_narrowed_by_a_shape_a_search_finds_what_it_finds_among_all_rows(
+    front: Front, port: SqliteTables, criteria: dict[str, Any], sort: str | None
+) -> None:
+    people(front, 60)
+    query = AutoOrderQuery(**criteria)
+    shop = cast("Any", front)
+    rows = list(front.lists.rows("auto_order"))
+    meant = search.matcher("auto_order", query, front.zone_name)
+    wanted = search.sort("auto_order", [one for one in rows if meant(one[1])], search.sorting("auto_order", sort))
+    port.meter.reset()
+    found = find(shop, "auto_order", query, sort, 0, 200)
+    assert found == Found([name for name, _ in wanted], len(wanted))
+    assert [call.verb for call in port.meter.calls] == ["query", *(["get_many"] if port.meter.calls[1:] else [])]
+
+
+def test_a_search_that_is_narrowed_remembers_only_what_has_more_than_one_page(front: Front, port: SqliteTables) -> None:
+    people(front, 20)
+    shop, query = cast("Any", front), AutoOrderQuery(last_name="Lee")
+    total = find(shop, "auto_order", query, None, 0, 200).total
+    assert port.meter.calls[-1].verb != "put"
+    first = find(shop, "auto_order", query, None, 0, SMALL_PAGE)
+    port.meter.reset()
+    second = find(shop, "auto_order", query, None, SMALL_PAGE, SMALL_PAGE)
+    assert [(call.verb, call.tables) for call in port.meter.calls] == [("get", ("documents",))]
+    assert (first.total, len({*first.names, *second.names})) == (total, 2 * SMALL_PAGE)
+
+
+def test_a_name_that_a_shape_still_holds_though_its_row_has_changed_is_not_found(front: Front) -> None:
+    people(front, 3)
+    front.port.write(Put("lists", {"pk": "DEMO#auto_order#email#a@example.com", "sk": "9", "version": 1}))
+    front.lists.note("auto_order", "9", ["C9"], 2)
+    assert "9" not in find(cast("Any", front), "auto_order", AutoOrderQuery(email="a@example.com"), None, 0, 200).names
+
+
+def test_where_a_shape_holds_too_many_the_next_is_asked_and_then_all_rows(front: Front, port: SqliteTables) -> None:
+    for oid in range(1, MOST_SHAPED + 2):
+        original = Order(creation_dts=START, billing=OrderBilling(last_name="Lee", postal_code=str(oid % 500)))
+        noun = AutoOrder(items=[AutoOrderItem(original_item_id="TEA")])
+        front.lists.note("auto_order", str(oid), row_of_auto_order(noun, original, START), 1, new=True)
+    shop = cast("Any", front)
+    port.meter.reset()
+    assert find(shop, "auto_order", AutoOrderQuery(last_name="Lee", company="Nobody"), None, 0, 200).total == 0
+    few = sum(call.reads for call in port.meter.calls)
+    port.meter.reset()
+    assert find(shop, "auto_order", AutoOrderQuery(last_name="Lee"), None, 0, 200).total == MOST_SHAPED + 1
+    assert few < 20 < sum(call.reads for call in port.meter.calls)
+
+
+def test_a_code_or_an_original_order_leads_straight_to_its_auto_order(front: Front, port: SqliteTables) -> None:
+    people(front, 20)
+    shop = cast("Any", front)
+    front.auto_orders = SimpleNamespace(
+        oid_by_code=lambda code: int(code[1:]) if code in ("C7", "C99") else None,
+        oid_by_original_order=lambda order_id: 7 if order_id == "DEMO-7" else None,
+    )
+    port.meter.reset()
+    for query, names in (
+        (AutoOrderQuery(auto_order_code="C7"), ["7"]),
+        (AutoOrderQuery(original_order_id="DEMO-7"), ["7"]),
+        (AutoOrderQuery(auto_order_code="C7", original_order_id="DEMO-8"), []),
+        (AutoOrderQuery(auto_order_code="C99"), []),  # its row is not written yet
+        (AutoOrderQuery(auto_order_code="X"), []),
+    ):
+        assert find(shop, "auto_order", query, None, 0, 200).names == names
+    assert all(call.verb == "get_many" for call in port.meter.calls)

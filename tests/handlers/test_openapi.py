@@ -249,7 +249,10 @@ class Receiver(NoOutside):
 
 EVERYTHING = {
     "order": "billing,shipping,item,summary,payment,payment.transaction,auto_order,checkout,coupon,taxes,internal",
-    "auto_order": "items,items.future_schedules,items.sample_schedule,add_ons,logs,original_order,rebill_orders",
+    "auto_order": (
+        "items,items.future_schedules,items.sample_schedule,add_ons,logs,original_order,rebill_orders,properties,emails,"
+        "management"
+    ),
     "item": "pricing,auto_order,shipping,tax,physical,restriction,accounting,properties,tags",
     "customer": "billing,shipping,cards,tags,properties,cc_emails",
 }
@@ -346,6 +349,49 @@ def test_answers_about_orders_and_auto_orders_are_as_documented(shop: Checked, k
     rebilled = shop.call("attempt_auto_order_rebill", key=key, auto_order_oid=oid, query=expanded("auto_order")).json
     assert rebilled["rebill_success"]
     shop.call("pause_auto_order", key=key, auto_order_oid=oid, query=expanded("auto_order"))
+
+
+def test_answers_about_parts_of_auto_orders_are_as_documented(shop: Checked, key: str, browser: str) -> None:
+    order_id = bought(shop, key, browser)
+    shown, one = expanded("auto_order"), {"key": key}
+    found = shop.call("get_auto_order_by_reference_order_id", key=key, reference_order_id=order_id, query=shown)
+    auto_order = found.json["auto_order"]
+    one |= {"auto_order_oid": auto_order["auto_order_oid"]}
+    item = one | {"auto_order_item_oid": auto_order["items"][0]["auto_order_item_oid"]}
+    properties = {"properties": [{"name": "gift", "value": "yes"}]}
+    shop.call("update_auto_order", {"override_affiliate_id": 5}, **one, query=shown)
+    shop.call("update_auto_order_properties", properties, **one, query=shown)
+    shop.call("update_auto_order_item_properties", properties, **item, query=shown)
+    shop.call("update_auto_order_item_add_ons", {"add_on_items": []}, **item, query=shown)
+    shop.call("get_auto_order_update_billing_url", **one)
+    shop.call("get_auto_order_emails", **one)
+    shop.call("get_auto_order_cancel_reasons", key=key)
+    shop.call("reset_auto_order_attempts", **one)
+    card = {"card_number": GREEN, "card_expiration_month": 12, "card_expiration_year": 2030}
+    token = shop.call("create_card_token", card, key=browser).json["card_token"]
+    payment = {"card_number_token": token, "attempt_rebill": True}
+    shop.call("update_auto_order_payment", payment, **one, query=shown)
+    shop.house.clock.pass_(days=40)
+    shop.call("attempt_auto_order_rebill", **one)
+    timeline = shop.call("get_auto_order_timeline", **one).json["timeline"]
+    assert {row["kind"] for row in timeline} >= {"edited", "billed"}
+    yearly = {"original_item_id": "TEA", "original_quantity": 1, "frequency": "Yearly"}
+    ended = {"mode": "end", "append_items": [yearly]}
+    by_order = {"key": key, "reference_order_id": order_id}
+    shop.call("cancel_auto_order_item_by_reference_order_id", ended, **by_order, original_item_id="TEA", query=shown)
+    shop.call("establish_auto_order_by_reference_order_id", **by_order, wanted=400)
+
+
+def test_answers_about_many_auto_orders_are_as_documented(shop: Checked, key: str, browser: str) -> None:
+    bought(shop, key, browser)
+    (oid,) = (found["auto_order_oid"] for found in shop.call("get_auto_orders", key=key).json["auto_orders"])
+    shown = expanded("auto_order")
+    shop.call("get_auto_orders_batch", {"auto_order_oids": [oid]}, key=key, query=shown)
+    edits = {"autoOrders": [{"auto_order_oid": oid, "override_affiliate_id": 5}]}
+    shop.call("update_auto_orders_batch", edits, key=key, query=shown)
+    queued = shop.call("update_auto_orders_batch", edits, key=key, query={"_async": "true"}).json["batch"]
+    shop.call("get_auto_order_batch", key=key, batch_id=queued["batch_id"])
+    shop.call("consolidate_auto_orders", {"source_auto_order_oids": [oid]}, key=key, auto_order_oid=oid, wanted=400)
 
 
 def subscribed() -> dict[str, Any]:

@@ -30,6 +30,9 @@ CART = {
     "billing": {"email": EMAIL, "country_code": "US"},
 }
 SHOWN = "items,logs,rebill_orders,original_order,item,payment,summary,billing"
+ALL = "/rest/v2/auto_order/auto_orders"
+# What the relay alone comes to show: rebills are told by nobody else.
+MORE = {"auto_order_rebill": ",emails,management"}
 BY_NAME = {function.name: function for function in FUNCTIONS}
 
 
@@ -159,7 +162,9 @@ class Deployed:
         categories = [
             {
                 "event_category": category,
-                "events": [{"event_name": name, "subscribed": True, "expansion": SHOWN} for name in names],
+                "events": [
+                    {"event_name": name, "subscribed": True, "expansion": SHOWN + MORE.get(name, "")} for name in names
+                ],
             }
             for category, names in CATALOGUE.items()
         ]
@@ -232,8 +237,16 @@ def _administer(shop: Deployed) -> None:
     shop.names["requestId"] = log["request_id"]
     shop.made("PUT", f"/rest/v2/item/items/{shop.names['merchant_item_oid']}", {"description": "Green"})
     shop.made("PUT", f"/rest/v2/coupon/coupons/{shop.names['coupon_oid']}", {"description": "Ten"})
-    one = f"/rest/v2/auto_order/auto_orders/{shop.names['auto_order_oid']}"
+    one = f"{ALL}/{shop.names['auto_order_oid']}"
     shop.made("PUT", one, {"cancel_reason": "too much tea"})
+    oid = int(shop.names["auto_order_oid"])
+    shop.made("PUT", one, {"original_order": {"billing": {"last_name": "Byron"}}})
+    shop.made("PUT", one, {"original_order": {"billing": {"last_name": "Lovelace"}}})
+    # The worker makes it and the relay tells it.
+    edits = {"autoOrders": [{"auto_order_oid": oid, "original_order": {"billing": {"last_name": "King"}}}]}
+    shop.names["batch_id"] = shop.made("PUT", f"{ALL}/batch?_async=true", edits)["batch"]["batch_id"]
+    shop.house.sent.take()  # the messages get lost: the sweep finds the edit
+    shop.made("PUT", f"{one}/payment", {"card_number_token": shop.token(GOOD)})
     for section in ("merchant", "auto_order_processing", "shipping_methods", "taxes"):
         shop.call("PUT", f"/rest/v2/configuration/{section}", {})
     refund = {"summary": {"total_refunded": 1}}
@@ -245,6 +258,7 @@ def _administer(shop: Deployed) -> None:
     shop.made("POST", "/storefront/orders", order, browser=True, headers={"Idempotency-Key": "a" * 32})
     shop.made("GET", f"{one}?_expand=items,logs,rebill_orders,original_order")
     shop.made("GET", "/rest/v2/order/orders?_limit=1&_offset=1")
+    shop.made("GET", f"{ALL}?last_name=Lovelace")
     shop.outside.status = 410  # gone: disabled, and its delivery dead
     shop.made("POST", "/rest/v2/item/items", {"merchant_item_id": "CUP"})
     shop.days(1)

@@ -1,18 +1,23 @@
 """List rows, result sets and day totals as they are kept."""
 
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from chalicelib.domain.auto_orders import AutoOrder, AutoOrderItem
 from chalicelib.domain.dates import later, parse_instant
 from chalicelib.domain.errors import Invalid, Refused
+from chalicelib.domain.orders import Order, OrderBilling
+from chalicelib.domain.search import row_of_auto_order, shapes_of
 from chalicelib.stores.lists import BUCKETS, CHUNK, RESULT_SECONDS, Lists
 from chalicelib.stores.port import Absent, Change, Put, Record
 from chalicelib.stores.sqlite import SqliteTables
 from chalicelib.stores.units import WRITE_UNIT_BYTES
+from tests.cutting import SIDES, Crash, CutPort, Scissors, Side
+from tests.steps import Stepped, merges, run
 
 NOW = parse_instant("2027-03-01T12:00:00Z")
 # A row as long as a typical one.
@@ -210,6 +215,95 @@ def test_reading_100_000_typical_rows_takes_about_4_350_read_units(port: SqliteT
     assert len(rows(shop, "auto_order")) == sample
     units = reads(port) * 100_000 / sample
     assert 3_500 < units < 4_800
+
+
+# --- shapes ----------------------------------------------------------------------------------------------------------
+
+
+def person(email: str, last_name: str = "Lee", item: str = "TEA", version: int = 0) -> list[Any]:
+    """An auto order's row."""
+    original = Order(billing=OrderBilling(email=email, last_name=last_name), creation_dts=NOW)
+    noun = AutoOrder(items=[AutoOrderItem(original_item_id=item)], auto_order_code=f"V{version}")
+    return row_of_auto_order(noun, original, NOW)
+
+
+def of(shop: Lists, field: str, value: str, most: int = 100) -> list[str] | None:
+    return shop.shaped("auto_order", (field, value), most)
+
+
+def test_what_a_row_holds_leads_to_it_and_what_it_held_does_not(shop: Lists) -> None:
+    shop.note("auto_order", "1", person("ada@example.com"), 1, new=True)
+    shop.note("auto_order", "2", person("ada@example.com", item="CUP"), 1, new=True)
+    assert of(shop, "email", "ada@example.com") == ["1", "2"]
+    assert (of(shop, "original_item_id", "TEA"), of(shop, "last_name", "Lee")) == (["1"], ["1", "2"])
+    shop.note("auto_order", "1", person("bob@example.com"), 2)
+    assert (of(shop, "email", "ada@example.com"), of(shop, "email", "bob@example.com")) == (["2"], ["1"])
+    assert dict(shop.rows_of("auto_order", ["2", "9", "1"])).keys() == {"1", "2"}
+
+
+def test_a_row_that_changes_nothing_in_its_shapes_costs_one_write(shop: Lists, port: SqliteTables) -> None:
+    shop.note("auto_order", "1", person("ada@example.com"), 1, new=True)
+    writes(port)
+    shop.note("auto_order", "1", person("ada@example.com", version=2), 2)
+    assert (writes(port), rows(shop, "auto_order")["1"][0]) == (1, "V2")
+
+
+def test_more_than_the_most_are_not_counted_to_the_end(shop: Lists) -> None:
+    for number in range(5):
+        shop.note("auto_order", str(number), person("ada@example.com"), 1, new=True)
+    assert len(of(shop, "email", "ada@example.com", 5) or []) == 5
+    assert of(shop, "email", "ada@example.com", 4) is None
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_a_late_worker_changes_neither_the_row_nor_takes_it_out_of_a_shape(shop: Lists, new: bool) -> None:
+    shop.note("auto_order", "1", person("new@example.com"), 5)
+    assert not shop.note("auto_order", "1", person("old@example.com"), 4, new=new)
+    assert of(shop, "email", "new@example.com") == ["1"]
+
+
+EMAILS = ("ada@example.com", "bob@example.com", "ada@example.com")
+PORT = frozenset({"get", "write"})
+
+
+@pytest.mark.parametrize("emails", [EMAILS, ("a@x.org", "b@x.org", "c@x.org"), ("a@x.org", "b@x.org", "b@x.org")])
+def test_however_two_workers_meet_the_row_that_stands_is_in_all_its_shapes(emails: tuple[str, ...]) -> None:
+    """The first version stands; two workers note the second and the third at once, each stopped at every call."""
+    orders = 0
+    for order in merges(5, 5):
+        with closing(SqliteTables(":memory:")) as port:
+            Lists(port, "DEMO").note("auto_order", "1", person(emails[0]), 1, new=True)
+            shop = Lists(Stepped(port, PORT), "DEMO")  # type: ignore[arg-type]
+            run([noting(shop, emails[1], 2), noting(shop, emails[2], 3)], order)
+            assert rows(Lists(port, "DEMO"), "auto_order")["1"][0] == "V3"
+            assert of(Lists(port, "DEMO"), "email", emails[2]) == ["1"]
+            orders += 1
+    assert orders == 252
+
+
+def noting(shop: Lists, email: str, version: int) -> Callable[[], Any]:
+    return lambda: shop.note("auto_order", "1", person(email, version=version), version)
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_whoever_dies_on_the_way_and_is_told_again_leaves_the_row_in_all_its_shapes(side: Side) -> None:
+    reached = 1
+    while True:
+        with closing(SqliteTables(":memory:")) as port:
+            scissors = Scissors()
+            shop = Lists(CutPort(port, scissors), "DEMO")  # type: ignore[arg-type]
+            shop.note("auto_order", "1", person("ada@example.com"), 1, new=True)
+            scissors.arm((reached, side))
+            with suppress(Crash):
+                shop.note("auto_order", "1", person("bob@example.com", item="CUP", version=2), 2)
+            if not scissors.reached:
+                break
+            (row,) = [row for _, row in shop.rows("auto_order")]
+            assert all("1" in (shop.shaped("auto_order", shape, 9) or []) for shape in shapes_of("auto_order", row))
+            shop.note("auto_order", "1", person("bob@example.com", item="CUP", version=2), 2)
+            assert of(shop, "email", "bob@example.com") == of(shop, "original_item_id", "CUP") == ["1"]
+            reached += 1
+    assert reached > 5
 
 
 # --- result sets -----------------------------------------------------------------------------------------------------

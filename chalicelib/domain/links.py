@@ -1,0 +1,20 @@
+"""Signed links: what they are for, how long they last, and where they lead.
+
+Whoever holds one may do one thing to one noun, without signing in. GET shows, POST acts: programs that open every link
+of a mail change nothing.
+"""
+
+from typing import Literal
+
+# What a link allows; one of one purpose opens nothing of another.
+Purpose = Literal["cancel", "update_billing"]
+
+# The pages that mails lead to, below the shop's public address. A page shows; its form posts.
+PAGES: dict[Purpose, str] = {
+    "cancel": "/storefront/cancel",
+    "update_billing": "/storefront/update_billing",
+}
+# As long as a decline is being tried again and a while after; whoever comes later asks for a fresh link.
+UPDATE_BILLING_SECONDS = 30 * 24 * 3600
+# A receipt is looked up again at the end of a quarter; whoever comes later asks for a fresh link.
+CANCEL_SECONDS = 90 * 24 * 3600
