@@ -5,9 +5,9 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib import config
 from chalicelib.domain.coupons import Coupon
@@ -35,6 +35,11 @@ from chalicelib.stores.usage import GatewayUsage
 from chalicelib.stores.waiting import Waiting
 from chalicelib.stores.webhooks import Webhooks
 
+if TYPE_CHECKING:
+    from chalicelib.gateways.sandbox import Sandbox
+
+# The account that every merchant of the embedded engine has.
+SANDBOX = "sandbox"
 # A caller that does not know how long it may still run has the whole of a function's time.
 FUNCTION_SECONDS = 60.0
 
@@ -181,6 +186,7 @@ def of_environment(settings: config.Config) -> House:
 
 def embedded(data: Path, public_url: str, outbound_allow: frozenset[str], machine: Callable[[], Instant]) -> House:
     """The house of the embedded engine: everything on SQLite files in one folder."""
+    from chalicelib.gateways.accounts import GATEWAYS_FILE, Accounts, AccountsFile
     from chalicelib.gateways.clock import TestClocks
     from chalicelib.gateways.http import GuardedHttp
     from chalicelib.gateways.mail import Mailbox
@@ -195,9 +201,12 @@ def embedded(data: Path, public_url: str, outbound_allow: frozenset[str], machin
     queues = EmbeddedQueues(shop_file, lambda: machine().timestamp())
 
     @lru_cache(maxsize=64)
-    def payments_of(merchant_id: str) -> Mapping[str, Payments]:
-        return {"sandbox": Sandbox(data / "sandbox.sqlite", now=lambda: clocks.now_of(merchant_id))}
+    def sandbox(merchant_id: str, code: str) -> Sandbox:
+        now = partial(clocks.now_of, merchant_id)
+        return Sandbox(data / "sandbox.sqlite", now=now, code=code, shop=merchant_id)
 
+    described = AccountsFile(data / GATEWAYS_FILE)
+    accounts = Accounts(described, machine, sandbox, always=(SANDBOX,), stand_ins=True)
     return House(
         port=SqliteTables(shop_file),
         now_of=clocks.now_of,
@@ -205,7 +214,7 @@ def embedded(data: Path, public_url: str, outbound_allow: frozenset[str], machin
         queue=queues,
         mailer_of=lambda merchant_id: mailbox,
         http=GuardedHttp(allow=outbound_allow),
-        payments_of=payments_of,
+        payments_of=accounts.of,
         public_url=public_url,
         outbound_allow=outbound_allow,
         extras={"clocks": clocks, "queues": queues, "mailbox": mailbox},
@@ -214,6 +223,7 @@ def embedded(data: Path, public_url: str, outbound_allow: frozenset[str], machin
 
 def _of_aws(settings: config.Config) -> House:
     """The house on AWS; clients are made when they are first used."""
+    from chalicelib.gateways.accounts import Accounts, ParameterStore
     from chalicelib.gateways.aws import client, queue_url
     from chalicelib.gateways.clock import SystemClock
     from chalicelib.gateways.http import GuardedHttp
@@ -224,13 +234,14 @@ def _of_aws(settings: config.Config) -> House:
     clock = SystemClock()
     ses = SesMailer()
 
-    def payments_of(merchant_id: str) -> Mapping[str, Payments]:
-        if not settings.sandbox_file:
-            return {}
+    @lru_cache(maxsize=64)
+    def sandbox(merchant_id: str, code: str) -> "Sandbox":
         from chalicelib.gateways.sandbox import Sandbox
 
-        return {"sandbox": Sandbox(settings.sandbox_file, now=clock.now)}
+        return Sandbox(settings.sandbox_file, now=clock.now, code=code, shop=merchant_id)
 
+    described = ParameterStore(settings.prefix, lambda: client("ssm"))
+    accounts = Accounts(described, clock.now, sandbox if settings.sandbox_file else None)
     return House(
         port=DynamoTables(settings.prefix),
         now_of=lambda merchant_id: clock.now(),
@@ -238,6 +249,6 @@ def _of_aws(settings: config.Config) -> House:
         queue=SqsQueues(lambda name: queue_url(settings.prefix + name), lambda: client("sqs")),
         mailer_of=lambda merchant_id: ses,
         http=GuardedHttp(),
-        payments_of=payments_of,
+        payments_of=accounts.of,
         public_url=settings.public_url,
     )

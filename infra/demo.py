@@ -350,7 +350,7 @@ def seed(folder: Path, app: Chalice, until: Instant, size: Size = WHOLE) -> None
     tables = _Tables(folder / SHOP_FILE)
     mailbox = _Mailbox(folder / SHOP_FILE, past.now)
     mailbox.since = later(until, days=-MAILBOX_DAYS)
-    sandbox = _Sandbox(folder / SANDBOX_FILE, now=past.now, behave=bank.behave)
+    sandbox = _Sandbox(folder / SANDBOX_FILE, now=past.now, shop=MERCHANT, behave=bank.behave)
     queues = EmbeddedQueues(":memory:", lambda: past.now().timestamp())
     for store in (tables, mailbox, sandbox):
         store.hurry()

@@ -14,6 +14,7 @@ from chalicelib.domain.captures import CapturePage, Hint
 from chalicelib.domain.coupons import Coupon
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.dates import Instant
+from chalicelib.domain.errors import NotFound
 from chalicelib.domain.events import Event
 from chalicelib.domain.heads import Head
 from chalicelib.domain.items import Item
@@ -23,7 +24,7 @@ from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.networks import CardDecline
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payment_updates import PaymentUpdate
-from chalicelib.domain.payments import Capabilities, Charge, ClosedAttempt, Found, Outcome, Refund, StoredCard
+from chalicelib.domain.payments import Capabilities, Card, Charge, ClosedAttempt, Found, Outcome, Refund, StoredCard
 from chalicelib.domain.reports import Canceled, Forecast
 from chalicelib.domain.rotating import RotatingGateways, Usage
 from chalicelib.domain.search import Kind as SearchedKind
@@ -256,6 +257,13 @@ class Payments(Protocol):
         """How a bank account is debited. Raises Invalid where the gateway debits none."""
         ...
 
+    def card_of(self, payment_method_id: str) -> tuple[StoredCard, Card]:
+        """How the payment method that the gateway's own form made is charged again, and what may be shown of it.
+
+        Raises Invalid where it is no card that is taken, Contended where the gateway does not answer.
+        """
+        ...
+
 
 class Mailer(Protocol):
     def compose(self, letter: Letter) -> Composed:
@@ -381,8 +389,12 @@ class Shop:
     travel: Travel | None = None
 
     def gateway(self, code: str | None = None) -> Payments:
-        """The account of that code, or the shop's first."""
-        return self.payments[code] if code else next(iter(self.payments.values()))
+        """The account of that code, or the shop's first by its code. Raises NotFound."""
+        code = code or next(iter(self.payments), "to take cards with")
+        found = self.payments.get(code)
+        if found is None:
+            raise NotFound("payment gateway", code)
+        return found
 
 
 class Waiting(Protocol):

@@ -14,7 +14,7 @@ from decimal import Decimal
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -27,6 +27,7 @@ from chalicelib.domain.payments import (
     ActionNeeded,
     Approved,
     Capabilities,
+    Card,
     Charge,
     Declined,
     Found,
@@ -121,13 +122,15 @@ create table if not exists card (reference text primary key, behaviour text not 
 create table if not exists request (key text primary key, posts integer not null, body text not null);
 create table if not exists capture (
   number integer primary key autoincrement, key text not null, amount text not null, currency text not null,
-  order_id text not null, transaction_id text not null, captured_dts text not null, refunded_dts text
+  order_id text not null, transaction_id text not null, captured_dts text not null, refunded_dts text,
+  account text not null default ''
 );
 create index if not exists capture_by_key on capture (key);
 create table if not exists returned (key text primary key, behaviour text not null, returned_dts text not null);
 create table if not exists hold (
   number integer primary key autoincrement, key text not null, amount text not null, currency text not null,
-  order_id text not null, transaction_id text not null, authorised_dts text not null, voided_dts text
+  order_id text not null, transaction_id text not null, authorised_dts text not null, voided_dts text,
+  account text not null default ''
 );
 create index if not exists hold_by_key on hold (key);
 create table if not exists refund (
@@ -172,8 +175,9 @@ class GivenBack(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Sandbox:
-    """One sandbox account. ``behave`` lets a test decide what a post does, whatever the card says; ``behave_back``
-    what becomes of a refund or a void, by its key and how often it was posted: each time, whatever stands."""
+    """One sandbox account of the merchant ``shop``; accounts may share a ledger file, and each lists its own captures.
+    ``behave`` lets a test decide what a post does, whatever the card says; ``behave_back`` what becomes of a refund or
+    a void, by its key and how often it was posted: each time, whatever stands."""
 
     def __init__(
         self,
@@ -181,12 +185,14 @@ class Sandbox:
         *,
         now: Callable[[], Instant],
         code: str = "sandbox",
+        shop: str = "",
         capabilities: Capabilities = PROFILES["full"],
         behave: Callable[[Charge, int], Behaviour | None] | None = None,
         behave_back: Callable[[str, int], Behaviour | None] | None = None,
     ) -> None:
         self._now = now
         self._code = code
+        self._account = f"{shop}/{code}"
         self._capabilities = capabilities
         self._behave = behave
         self._behave_back = behave_back
@@ -196,6 +202,10 @@ class Sandbox:
         self._db.execute("pragma journal_mode=wal")
         self._db.execute("pragma synchronous=normal")
         self._db.executescript(SCHEMA)
+        for ledger in get_args(Ledger):
+            if "account" not in {row[1] for row in self._db.execute(f"pragma table_info({ledger})")}:
+                # A file of the time when it had one account.
+                self._db.execute(f"alter table {ledger} add column account text not null default ''")
 
     @property
     def code(self) -> str:
@@ -230,6 +240,11 @@ class Sandbox:
         with self._lock:
             self._db.execute("insert or ignore into card values (?, ?)", (reference, behaviour))
         return StoredCard(gateway=self._code, reference=reference, fingerprint=fingerprint)
+
+    def card_of(self, payment_method_id: str) -> tuple[StoredCard, Card]:
+        """Raises Invalid: there is no form that would make a payment method."""
+        message = "the sandbox has no form of its own; send a test card's number for a card token"
+        raise Invalid.one("/payment_method", "not_accepted", message)
 
     # --- charging ----------------------------------------------------------------------------------------------------
 
@@ -425,13 +440,13 @@ class Sandbox:
     # --- what was taken ----------------------------------------------------------------------------------------------
 
     def captures_since(self, since: Instant, cursor: str | None = None) -> CapturePage:
-        """What was taken since then, oldest first; it shows there as late as in a look-up."""
+        """What this account took since then, oldest first; it shows there as late as in a look-up."""
         shown = later(self._now(), seconds=-self._capabilities.lookup_lag)
         with self._lock:
             rows = self._db.execute(
                 f"select number, {COLUMNS} from capture"
-                " where number > ? and captured_dts >= ? and captured_dts <= ? order by number limit ?",
-                (int(cursor or 0), str(since), str(shown), CAPTURES_PAGE + 1),
+                " where account = ? and number > ? and captured_dts >= ? and captured_dts <= ? order by number limit ?",
+                (self._account, int(cursor or 0), str(since), str(shown), CAPTURES_PAGE + 1),
             ).fetchall()
         page = rows[:CAPTURES_PAGE]
         return CapturePage(
@@ -509,10 +524,8 @@ class Sandbox:
     def _enter(self, ledger: Ledger, charge: Charge, when: Instant) -> Approved:
         count = self._db.execute(f"select count(*) from {ledger} where key = ?", (charge.key,)).fetchone()[0]
         transaction_id = f"sb_{charge.key[-12:]}_{count + 1}"
-        self._db.execute(
-            f"insert into {ledger} values (null,?,?,?,?,?,?,null)",
-            (charge.key, str(charge.amount), charge.currency_code, charge.order_id, transaction_id, str(when)),
-        )
+        said = (charge.key, str(charge.amount), charge.currency_code, charge.order_id, transaction_id, str(when))
+        self._db.execute(f"insert into {ledger} values (null,?,?,?,?,?,?,null,?)", (*said, self._account))
         return Approved(
             transaction_id=transaction_id,
             amount=charge.amount,

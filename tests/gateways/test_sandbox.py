@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from chalicelib.domain.errors import Invalid
 from chalicelib.domain.payments import (
     NOTHING_HELD,
     ActionNeeded,
@@ -24,7 +26,15 @@ from chalicelib.domain.payments import (
     StoredCard,
     Unknown,
 )
-from chalicelib.gateways.sandbox import DECLINES, PENDING_SECONDS, PROFILES, SLOW_SECONDS, Behaviour, Sandbox
+from chalicelib.gateways.sandbox import (
+    CAPTURES_PAGE,
+    DECLINES,
+    PENDING_SECONDS,
+    PROFILES,
+    SLOW_SECONDS,
+    Behaviour,
+    Sandbox,
+)
 from tests.worlds import START, ManualClock
 
 KEY = "bo_0123456789"
@@ -486,3 +496,60 @@ def test_a_file_from_before_goes_on_being_true(clock: ManualClock, tmp_path: Pat
     assert isinstance(again.refund(KEY), Approved)
     assert amounts(again) == [Decimal("5.00"), Decimal("12.95")]
     again.close()
+
+
+# --- accounts of one file ---------------------------------------------------------------------------------------------
+
+OLD_LEDGER = """
+create table capture (
+  number integer primary key autoincrement, key text not null, amount text not null, currency text not null,
+  order_id text not null, transaction_id text not null, captured_dts text not null, refunded_dts text
+);
+"""
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    return tmp_path / "sandbox.sqlite"
+
+
+def taken(sandbox: Sandbox, key: str) -> None:
+    card = sandbox.tokenise("4111111111111111", 12, 2040)
+    asked = Charge(key=key, amount=Decimal("9.50"), currency_code="USD", card=card, order_id=f"X-{key}", first=True)
+    sandbox.charge(asked)
+
+
+def test_accounts_that_share_a_ledger_list_their_own_captures_only(ledger: Path) -> None:
+    now = ManualClock().now
+    with (
+        closing(Sandbox(ledger, now=now, shop="ACME")) as acme,
+        closing(Sandbox(ledger, now=now, shop="ZENO")) as zeno,
+        closing(Sandbox(ledger, now=now, shop="ACME", code="second")) as second,
+    ):
+        for number in range(CAPTURES_PAGE + 1):
+            taken(acme, f"acme{number}")
+            taken(zeno, f"zeno{number}")
+        taken(second, "second")
+        first = acme.captures_since(START)
+        rest = acme.captures_since(START, first.cursor)
+        assert {capture.key for capture in first.captures + rest.captures} == {
+            f"acme{number}" for number in range(CAPTURES_PAGE + 1)
+        }
+        assert rest.cursor is None
+        assert [capture.key for capture in second.captures_since(START).captures] == ["second"]
+        assert len(acme.captures()) == 2 * CAPTURES_PAGE + 3, "the oracle sees all"
+
+
+def test_a_ledger_of_the_time_when_it_had_one_account_goes_on(ledger: Path) -> None:
+    with closing(sqlite3.connect(ledger)) as old:
+        old.executescript(OLD_LEDGER)
+    for _ in range(2):
+        with closing(Sandbox(ledger, now=ManualClock().now, shop="ACME")) as sandbox:
+            taken(sandbox, "one")
+            assert [capture.key for capture in sandbox.captures_since(START).captures] == ["one"]
+
+
+def test_the_sandbox_has_no_form_of_its_own() -> None:
+    with closing(Sandbox(now=ManualClock().now)) as sandbox, pytest.raises(Invalid) as refused:
+        sandbox.card_of("pm_1")
+    assert [(p.pointer, p.code) for p in refused.value.problems] == [("/payment_method", "not_accepted")]
