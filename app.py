@@ -23,6 +23,11 @@ def relay(event: CloudWatchEvent) -> int:
     return work.relay(event)
 
 
+@app.schedule(Rate(1, unit=Rate.DAYS), name="reconcile_all")
+def reconcile_all(event: CloudWatchEvent) -> int:
+    return work.reconcile_all(event)
+
+
 @app.on_sqs_message(queue="backroom-rebill", batch_size=1, name="rebill")
 def rebill(event: SQSEvent) -> dict[str, object]:
     return work.rebill(event)
@@ -31,3 +36,8 @@ def rebill(event: SQSEvent) -> dict[str, object]:
 @app.on_sqs_message(queue="backroom-deliver", batch_size=1, name="deliver")
 def deliver(event: SQSEvent) -> dict[str, object]:
     return work.deliver(event)
+
+
+@app.on_sqs_message(queue="backroom-reconcile", batch_size=1, name="reconcile")
+def reconcile(event: SQSEvent) -> dict[str, object]:
+    return work.reconcile(event)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # Queues by their short names; on AWS each is `<prefix><name>`.
-QUEUES = ("rebill", "deliver")
+QUEUES = ("rebill", "deliver", "reconcile")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from chalicelib.flows.ports import Backroom, Http, Mailer, Payments, Queue, Shop
 from chalicelib.gateways.links import SignedLinks
 from chalicelib.stores.auto_orders import AutoOrders
 from chalicelib.stores.batches import Batches
-from chalicelib.stores.configuration import LINKS, SEAL, Configuration, Keys, Memory
+from chalicelib.stores.configuration import LINKS, SEAL, Configuration, Keys, Memory, Merchants
 from chalicelib.stores.declines import CardDeclines
 from chalicelib.stores.deliveries import Deliveries
 from chalicelib.stores.events import Events
@@ -29,6 +29,7 @@ from chalicelib.stores.lists import Lists
 from chalicelib.stores.mails import Mails
 from chalicelib.stores.orders import Orders
 from chalicelib.stores.port import TablePort
+from chalicelib.stores.reconciliations import Reconciliations
 from chalicelib.stores.reports import Reports
 from chalicelib.stores.shelf import Shelf
 from chalicelib.stores.usage import GatewayUsage
@@ -100,6 +101,7 @@ class House:
             webhooks=Webhooks(port, merchant_id),
             deliveries=Deliveries(port, merchant_id),
             mails=Mails(port, merchant_id),
+            reconciliations=Reconciliations(port, merchant_id),
             limits=Limits(port, merchant_id),
             card_tokens=CardTokens(port, merchant_id),
             batches=Batches(port, merchant_id),
@@ -120,6 +122,7 @@ class House:
     def backroom(self, time_left: Callable[[], float] = _plenty) -> Backroom:
         return Backroom(
             waiting=Waiting(self.port),
+            merchants=self.merchants(),
             queue=self.queue,
             now_of=self.now_of,
             latest_now=self.latest_now,
@@ -129,6 +132,9 @@ class House:
 
     def keys(self) -> Keys:
         return Keys(self.port)
+
+    def merchants(self) -> Merchants:
+        return Merchants(self.port)
 
     def seal(self) -> str:
         """The secret that seals cursors."""

@@ -66,7 +66,8 @@ class TestHouse(wiring.House):
     def found(self, merchant_id: str = "DEMO", **section: Any) -> str:
         """Found a merchant's shop and give its owner's key."""
         shop = self.open_shop(merchant_id)
-        shop.write(shop.configuration.save(Merchant(merchant_id=merchant_id, **section), 0))
+        section_ = shop.configuration.save(Merchant(merchant_id=merchant_id, **section), 0)
+        shop.write(section_, self.merchants().listed(merchant_id))
         return self.key(merchant_id)
 
     def key(self, merchant_id: str = "DEMO", scopes: list[str] | None = None, kind: Kind = "api") -> str:

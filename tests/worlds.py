@@ -24,7 +24,7 @@ from chalicelib.domain.orders import (
 )
 from chalicelib.domain.payments import Capabilities, Charge
 from chalicelib.domain.settings import AutoOrderProcessing
-from chalicelib.flows import place_order, purchase
+from chalicelib.flows import gateway_events, place_order, purchase
 from chalicelib.flows.ports import Backroom, Shop
 from chalicelib.flows.rebill import rebill
 from chalicelib.flows.sweep import sweep
@@ -217,6 +217,8 @@ class World:
             rebill(self.shop, int(message["id"]))
         elif message.get("kind") == "order":
             purchase.look_at(self.shop, message["id"])
+        elif message.get("kind") == gateway_events.HINT:
+            gateway_events.look_into(self.shop, message["gateway"], message["id"], message["key"])
 
     def tell_all(self) -> None:
         for row in self.due("events"):

@@ -1,15 +1,18 @@
 """What a gateway says it has taken, and how far that agrees with the orders."""
 
+from datetime import date
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
+from msgspec import Meta, field
 
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.money import ZERO
+from chalicelib.domain.wire import Noun
 
 # Captures without an order that one report names; past it they are only counted.
-MAXIMUM_ROWS = 100
+MAXIMUM_HELD = 100
 
 Verdict = Literal["matched", "repaired", "given_back"]
 
@@ -19,7 +22,7 @@ class Capture(msgspec.Struct, kw_only=True, frozen=True):
 
     key: str
     amount: Decimal
-    currency: str
+    currency_code: str
     order_id: str
     transaction_id: str
     captured_dts: Instant
@@ -50,45 +53,59 @@ class Held(msgspec.Struct, kw_only=True, frozen=True):
     reason: str
 
 
-class Reconciliation(msgspec.Struct, kw_only=True):
-    """What a gateway took since ``since`` held against our orders, capture by capture.
+class Reconciliation(Noun):
+    """What a gateway account took since ``since_dts`` held against our orders, capture by capture: the day's report,
+    and how far its walk has come.
 
-    ``matched``: an order stands for it. ``repaired``: one does now. ``given_back``: all of it was refunded, before or
-    now. ``held``: none of these; ``rows`` names them. Together they are ``captures``. ``difference``, by currency:
-    what was taken and not given back, less what the orders say of it.
+    ``number_of_matched``: an order stands for it. ``number_of_repaired``: one does now. ``number_of_given_back``: all
+    of it was refunded, before or now. ``number_of_held``: none of these; ``held_captures`` names the first hundred.
+    Together they are ``number_of_captures``. ``difference``, by currency: what was taken and not given back, less what
+    the orders say of it; 0 where all is well.
 
-    ``problem``: why it stopped before the end, at ``cursor``; handed in again it goes on from there.
+    Without ``finished_dts`` the walk goes on by itself. ``problem``: why the gateway could not be read at the last try.
     """
 
+    own: ClassVar[frozenset[str]] = frozenset({"cursor", "number_of_visits"})
+
     gateway: str
-    since: Instant
-    until: Instant
-    captures: int = 0
-    matched: int = 0
-    repaired: int = 0
-    given_back: int = 0
-    held: int = 0
-    difference: dict[str, Decimal] = {}
-    rows: list[Held] = []
-    cursor: str | None = None
+    reconciliation_date: date
+    since_dts: Instant
+    until_dts: Instant
+    finished_dts: Instant | None = None
+    number_of_captures: int = 0
+    number_of_matched: int = 0
+    number_of_repaired: int = 0
+    number_of_given_back: int = 0
+    number_of_held: int = 0
+    difference: dict[str, Decimal] = field(default_factory=dict)
+    held_captures: list[Held] = field(default_factory=list)
     problem: str | None = None
+    cursor: str | None = None
+    number_of_visits: int = 0
 
     def balanced(self) -> bool:
         """Everything that was taken is accounted for, to the coin."""
-        return self.problem is None and not self.held and not any(self.difference.values())
+        return self.finished_dts is not None and not self.number_of_held and not any(self.difference.values())
 
     def counted(self, capture: Capture, verdict: Verdict | Held, ordered: Decimal = ZERO) -> None:
         """Add a capture with its verdict; ``ordered`` is what its order says was paid."""
-        self.captures += 1
+        self.number_of_captures += 1
         match verdict:
             case "matched":
-                self.matched += 1
+                self.number_of_matched += 1
             case "repaired":
-                self.repaired += 1
+                self.number_of_repaired += 1
             case "given_back":
-                self.given_back += 1
+                self.number_of_given_back += 1
             case Held():
-                self.held += 1
-                self.rows += [verdict] if len(self.rows) < MAXIMUM_ROWS else []
+                self.number_of_held += 1
+                self.held_captures += [verdict] if len(self.held_captures) < MAXIMUM_HELD else []
         kept = ZERO if verdict == "given_back" else capture.amount
-        self.difference[capture.currency] = self.difference.get(capture.currency, ZERO) + kept - ordered
+        currency = capture.currency_code
+        self.difference[currency] = self.difference.get(currency, ZERO) + kept - ordered
+
+
+class ReconciliationRequest(Noun):
+    """Which gateway account is to be walked past now."""
+
+    gateway: Annotated[str, Meta(min_length=1, max_length=30, description="The code of the account.")]

@@ -1,4 +1,5 @@
-"""A shop comes into being: its merchant section and the first two keys, in one transaction."""
+"""A shop comes into being: its merchant section, its place among all merchants and the first two keys, in one
+transaction."""
 
 import re
 from collections.abc import Callable
@@ -22,11 +23,18 @@ class Keys(Protocol):
     def issued(self, key: AccessKey) -> Change: ...
 
 
+class Merchants(Protocol):
+    """The list of all merchants."""
+
+    def listed(self, merchant_id: str) -> Change: ...
+
+
 class House(Protocol):
-    """What all merchants share: it opens shops and issues keys."""
+    """What all merchants share: it opens shops, lists them and issues keys."""
 
     def open_shop(self, merchant_id: str) -> Shop: ...
     def keys(self) -> Keys: ...
+    def merchants(self) -> Merchants: ...
 
 
 def found_shop(
@@ -50,7 +58,7 @@ def found_shop(
     standing = shop.configuration.section(Merchant)
     if new_keys != bool(standing.version):
         raise _exists(merchant_id) if standing.version else _unknown(merchant_id)
-    changes: list[Change] = []
+    changes: list[Change] = [house.merchants().listed(merchant_id)]
     if not new_keys:
         merchant = Merchant(merchant_id=merchant_id, name=name, time_zone=zone, currency_code=currency)
         validate(merchant)

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from chalicelib.domain.auto_orders import AutoOrder
 from chalicelib.domain.batches import BatchEdit
-from chalicelib.domain.captures import CapturePage, Hint
+from chalicelib.domain.captures import CapturePage, Hint, Reconciliation
 from chalicelib.domain.coupons import Coupon
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.dates import Instant
@@ -211,6 +211,15 @@ class Mails(Protocol):
     def of(self, subject: str) -> list[SentMail]: ...
 
 
+class Reconciliations(Protocol):
+    """The day reports of what gateways took, by their day (ISO, the merchant's) and account."""
+
+    def find(self, day: str, gateway: str) -> Kept[Reconciliation] | None: ...
+    def begun(self, report: Reconciliation) -> Change: ...
+    def moved(self, report: Reconciliation, version: int) -> Change: ...
+    def since(self, day: str, *, limit: int = 100, cursor: Any = None) -> tuple[list[Reconciliation], Any]: ...
+
+
 class Payments(Protocol):
     """One payment gateway account. Its calls never raise for what the outside does: they answer an Outcome."""
 
@@ -372,6 +381,7 @@ class Shop:
     webhooks: Webhooks
     deliveries: Deliveries
     mails: Mails
+    reconciliations: Reconciliations
     limits: Limits
     card_tokens: CardTokens
     batches: Batches
@@ -409,15 +419,22 @@ class Waiting(Protocol):
     def push(self, row: DueRow, until: Instant) -> bool: ...
 
 
+class Merchants(Protocol):
+    """All merchants whose shop was founded."""
+
+    def names(self) -> list[str]: ...
+
+
 @dataclass(frozen=True)
 class Backroom:
-    """What the sweep may touch: the due indexes of everybody, each merchant's own now, and the queues.
+    """What schedules may touch: the due indexes of all merchants, their names, each one's own now, and the queues.
 
     ``latest_now`` is the furthest of all merchants' clocks (they differ on the embedded engine only);
     ``shuffled`` gives the shards in an order by chance, so that a sweep that runs out of time starves nobody.
     """
 
     waiting: Waiting
+    merchants: Merchants
     queue: Queue
     now_of: Callable[[str], Instant]
     latest_now: Callable[[], Instant]

@@ -1,8 +1,9 @@
 """Reconciliation from the gateway's side: each of its captures must have an order. One that has none is repaired by the
 charge protocol's own recording, or held and announced; none is passed over.
 
-The other direction, from our attempts to the gateway, is the resolver (``charge.resolve``). Only this one heals tables
-that went back in time.
+Every day each account of each merchant is walked past, in as many messages as it takes; how far a walk has come stands
+in the day's report. The other direction, from our attempts to the gateway, is the resolver (``charge.resolve``). Only
+this one heals tables that went back in time.
 """
 
 import logging
@@ -13,29 +14,35 @@ from decimal import Decimal
 import msgspec
 
 from chalicelib.domain.captures import Capture, Held, Reconciliation, Verdict
-from chalicelib.domain.dates import later
-from chalicelib.domain.errors import Contended, NotFound, Refused
+from chalicelib.domain.dates import later, local_date
+from chalicelib.domain.errors import Contended, Invalid, NotFound, Refused
 from chalicelib.domain.events import Event, Happening, Notice, event_id
+from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import GATEWAY_TIMEOUT_SECONDS, Approved, Attempt, ClosedAttempt
 from chalicelib.flows import charge
-from chalicelib.flows.ports import Shop
+from chalicelib.flows.ports import Backroom, Shop
 from chalicelib.flows.purchase import PaymentOf
 from chalicelib.flows.rebill import RunOf
+from chalicelib.flows.sweep import BATCH
+from chalicelib.flows.sweep import STOP_BEFORE_SECONDS as SCHEDULE_STOPS_BEFORE_SECONDS
 
 log = logging.getLogger(__name__)
 
+RECONCILE_QUEUE = "reconcile"
 # A capture is walked past on three days, so that a day on which the walk fails loses none.
 DAYS = 3
 # Pages of one call; what is left is gone on with by the next.
 MAXIMUM_PAGES = 50
+# Messages of one walk: each comes a page further, or repairs some of a page. More means that it gets nowhere.
+MAXIMUM_VISITS = 1000
 # No page and no repair is begun with less: each may ask the gateway, and then writes.
 STOP_BEFORE_SECONDS = GATEWAY_TIMEOUT_SECONDS + charge.SETTLE_SECONDS
+# Walks that a merchant may begin by hand: each asks the gateway for three days of charges.
+BY_HAND, BY_HAND_SECONDS = 20, 3600
 # A rebill's order: the original order's id and the run (``rebills.rebill_order_id``).
 REBILL_ORDER_ID = re.compile(r"(?P<original>.+)-\d{3,}")
-HELD_ROWS = "held_capture"
-REPORT_ROWS = "reconciliation"
 
 NO_ATTEMPT = "no order and no attempt of ours is known for it"
 BUSY = "it is being written at this moment"
@@ -51,32 +58,124 @@ class Standing(msgspec.Struct, kw_only=True):
     closed: ClosedAttempt | None = None
 
 
+# --- from day to day --------------------------------------------------------------------------------------------------
+
+
+def every_merchant(backroom: Backroom) -> int:
+    """Each merchant: one message, so that nobody waits for another's walks. Returns how many."""
+    names = backroom.shuffled(backroom.merchants.names())
+    for start in range(0, len(names), BATCH):
+        if backroom.time_left() < SCHEDULE_STOPS_BEFORE_SECONDS:
+            log.error("merchants are left for tomorrow", extra={"number": len(names) - start})
+            return start
+        batch = names[start : start + BATCH]
+        backroom.queue.send(RECONCILE_QUEUE, [{"merchant_id": merchant_id} for merchant_id in batch])
+    return len(names)
+
+
+def begin(shop: Shop) -> None:
+    """The day's walks, one of each gateway account; one that has begun already is gone on with, one that has ended
+    stays as it is."""
+    for code in shop.payments:
+        _begun(shop, _fresh(shop, code))
+
+
+def begin_anew(shop: Shop, code: str) -> Reconciliation:
+    """A walk now, by hand: once more where the day's has ended. Raises Invalid, TooMany."""
+    if code not in shop.payments:
+        known = ", ".join(shop.payments) or "none yet"
+        raise Invalid.one("/gateway", "unknown", f"is none of the shop's payment accounts; these are: {known}")
+    fresh = _fresh(shop, code)
+    shop.limits.take(f"reconciliation#{code}", BY_HAND, BY_HAND_SECONDS, fresh.until_dts)
+    return _begun(shop, fresh, anew=True)
+
+
+def _fresh(shop: Shop, code: str) -> Reconciliation:
+    now, merchant = shop.clock.now(), shop.configuration.section(Merchant).noun
+    return Reconciliation(
+        gateway=code,
+        reconciliation_date=local_date(now, merchant.zone_name()),
+        since_dts=later(now, days=-DAYS),
+        until_dts=now,
+        difference={merchant.currency(): ZERO},
+    )
+
+
+def _begun(shop: Shop, fresh: Reconciliation, *, anew: bool = False) -> Reconciliation:
+    """The report as it then stands. Written first, then sent: a message whose report is not there leads nowhere."""
+    day, code = fresh.reconciliation_date.isoformat(), fresh.gateway
+    kept = shop.reconciliations.find(day, code)
+    if kept is None or (anew and kept.noun.finished_dts is not None):
+        try:
+            reports = shop.reconciliations
+            shop.write(reports.begun(fresh) if kept is None else reports.moved(fresh, kept.version))
+        except Refused:
+            log.info("somebody else has begun the walk", extra={"gateway": code})
+        kept = shop.reconciliations.find(day, code)
+    report = kept.noun if kept else fresh
+    if report.finished_dts is None:
+        _send(shop, report)
+    return report
+
+
+def _send(shop: Shop, report: Reconciliation) -> None:
+    day = report.reconciliation_date.isoformat()
+    message = {"merchant_id": shop.merchant_id, "gateway": report.gateway, "day": day}
+    shop.queue.send(RECONCILE_QUEUE, [message])
+
+
+def go_on(shop: Shop, code: str, day: str) -> None:
+    """As much of that day's walk as one call does, and a message for the rest. A stale message finds nothing to do.
+
+    Raises NotFound where there is no such account any more; Contended where the gateway cannot be read at this moment,
+    or where the walk gets nowhere.
+    """
+    kept = shop.reconciliations.find(day, code)
+    if kept is None or kept.noun.finished_dts is not None:
+        return
+    report, before = kept.noun, kept.noun.cursor
+    if report.number_of_visits >= MAXIMUM_VISITS:
+        raise Contended(f"the walk past what {code} took has not ended in {MAXIMUM_VISITS} calls")
+    report.number_of_visits += 1
+    report = reconcile(shop, code, report)
+    try:
+        shop.write(shop.reconciliations.moved(report, kept.version))
+    except Refused:
+        # Two have walked the same way; the other one goes on.
+        return
+    if report.finished_dts is not None:
+        return
+    if report.problem is not None and report.cursor == before:
+        raise Contended(f"the captures of {code} could not be read: {report.problem}")
+    _send(shop, report)
+
+
+# --- walking ----------------------------------------------------------------------------------------------------------
+
+
 def reconcile(shop: Shop, code: str, so_far: Reconciliation | None = None) -> Reconciliation:
     """Walk the captures of the last days of the gateway account of that code. Safe at any time and as often as one
     likes: a second walk finds everything matched.
 
-    A report with a ``problem`` stopped early; handed in as ``so_far`` it is gone on with.
+    A report without ``finished_dts`` stopped early, for lack of time or because of its ``problem``; handed in as
+    ``so_far`` it is gone on with. Raises NotFound.
     """
-    gateway, now = shop.gateway(code), shop.clock.now()
-    report = so_far or Reconciliation(gateway=code, since=later(now, days=-DAYS), until=now)
+    gateway = shop.gateway(code)
+    report = so_far or _fresh(shop, code)
     report.problem = None
     for _ in range(MAXIMUM_PAGES):
         if shop.time_left() < STOP_BEFORE_SECONDS:
-            report.problem = "too little time was left"
             break
-        page = gateway.captures_since(report.since, report.cursor)
+        page = gateway.captures_since(report.since_dts, report.cursor)
         if page.problem is not None:
             report.problem = page.problem
             break
         if not _walked(shop, code, page.captures, report):
-            report.problem = "too little time was left"
             break
         report.cursor = page.cursor
         if page.cursor is None:
+            report.finished_dts = shop.clock.now()
             break
-    else:
-        report.problem = f"there are more than {MAXIMUM_PAGES} pages"
-    _noted(shop, report)
     return report
 
 
@@ -106,8 +205,8 @@ def _stands(capture: Capture, order: Order | None) -> tuple[Verdict | Held, Deci
     if order is None or order.charge_key != capture.key:
         return None
     total = Decimal(order.summary.total or 0) if order.summary else ZERO
-    currency = order.currency_code or capture.currency
-    if (capture.amount, capture.currency) != (total, currency):
+    currency = order.currency_code or capture.currency_code
+    if (capture.amount, capture.currency_code) != (total, currency):
         return Held(capture=capture, reason=f"its order says {total} {currency}"), total
     paid_with = _transaction_id(order, capture.key)
     if paid_with not in (None, capture.transaction_id):
@@ -171,7 +270,7 @@ def _approval(capture: Capture) -> Approved:
     return Approved(
         transaction_id=capture.transaction_id,
         amount=capture.amount,
-        currency_code=capture.currency,
+        currency_code=capture.currency_code,
         network_transaction_id=capture.network_transaction_id,
     )
 
@@ -214,26 +313,14 @@ def _works(shop: Shop, order_id: str) -> Iterator[tuple[PaymentOf | RunOf, list[
 
 
 def _announced(shop: Shop, code: str, held: Held) -> None:
-    """Tell the merchant, once for each reason: a row that stays, and an event with a mail, which comes last."""
+    """Tell the merchant, once for each reason, by an event with a mail."""
     capture = held.capture
     log.error("a capture is held", extra={"key": capture.key, "order_id": capture.order_id, "reason": held.reason})
-    name = f"{code}#{capture.transaction_id}"
-    id_ = event_id(shop.merchant_id, f"capture#{name}", f"held#{held.reason}")
+    id_ = event_id(shop.merchant_id, f"capture#{code}#{capture.transaction_id}", f"held#{held.reason}")
     if held.reason == BUSY or shop.events.find(id_) is not None:
         return
-    row = [
-        code,
-        capture.order_id,
-        capture.key,
-        str(capture.amount),
-        capture.currency,
-        capture.transaction_id,
-        str(capture.captured_dts),
-        held.reason,
-    ]
-    shop.lists.note(HELD_ROWS, name, row, 1, new=True)
     about = _nearest(shop, capture.order_id)
-    what = f"The gateway took {capture.amount} {capture.currency} for order {capture.order_id or 'unknown'}"
+    what = f"The gateway took {capture.amount} {capture.currency_code} for order {capture.order_id or 'unknown'}"
     message = f"{what} ({capture.transaction_id}): {held.reason}. Please decide."
     facts = {"code": "capture_without_order", "message": message}
     event = Event(
@@ -253,21 +340,3 @@ def _nearest(shop: Shop, order_id: str) -> str:
         if name and shop.orders.find(name) is not None:
             return name
     return order_id
-
-
-def _noted(shop: Shop, report: Reconciliation) -> None:
-    """The day's last report of each gateway, to be read on the merchant's page."""
-    row = [
-        report.gateway,
-        str(report.since),
-        str(report.until),
-        report.captures,
-        report.matched,
-        report.repaired,
-        report.given_back,
-        report.held,
-        {currency: str(amount) for currency, amount in sorted(report.difference.items())},
-        report.problem,
-    ]
-    day = str(report.until)[:10]
-    shop.lists.note(REPORT_ROWS, f"{day}#{report.gateway}", row, int(report.until.timestamp()))

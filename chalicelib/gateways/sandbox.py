@@ -156,7 +156,7 @@ class Hold(msgspec.Struct, kw_only=True, frozen=True):
 
     key: str
     amount: Decimal
-    currency: str
+    currency_code: str
     order_id: str
     transaction_id: str
     authorised_dts: Instant
@@ -169,7 +169,7 @@ class GivenBack(msgspec.Struct, kw_only=True, frozen=True):
     key: str
     of: str
     amount: Decimal
-    currency: str
+    currency_code: str
     order_id: str
     refunded_dts: Instant
 
@@ -351,12 +351,12 @@ class Sandbox:
         standing = self._refunded(refund.key)
         if standing is not None:
             asked = (refund.of, refund.amount, refund.currency_code, refund.order_id)
-            same = asked == (standing.of, standing.amount, standing.currency, standing.order_id)
+            same = asked == (standing.of, standing.amount, standing.currency_code, standing.order_id)
             return _back(standing) if same else KEY_REUSED
         captures = self._captures(refund.of)
         if not captures:
             return NO_CHARGE
-        if captures[0].currency != refund.currency_code:
+        if captures[0].currency_code != refund.currency_code:
             return OTHER_CURRENCY
         if refund.amount <= 0:
             return NO_AMOUNT
@@ -375,7 +375,7 @@ class Sandbox:
                 key=f"{key}_rest_{number}",
                 of=key,
                 amount=left,
-                currency_code=first.currency,
+                currency_code=first.currency_code,
                 order_id=first.order_id,
             )
             self._given(rest, left, when)
@@ -393,13 +393,13 @@ class Sandbox:
             key=refund.key,
             of=refund.of,
             amount=refund.amount,
-            currency=refund.currency_code,
+            currency_code=refund.currency_code,
             order_id=refund.order_id,
             refunded_dts=when,
         )
         self._db.execute(
             "insert into refund values (?,?,?,?,?,?)",
-            (back.key, back.of, str(back.amount), back.currency, back.order_id, str(when)),
+            (back.key, back.of, str(back.amount), back.currency_code, back.order_id, str(when)),
         )
         if refund.amount == left:
             self._db.execute(
@@ -537,7 +537,7 @@ class Sandbox:
         return Approved(
             transaction_id=entry.transaction_id,
             amount=entry.amount,
-            currency_code=entry.currency,
+            currency_code=entry.currency_code,
             network_transaction_id=_network_transaction_id(entry.key),
         )
 
@@ -551,7 +551,7 @@ def _capture(row: tuple[str, str, str, str, str, str, str | None]) -> Capture:
     return Capture(
         key=row[0],
         amount=Decimal(row[1]),
-        currency=row[2],
+        currency_code=row[2],
         order_id=row[3],
         transaction_id=row[4],
         captured_dts=parse_instant(row[5]),
@@ -564,7 +564,7 @@ def _hold(row: tuple[str, str, str, str, str, str, str | None]) -> Hold:
     return Hold(
         key=row[0],
         amount=Decimal(row[1]),
-        currency=row[2],
+        currency_code=row[2],
         order_id=row[3],
         transaction_id=row[4],
         authorised_dts=parse_instant(row[5]),
@@ -577,14 +577,14 @@ def _given_back(row: tuple[str, str, str, str, str, str]) -> GivenBack:
         key=row[0],
         of=row[1],
         amount=Decimal(row[2]),
-        currency=row[3],
+        currency_code=row[3],
         order_id=row[4],
         refunded_dts=parse_instant(row[5]),
     )
 
 
 def _back(given: GivenBack) -> Approved:
-    return Approved(transaction_id=f"sb_{given.key[-12:]}", amount=given.amount, currency_code=given.currency)
+    return Approved(transaction_id=f"sb_{given.key[-12:]}", amount=given.amount, currency_code=given.currency_code)
 
 
 def _network_transaction_id(key: str) -> str:

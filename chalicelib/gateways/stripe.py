@@ -765,7 +765,7 @@ def _capture(charge: _Charge) -> Capture:
     return Capture(
         key=charge.metadata[KEY],
         amount=amount_of(charge.amount_captured, currency),
-        currency=currency,
+        currency_code=currency,
         order_id=charge.metadata.get(ORDER_ID, ""),
         transaction_id=charge.payment_intent or charge.id,
         captured_dts=_moment(charge.created),

@@ -7,7 +7,8 @@ from typing import Any
 from chalicelib import wiring
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.mails import read_waiting_name
-from chalicelib.flows import batches, purchase
+from chalicelib.flows import batches, gateway_events, purchase
+from chalicelib.flows import reconcile as reconciling
 from chalicelib.flows import sweep as sweeping
 from chalicelib.flows.deliver import deliver as deliver_webhook
 from chalicelib.flows.notify import send_mail
@@ -34,19 +35,41 @@ def _tell(merchant_id: str, event_id: str) -> None:
     tell(wiring.open_shop(merchant_id), event_id)
 
 
+def reconcile_all(event: Any) -> int:
+    """Every day: what the gateways took is to be held against the orders, merchant by merchant."""
+    return reconciling.every_merchant(wiring.house().backroom(_time_left(event)))
+
+
 def rebill(event: Any) -> dict[str, object]:
-    """One due auto order, unpaid order or edit of a batch."""
+    """One due auto order, unpaid order or edit of a batch, or a payment that its gateway has told of."""
     time_left = _time_left(event)
 
     def handle(message: dict[str, str]) -> None:
         shop = wiring.open_shop(_field(message, "merchant_id"), time_left)
-        match _field(message, "kind"):
+        kind, id_ = _field(message, "kind"), _field(message, "id")
+        match kind:
             case "order":
-                purchase.look_at(shop, _field(message, "id"))
+                purchase.look_at(shop, id_)
             case sweeping.EDIT:
-                batches.make(shop, _field(message, "id"))
+                batches.make(shop, id_)
+            case gateway_events.HINT:
+                gateway_events.look_into(shop, _field(message, "gateway"), id_, _field(message, "key"))
             case _:
-                visit(shop, int(_field(message, "id")))
+                visit(shop, int(id_))
+
+    return drain(event.to_dict(), handle)
+
+
+def reconcile(event: Any) -> dict[str, object]:
+    """One merchant's walks past what its gateways took, or some way of one of them."""
+    time_left = _time_left(event)
+
+    def handle(message: dict[str, str]) -> None:
+        shop = wiring.open_shop(_field(message, "merchant_id"), time_left)
+        if "gateway" in message:
+            reconciling.go_on(shop, message["gateway"], _field(message, "day"))
+        else:
+            reconciling.begin(shop)
 
     return drain(event.to_dict(), handle)
 

@@ -1,4 +1,5 @@
-"""The merchant's sections, the keys that open the shop, and the catalogue's shelves: all in one table."""
+"""The merchant's sections, the keys that open the shop, the list of all merchants, and the catalogue's shelves: all in
+one table."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,7 +16,7 @@ from chalicelib.domain.rotating import RotatingGateways
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingSettings
 from chalicelib.domain.taxes import TaxSettings
-from chalicelib.stores.port import Absent, Change, Put, Record, TablePort
+from chalicelib.stores.port import MAXIMUM_PAGE, Absent, Change, Cursor, Put, Record, TablePort
 from chalicelib.stores.records import DOCUMENT, Versioned, inserted, noun_of, pk, replaced, text_of, versioned
 from chalicelib.stores.tables import PK, SK
 
@@ -29,6 +30,7 @@ COUPON = "coupon"
 SEAL = "seal"
 # Signs links in mails: whoever had it could cancel any auto order.
 LINKS = "links"
+MERCHANTS = "merchants"
 
 
 # A warm function may price and plan by sections this old; whoever saves one forgets it where it was saved.
@@ -158,3 +160,24 @@ class Keys:
                 self._port.write(Put(TABLE, {PK: name, SK: name, "secret": fresh}, when=(Absent(),)))
             record = self._port.get(TABLE, name, name, consistent=True)
         return str(record["secret"]) if record else fresh
+
+
+class Merchants:
+    """All merchants whose shop was founded: a row each, under one key."""
+
+    def __init__(self, port: TablePort) -> None:
+        self._port = port
+
+    def listed(self, merchant_id: str) -> Change:
+        """Put once more, it is the same."""
+        return Put(TABLE, {PK: MERCHANTS, SK: merchant_id})
+
+    def names(self) -> list[str]:
+        found: list[str] = []
+        cursor: Cursor | None = None
+        while True:
+            page = self._port.query(TABLE, MERCHANTS, limit=MAXIMUM_PAGE, cursor=cursor, consistent=True)
+            found += [str(record[SK]) for record in page.records]
+            cursor = page.cursor
+            if cursor is None:
+                return found

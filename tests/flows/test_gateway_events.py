@@ -6,15 +6,20 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from chalicelib.domain.access import key_hash
 from chalicelib.domain.captures import Hint
 from chalicelib.domain.dates import later
-from chalicelib.domain.errors import NotFound, Unauthorised
+from chalicelib.domain.errors import NotFound, TooMany, Unauthorised
 from chalicelib.domain.payments import LEASE_SECONDS, ActionNeeded, Declined, Unknown
-from chalicelib.flows.gateway_events import heard
+from chalicelib.flows.gateway_events import ADDRESS_EVENTS, EVENTS_SECONDS, SHOP_EVENTS, heard, look_into
+from chalicelib.gateways.accounts import Accounts
 from chalicelib.gateways.sandbox import PROFILES
 from tests.flows.test_crashes import put_card
-from tests.flows.test_reconcile import TIMES_OUT_AFTER, Forgetful, a_rebill_that_times_out, cancel, kept
+from tests.flows.test_reconcile import TIMES_OUT_AFTER, Forgetful, a_rebill_that_times_out, cancel
+from tests.flows.test_reconcile import kept as everything
 from tests.worlds import World
+
+HERE = "203.0.113.7"
 
 
 class Herald(Forgetful):
@@ -38,12 +43,37 @@ class Herald(Forgetful):
         return self.says or super().look_up(key)
 
 
+class Unread:
+    """Where accounts are described, and nobody may read it."""
+
+    def of(self, merchant_id: str) -> dict[str, Any]:
+        raise AssertionError("accounts were read")
+
+
+def kept(world: World) -> list[Any]:
+    """All that is kept, but for the counters of limits."""
+    return [row for row in everything(world) if "#limit#" not in str(row)]
+
+
 def a_world(profile: str = "full") -> World:
     return World(capabilities=PROFILES[profile], gateway=Herald).open()
 
 
+def hear(world: World, body: bytes, signature: str = "good", gateway: str = "sandbox", address: str = HERE) -> bool:
+    return heard(world.shop, gateway, body, signature, address)
+
+
 def tell(world: World, key: str, order_id: str, signature: str = "good") -> bool:
-    return heard(world.shop, "sandbox", json.dumps({"key": key, "order_id": order_id}).encode(), signature)
+    """The event, and the message that comes of it twice. Whether either led to an outcome that was recorded."""
+    body = json.dumps({"key": key, "order_id": order_id}).encode()
+    if not hear(world, body, signature):
+        assert not world.queue.take()
+        return False
+    [(queue, message)] = world.queue.take()
+    assert queue == "rebill"
+    recorded = look_into(world.shop, message["gateway"], message["id"], message["key"])
+    assert not (recorded and look_into(world.shop, message["gateway"], message["id"], message["key"]))
+    return recorded
 
 
 def of_the_last_capture(world: World) -> tuple[str, str]:
@@ -197,8 +227,59 @@ def test_only_what_the_gateway_signed_is_listened_to() -> None:
     with pytest.raises(Unauthorised):
         tell(world, *of_the_last_capture(world), signature="bad")
     with pytest.raises(NotFound):
-        heard(world.shop, "another", b"{}", "good")
-    assert not heard(world.shop, "sandbox", b"{}", "good")
+        hear(world, b"{}", gateway="another")
+    assert not hear(world, b"{}")
     assert kept(world) == before
     with pytest.raises(Unauthorised):
-        heard(World().open().shop, "sandbox", b"{}", "good")
+        hear(World().open(), b"{}")
+
+
+def test_an_event_is_looked_into_by_a_message_of_its_own_and_what_is_known_makes_none() -> None:
+    world = a_world()
+    a_rebill_that_times_out(world)
+    key, order_id = of_the_last_capture(world)
+    body = json.dumps({"key": key, "order_id": order_id}).encode()
+    before = kept(world)
+    assert hear(world, body)
+    assert (kept(world), world.gateway.asked) == (before, 0), (
+        "the gateway that tells us is not asked before it has its answer"
+    )
+    message = {"merchant_id": "DEMO", "kind": "hint", "id": order_id, "key": key, "gateway": "sandbox"}
+    assert world.queue.take() == [("rebill", message)]
+    world.deliver(message)
+    assert world.shop.orders.get(order_id).noun.charge_key == key
+    assert not hear(world, body)
+    assert not world.queue.take()
+    with pytest.raises(NotFound):
+        look_into(world.shop, "gone", order_id, key)
+
+
+def test_an_event_for_a_merchant_who_is_none_leaves_nothing_and_reads_no_account() -> None:
+    world = World(gateway=Herald)
+    world.house.payments_of = Accounts(Unread(), world.clock.now).of
+    with pytest.raises(NotFound):
+        hear(world, b"{}")
+    assert everything(world) == []
+
+
+@pytest.mark.parametrize(("scope", "most"), [(f"address#{HERE}", ADDRESS_EVENTS), ("shop", SHOP_EVENTS)])
+def test_a_flood_of_events_is_stopped(scope: str, most: int) -> None:
+    world = a_world()
+    window = int(world.clock.now().timestamp()) // EVENTS_SECONDS * EVENTS_SECONDS
+    with pytest.raises(Unauthorised):
+        hear(world, b"{}", "bad")
+    db = world.tables._db  # type: ignore[attr-defined]
+    rows = db.execute("select pk, sk, body from record where name = 'documents'").fetchall()
+    assert len(rows) == 2
+    hashed = next(row for row in rows if row[0] == f"DEMO#limit#{key_hash(f'gateway_event#{scope}')}")
+    assert hashed[1] == str(window)
+    full = json.dumps(json.loads(hashed[2]) | {"count": most})
+    db.execute("update record set body = ? where pk = ?", (full, hashed[0]))
+    with pytest.raises(TooMany):
+        hear(world, b"{}", "bad")
+    if scope != "shop":
+        with pytest.raises(Unauthorised):
+            hear(world, b"{}", "bad", address="198.51.100.1")
+    world.clock.pass_(seconds=EVENTS_SECONDS)
+    with pytest.raises(Unauthorised):
+        hear(world, b"{}", "bad")

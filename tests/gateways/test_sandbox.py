@@ -92,7 +92,7 @@ def test_a_part_of_a_capture_is_given_back_and_the_rest_stays_taken(clock: Manua
     assert isinstance(answer, Approved)
     assert (answer.amount, answer.currency_code) == (Decimal("5.00"), "USD")
     [given] = sandbox.refunds()
-    assert (given.key, given.of, given.amount, given.currency) == ("bo_back", KEY, Decimal("5.00"), "USD")
+    assert (given.key, given.of, given.amount, given.currency_code) == ("bo_back", KEY, Decimal("5.00"), "USD")
     assert (given.order_id, given.refunded_dts) == (ORDER_ID, clock.now())
     [capture] = sandbox.captures()
     assert (capture.amount, capture.refunded_dts) == (Decimal("17.95"), None)
@@ -260,7 +260,7 @@ def test_an_authorisation_holds_the_amount_and_captures_nothing(clock: ManualClo
     assert (answer.amount, answer.currency_code) == (Decimal("1.00"), "USD")
     assert sandbox.look_up(KEY) == answer
     [hold] = sandbox.holds()
-    assert (hold.key, hold.amount, hold.currency, hold.order_id) == (KEY, Decimal("1.00"), "USD", ORDER_ID)
+    assert (hold.key, hold.amount, hold.currency_code, hold.order_id) == (KEY, Decimal("1.00"), "USD", ORDER_ID)
     assert (hold.transaction_id, hold.authorised_dts, hold.voided_dts) == (answer.transaction_id, clock.now(), None)
     assert sandbox.captures() == []
     assert sandbox.captures_since(START).captures == []

@@ -990,7 +990,8 @@ def test_captures_are_listed_page_by_page_and_only_ours(
     found = {capture.key: capture for capture in [*first.captures, *second.captures]}
     assert sorted(found) == sorted(f"bo_{number}" for number in range(150))
     assert [key for key, capture in found.items() if capture.refunded_dts] == ["bo_7"]
-    assert (found["bo_5"].order_id, found["bo_5"].amount, found["bo_5"].currency) == ("DEMO-5", Decimal("17.95"), "USD")
+    fifth = found["bo_5"]
+    assert (fifth.order_id, fifth.amount, fifth.currency_code) == ("DEMO-5", Decimal("17.95"), "USD")
     assert found["bo_5"].captured_dts == since
     assert found["bo_5"].network_transaction_id
 
@@ -1140,9 +1141,11 @@ def test_a_rebill_through_stripe_is_taken_once_and_recorded_whatever_happens_to_
     assert sorted(marks["backroom_order_id"] for marks in taken) == sorted([str(original), *map(str, orders)])
     for marks in taken:
         assert world.shop.orders.get(marks["backroom_order_id"]).noun.charge_key == marks["backroom_key"]
-    report = reconcile(world.shop, "sandbox", Reconciliation(gateway="sandbox", since=START, until=clock.now()))
+    today = clock.now().date()
+    whole = Reconciliation(gateway="sandbox", reconciliation_date=today, since_dts=START, until_dts=clock.now())
+    report = reconcile(world.shop, "sandbox", whole)
     assert report.balanced()
-    assert (report.captures, report.matched) == (2, 2)
+    assert (report.number_of_captures, report.number_of_matched) == (2, 2)
 
 
 def test_a_hard_decline_at_stripe_disables_the_auto_order(stub: StripeStub, clock: ManualClock) -> None:
