@@ -32,7 +32,7 @@ from chalicelib.flows.tell import tell
 from chalicelib.gateways.sandbox import PROFILES, Behaviour, Sandbox
 from chalicelib.stores.port import TablePort
 from chalicelib.stores.sqlite import SqliteTables
-from chalicelib.wiring import House
+from chalicelib.wiring import FUNCTION_SECONDS, House
 
 MERCHANT = "DEMO"
 START = parse_instant("2027-01-31T15:00:00-05:00")
@@ -116,6 +116,7 @@ class World:
             for code, acts in (others or {}).items()
         }
         self.queue = ListedQueue()
+        self.time_left = lambda: FUNCTION_SECONDS
         self.outside = NoOutside()
         self._numbers = itertools.count(1001)
         self._words = itertools.count(1)
@@ -134,7 +135,7 @@ class World:
 
     @property
     def shop(self) -> Shop:
-        return self.house.open_shop(MERCHANT)
+        return self.house.open_shop(MERCHANT, self.time_left)
 
     @property
     def backroom(self) -> Backroom:

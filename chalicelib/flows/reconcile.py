@@ -141,8 +141,10 @@ def go_on(shop: Shop, code: str, day: str) -> None:
     try:
         shop.write(shop.reconciliations.moved(report, kept.version))
     except Refused:
-        # Two have walked the same way; the other one goes on.
-        return
+        found = shop.reconciliations.find(day, code)
+        if found is None or found.noun != report:
+            # Two have walked the same way; the other one goes on.
+            return
     if report.finished_dts is not None:
         return
     if report.problem is not None and report.cursor == before:

@@ -9,6 +9,7 @@ from chalicelib.domain.access import API_PREFIX, BROWSER_PREFIX, key_hash
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.merchants import Merchant
 from chalicelib.flows.found_shop import found_shop
+from chalicelib.stores.port import Delete
 from tests.worlds import World
 
 
@@ -37,6 +38,16 @@ def test_a_founded_shop_has_its_section_and_two_keys() -> None:
     assert shown is not None
     assert shown.allows("storefront")
     assert not shown.allows("auto_order_read")
+
+
+def test_a_founded_shop_stands_among_all_merchants_and_one_of_before_that_list_by_new_keys() -> None:
+    world, secret = World(), secrets()
+    for merchant_id in ("ZENO", "ACME"):
+        found_shop(world.house, merchant_id, "Shop", secret=secret)
+    assert world.house.merchants().names() == ["ACME", "ZENO"]
+    world.tables.write(Delete("configuration", "merchants", "ACME"))
+    found_shop(world.house, "ACME", "", secret=secret, new_keys=True)
+    assert world.house.merchants().names() == ["ACME", "ZENO"]
 
 
 def test_no_key_is_kept_as_a_text() -> None:

@@ -12,21 +12,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from chalicelib.domain.captures import CapturePage, Reconciliation
-from chalicelib.domain.dates import local_date
-from chalicelib.domain.errors import Contended
+from chalicelib.domain.captures import MAXIMUM_HELD, CapturePage, Reconciliation
+from chalicelib.domain.dates import local_date, parse_instant
+from chalicelib.domain.errors import Contended, Invalid, NotFound, TooMany
 from chalicelib.domain.items import ItemAutoOrder
 from chalicelib.domain.merchants import Merchant
-from chalicelib.domain.payments import Approved, Charge, NotFound, Refund, StoredCard
+from chalicelib.domain.payments import Approved, Charge, Refund, StoredCard
+from chalicelib.domain.payments import NotFound as NoSuchCharge
 from chalicelib.flows import purchase
-from chalicelib.flows.reconcile import reconcile
-from chalicelib.gateways.sandbox import CAPTURES_PAGE, PROFILES, Behaviour
+from chalicelib.flows.reconcile import BY_HAND, MAXIMUM_VISITS, begin, begin_anew, every_merchant, go_on, reconcile
+from chalicelib.gateways.sandbox import CAPTURES_PAGE, PROFILES, Behaviour, Sandbox
 from chalicelib.stores.sqlite import SqliteTables
 from tests.cutting import SIDES, Crash, CutGateway, CutPort, Scissors, Side
 from tests.flows.test_crashes import put_card
 from tests.worlds import MERCHANT, NEW_YORK, START, World
 
-TIMES_OUT_AFTER = "4000000000000259"
+GOOD, TIMES_OUT_AFTER = "4111111111111111", "4000000000000259"
 
 
 def walked(world: World, **named: Any) -> Reconciliation:
@@ -68,7 +69,7 @@ class Forgetful:
         return getattr(self.sandbox, name)
 
     def look_up(self, key: str) -> Any:
-        return NotFound() if self.forgets else self.sandbox.look_up(key)
+        return NoSuchCharge() if self.forgets else self.sandbox.look_up(key)
 
 
 def a_rebill_that_times_out(world: World) -> int:
@@ -180,7 +181,7 @@ def test_what_was_only_authorised_makes_no_order_where_somebody_captures_it_by_h
     assert numbers(walked(world)) == (0, 0, 0, 0, 0)
     columns = "key, amount, currency, order_id, transaction_id"
     with world.sandbox._db as db:
-        db.execute(f"insert into capture select number, {columns}, authorised_dts, null from hold")
+        db.execute(f"insert into capture select number, {columns}, authorised_dts, null, account from hold")
     report = walked(world)
     assert numbers(report) == (2, 0, 0, 0, 2)
     assert report.difference == {"USD": Decimal("40.95")}
@@ -514,11 +515,20 @@ class CutLister(CutGateway):
         return self._scissors.call("captures", act, lambda: CapturePage(captures=[], cursor=cursor, problem="lost"))
 
 
+class OneByOne(CutLister):
+    """Its pages hold one capture each."""
+
+    def captures_since(self, since: Any, cursor: str | None = None) -> Any:
+        page, number = super().captures_since(since), int(cursor or 0)
+        rest = page.captures[number:]
+        return CapturePage(captures=rest[:1], cursor=str(number + 1) if rest[1:] else None, problem=page.problem)
+
+
 class ForgetfulCutLister(CutLister):
     """Nobody but the list knows of a capture."""
 
     def look_up(self, key: str) -> Any:
-        return NotFound()
+        return NoSuchCharge()
 
 
 def broken_worlds() -> Iterator[tuple[str, Callable[[Scissors], tuple[World, int]]]]:
@@ -595,6 +605,253 @@ def test_a_cut_at_any_call_of_the_walk_loses_nothing_and_the_next_walk_ends_it(
             assert len(world.sandbox.captures()) == len(done.sandbox.captures())
     assert cut == clean.calls * len(SIDES)
     print(f"reconciling, {story}: {cut} cuts, nothing lost")
+
+
+# --- from day to day --------------------------------------------------------------------------------------------------
+
+
+def handled(world: World, message: dict[str, str]) -> bool:
+    """Work at a message as the worker does. False where it is handed back."""
+    shop = world.house.open_shop(message["merchant_id"], time_left=world.time_left)
+    try:
+        if "gateway" in message:
+            go_on(shop, message["gateway"], message["day"])
+        else:
+            begin(shop)
+    except NotFound:
+        return True
+    except Contended:
+        return False
+    return True
+
+
+def delivered(world: World, most: int = 50) -> list[dict[str, str]]:
+    """Work at all that waits, and at what comes of it. Returns what was handed back."""
+    back: list[dict[str, str]] = []
+    for _ in range(most):
+        messages = [message for _, message in world.queue.take()]
+        if not messages:
+            return back
+        back += [message for message in messages if not handled(world, message)]
+    raise AssertionError("the walks do not come to an end")
+
+
+def reports(world: World, merchant_id: str = MERCHANT) -> list[Reconciliation]:
+    return world.house.open_shop(merchant_id).reconciliations.since("")[0]
+
+
+def founded(world: World, *merchants: str) -> World:
+    for merchant_id in merchants:
+        shop = world.house.open_shop(merchant_id)
+        section = shop.configuration.section(Merchant)
+        if not section.version:
+            shop.write(shop.configuration.save(Merchant(merchant_id=merchant_id, currency_code="EUR"), 0))
+        world.tables.write(world.house.merchants().listed(merchant_id))
+    return world
+
+
+def test_every_account_of_every_merchant_is_walked_past_once_a_day() -> None:
+    world = founded(World().open(), MERCHANT, "ACME", "ZENO")
+    world.house.payments_of = lambda merchant_id: {
+        "first": Sandbox(now=world.clock.now),
+        "second": Sandbox(now=world.clock.now),
+    }
+    for day in range(1, 4):
+        for twice in (False, True):
+            assert every_merchant(world.backroom) == 3
+            sent = world.queue.take()
+            assert [message for _, message in sent] == [{"merchant_id": name} for name in ("ACME", MERCHANT, "ZENO")]
+            assert {queue for queue, _ in sent} == {"reconcile"}
+            for _, message in sent:
+                assert handled(world, message)
+            assert len(world.queue.sent) == (0 if twice else 6)
+            assert not delivered(world)
+        for merchant_id in (MERCHANT, "ACME", "ZENO"):
+            kept = reports(world, merchant_id)
+            assert [report.gateway for report in kept] == ["second", "first"] * day
+            assert all(report.balanced() for report in kept)
+            assert kept[0].difference == {"USD" if merchant_id == MERCHANT else "EUR": Decimal(0)}
+        world.clock.pass_(days=1)
+
+
+def test_the_day_of_a_report_is_the_merchants() -> None:
+    world = World(start=parse_instant("2027-02-01T04:59:59Z")).open()
+    begin(world.shop)
+    world.clock.pass_(seconds=1)
+    begin(world.shop)
+    assert [str(report.reconciliation_date) for report in reports(world)] == ["2027-02-01", "2027-01-31"]
+
+
+def test_merchants_that_no_time_is_left_for_are_left_for_tomorrow() -> None:
+    world = founded(World(), *(f"M{number}" for number in range(25)))
+    left = iter([60.0, 60.0, 1.0])
+    assert every_merchant(dataclasses.replace(world.backroom, time_left=lambda: next(left))) == 20
+    assert len(world.queue.take()) == 20
+
+
+def test_a_walk_takes_as_many_messages_as_it_needs_and_stale_ones_do_nothing() -> None:
+    world = World().open()
+    many(world, 2 * CAPTURES_PAGE + 50)
+    begin(world.shop)
+    left = itertools.cycle([60.0, 20.0])
+    world.time_left = lambda: next(left)
+    messages = []
+    while sent := world.queue.take():
+        [(_, message)] = sent
+        messages.append(message)
+        assert handled(world, message)
+    assert messages == [{"merchant_id": MERCHANT, "gateway": "sandbox", "day": "2027-01-31"}] * 3
+    [report] = reports(world)
+    assert (numbers(report), report.number_of_visits, report.balanced()) == ((251, 251, 0, 0, 0), 3, True)
+    before = kept(world)
+    for message in [*messages, messages[0] | {"day": "2027-01-30"}]:
+        assert handled(world, message)
+    assert (kept(world), world.queue.take()) == (before, [])
+
+
+def test_of_two_that_walk_the_same_way_one_goes_on() -> None:
+    world = World().open()
+    many(world, CAPTURES_PAGE)
+    inner: list[str] = []
+
+    class Meeting(Forgetful):
+        def captures_since(self, since: Any, cursor: str | None = None) -> Any:
+            if not inner:
+                inner.append("walks")
+                go_on(world.shop, "sandbox", "2027-01-31")
+            return self.sandbox.captures_since(since, cursor)
+
+    world.gateway = Meeting(world.sandbox)
+    begin(world.shop)
+    assert not delivered(world)
+    [report] = reports(world)
+    assert (numbers(report), report.number_of_visits) == ((101, 101, 0, 0, 0), 1)
+
+
+def test_a_gateway_that_does_not_answer_is_asked_again_later_from_where_it_was() -> None:
+    class Moody(Forgetful):
+        """Gives a page, then fails so often."""
+
+        fails = 0
+
+        def captures_since(self, since: Any, cursor: str | None = None) -> Any:
+            if cursor is None or not self.fails:
+                return self.sandbox.captures_since(since, cursor)
+            self.fails -= 1
+            return CapturePage(captures=[], cursor=cursor, problem="timed out")
+
+    world = World(gateway=Moody).open()
+    many(world, CAPTURES_PAGE + 10)
+    world.gateway.fails = 3
+    begin(world.shop)
+    back = delivered(world)
+    assert len(back) == 1, "a page further it goes on at once; where it gets nowhere it is handed back"
+    [report] = reports(world)
+    assert (report.problem, report.finished_dts, report.number_of_captures) == ("timed out", None, CAPTURES_PAGE)
+    assert not handled(world, back[0])
+    assert handled(world, back[0])
+    assert not delivered(world)
+    [report] = reports(world)
+    assert report.balanced()
+    assert (report.problem, report.number_of_captures) == (None, CAPTURES_PAGE + 11)
+
+
+def test_a_walk_that_gets_nowhere_is_handed_back_until_somebody_sees_it() -> None:
+    world = World().open()
+    begin(world.shop)
+    [(_, message)] = world.queue.take()
+    world.time_left = lambda: 1.0
+    shop = world.shop
+    found = shop.reconciliations.find("2027-01-31", "sandbox")
+    assert found is not None
+    shop.write(shop.reconciliations.moved(replace(found.noun, number_of_visits=MAXIMUM_VISITS - 1), found.version))
+    assert handled(world, message)
+    assert len(world.queue.take()) == 1
+    for _ in range(2):
+        assert not handled(world, message)
+    assert not world.queue.take()
+
+
+def test_a_walk_past_an_account_that_is_no_more_is_done_with() -> None:
+    world = World().open()
+    begin(world.shop)
+    [(_, message)] = world.queue.take()
+    world.house.payments_of = lambda merchant_id: {}
+    assert handled(world, message)
+    begin(world.shop)
+    assert not world.queue.take()
+
+
+def test_a_walk_by_hand_is_a_new_one_where_the_days_has_ended_and_else_goes_on() -> None:
+    world = World().open()
+    world.order({"COFFEE": None})
+    assert begin_anew(world.shop, "sandbox").finished_dts is None
+    world.clock.pass_(minutes=1)
+    assert begin_anew(world.shop, "sandbox").until_dts == START
+    assert not delivered(world)
+    assert [report.number_of_captures for report in reports(world)] == [1]
+    world.order({"TEA": None})
+    fresh = begin_anew(world.shop, "sandbox")
+    assert (fresh.until_dts, fresh.number_of_captures) == (world.clock.now(), 0)
+    assert not delivered(world)
+    assert [report.number_of_captures for report in reports(world)] == [2]
+
+
+def test_a_walk_by_hand_is_of_an_account_that_there_is_and_not_without_end() -> None:
+    world = World().open()
+    before = kept(world)
+    with pytest.raises(Invalid, match="these are: sandbox"):
+        begin_anew(world.shop, "other")
+    assert kept(world) == before
+    for _ in range(BY_HAND):
+        begin_anew(world.shop, "sandbox")
+    with pytest.raises(TooMany):
+        begin_anew(world.shop, "sandbox")
+
+
+def test_a_report_names_the_first_captures_that_are_held_and_counts_all() -> None:
+    world = World().open()
+    for number in range(MAXIMUM_HELD + 5):
+        taken_elsewhere(world, f"DEMO-{number}", f"bo_nobodys{number}", "1.00")
+    begin(world.shop)
+    assert not delivered(world)
+    [report] = reports(world)
+    assert (report.number_of_held, len(report.held_captures)) == (MAXIMUM_HELD + 5, MAXIMUM_HELD)
+    assert report.difference == {"USD": Decimal(MAXIMUM_HELD + 5)}
+    assert {held.reason for held in report.held_captures} == {"no order and no attempt of ours is known for it"}
+
+
+def test_a_cut_at_any_call_of_the_days_work_is_mended_by_its_messages_coming_again() -> None:
+    def run(*cuts: tuple[int, Side]) -> tuple[int, int]:
+        scissors = Scissors()
+        world = cut_world(scissors, OneByOne, "full")
+        for item_id, card in (("TEA", GOOD), ("COFFEE", TIMES_OUT_AFTER), ("COFFEE", GOOD)):
+            world.order({item_id: None}, card)
+        left = itertools.cycle([60.0, 60.0, 20.0])
+        world.time_left = lambda: next(left)
+        waiting = [{"merchant_id": MERCHANT}]
+        scissors.arm(*cuts)
+        for _ in range(50):
+            if not waiting:
+                break
+            message = waiting.pop(0)
+            try:
+                done = handled(world, message)
+            except Crash:
+                done = False
+            waiting += [message for _, message in world.queue.take()] + ([] if done else [message])
+        reached, calls = scissors.reached, scissors.calls
+        scissors.arm()
+        [report] = reports(world)
+        assert report.finished_dts is not None, "the walk was lost on the way"
+        assert report.balanced()
+        assert report.number_of_captures == report.number_of_matched + report.number_of_repaired == 3
+        return reached, calls
+
+    _, calls = run()
+    cut = sum(run((number, side))[0] for number in range(1, calls + 1) for side in SIDES)
+    assert cut == calls * len(SIDES)
+    print(f"reconciling by messages: {cut} cuts, no walk lost")
 
 
 # --- any world --------------------------------------------------------------------------------------------------------
