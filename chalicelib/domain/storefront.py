@@ -72,6 +72,14 @@ def is_aba_code(code: str) -> bool:
     return sum(int(digit) * weight for digit, weight in zip(code, (3, 7, 1) * 3, strict=True)) % 10 == 0
 
 
+class PaymentMethodRequest(Noun):
+    """What a gateway's own form made of a card. ``gateway``: the code of its account; without it the first that
+    has a form."""
+
+    payment_method: Annotated[str, Meta(min_length=1, max_length=200)]
+    gateway: Annotated[str, Meta(min_length=1, max_length=30)] | None = None
+
+
 class CardToken(Noun):
     """What stands for the card for two hours: ``card_token`` of an order."""
 
@@ -82,6 +90,11 @@ class CardToken(Noun):
 def card_of(raw: Any) -> CardRequest:
     """Raises Invalid with all problems."""
     return _said(raw, CardRequest)
+
+
+def payment_method_of(raw: Any) -> PaymentMethodRequest:
+    """Raises Invalid with all problems."""
+    return _said(raw, PaymentMethodRequest)
 
 
 # Names of the three or four digits on the back of a card; a part of a name is enough, whatever is written around it.

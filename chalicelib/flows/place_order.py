@@ -13,7 +13,7 @@ from chalicelib.domain.events import Event, Happening, event_id
 from chalicelib.domain.heads import Head
 from chalicelib.domain.items import Item
 from chalicelib.domain.orders import Order, OrderPayment, OrderPaymentCreditCard, OrderPaymentECheck, masked
-from chalicelib.domain.payments import StoredCard, card_type_of, luhn
+from chalicelib.domain.payments import Card, StoredCard, card_type_of, luhn
 from chalicelib.domain.placing import OF_ACCOUNT, Shelves, placed
 from chalicelib.domain.storefront import BankAccountRequest, is_aba_code
 from chalicelib.domain.wire import kept
@@ -40,17 +40,32 @@ def card_token(shop: Shop, number: str, month: int, year: int) -> tuple[str, Ins
     if (year, month) < (now.year, now.month):
         message = "the card has expired"
         problems.append(Problem(pointer="/card_expiration_year", code="past_date", message=message))
-    if problems:
+    if problems or brand is None:
         raise Invalid(problems)
-    stored = _stored(shop, number, month, year)
-    token, expires = f"card_{shop.word()}", later(now, seconds=CARD_TOKEN_SECONDS)
+    card = Card(card_expiration_month=month, card_expiration_year=year, card_type=brand, last_four=number[-4:])
+    return _token_of(shop, _stored(shop, number, month, year), card)
+
+
+def payment_method_token(shop: Shop, payment_method: str, code: str | None) -> tuple[str, Instant]:
+    """A token for a card that a gateway's own form has taken: no number comes by here. ``code``: the account's; without
+    it the first that has a form.
+
+    Raises Invalid where it is no card that is accepted, Contended where the gateway does not answer.
+    """
+    forms = (name for name, gateway in shop.payments.items() if not gateway.capabilities.numbers)
+    stored, card = shop.gateway(code or next(forms, None)).card_of(payment_method)
+    return _token_of(shop, [stored], card)
+
+
+def _token_of(shop: Shop, stored: list[StoredCard], card: Card) -> tuple[str, Instant]:
+    token, expires = f"card_{shop.word()}", later(shop.clock.now(), seconds=CARD_TOKEN_SECONDS)
     shop.card_tokens.put(
         token,
         {
-            "card_type": brand,
-            "card_number": masked(number[-4:]),
-            "card_expiration_month": month,
-            "card_expiration_year": year,
+            "card_type": card.card_type,
+            "card_number": masked(card.last_four),
+            "card_expiration_month": card.card_expiration_month,
+            "card_expiration_year": card.card_expiration_year,
             "stored": [wire.plain(one) for one in stored],
             "fingerprint": stored[0].fingerprint,
         },

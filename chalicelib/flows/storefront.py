@@ -17,6 +17,7 @@ from chalicelib.domain.storefront import (
     account_of,
     card_of,
     in_a_shoppers_words,
+    payment_method_of,
     seen_item,
     shoppers_order,
 )
@@ -48,6 +49,17 @@ def bank_account_token(shop: Shop, raw: Any, address: str) -> BankAccountToken:
     _within_limits(shop, "card_token", address)
     token, expires = place_order.bank_account_token(shop, account)
     return BankAccountToken(bank_account_token=token, expiration_dts=expires)
+
+
+def payment_method_token(shop: Shop, raw: Any, address: str) -> CardToken:
+    """A token in the place of a payment method of the gateway's own form. Raises Invalid with all problems, TooMany,
+    Contended where the gateway does not answer."""
+    wanted = payment_method_of(raw)
+    _within_limits(shop, "card_token", address)
+    if wanted.gateway is not None and wanted.gateway not in shop.payments:
+        raise Invalid.one("/gateway", "unknown", "is not one of the shop's payment accounts")
+    token, expires = place_order.payment_method_token(shop, wanted.payment_method, wanted.gateway)
+    return CardToken(card_token=token, expiration_dts=expires)
 
 
 def buy(shop: Shop, raw: Any, key: str | None, address: str) -> tuple[Order, PaymentOutcome, str | None]:

@@ -4,6 +4,7 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
@@ -41,12 +42,16 @@ DEFAULT_LIMIT = 100
 MAXIMUM_LIMIT = 200
 # Past this a page by offset is a walk over the whole list; nobody reads that far.
 MAXIMUM_OFFSET = 1_000_000
+# One line of subscribers is one customer: addresses of IPv6 are given out in networks of this size.
+IPV6_CUSTOMER_BITS = 64
 # Names in a path: an e-mail address is the longest that any noun has.
 MAXIMUM_NAME = 200
 # A client that met a busy record may come back after so many seconds.
 BUSY_SECONDS = 1
 # A route that anybody may call: it shows nothing of any merchant.
 OPEN = "open"
+# A route without a key: what is sent is signed, and the view holds the signature against the body.
+SIGNED = "signed"
 STOREFRONT = "storefront"
 
 STATUSES: dict[type[ShopError], int] = {
@@ -131,12 +136,29 @@ class Ask:
         found: str | None = self.request.headers.get(name)
         return found
 
-    def raw(self) -> Any:
-        """The body as plain values. Raises Invalid, TooLarge."""
+    @property
+    def address(self) -> str:
+        """The client's address as the gateway saw it: no header can pretend to another. Of IPv6, the line's network."""
+        text = str(self.request.context.get("identity", {}).get("sourceIp", ""))
+        try:
+            address = ip_address(text)
+        except ValueError:
+            return text[:64]
+        if isinstance(address, IPv6Address):
+            return str(ip_network((address, IPV6_CUSTOMER_BITS), strict=False))
+        return text
+
+    def sent(self) -> bytes:
+        """The body as it came, to the byte. Raises TooLarge."""
         body = self.request.raw_body or b""
         body = body.encode() if isinstance(body, str) else body
         if len(body) > MAXIMUM_BODY_BYTES:
             raise TooLarge(f"The body may have {MAXIMUM_BODY_BYTES} bytes at most.")
+        return body
+
+    def raw(self) -> Any:
+        """The body as plain values. Raises Invalid, TooLarge."""
+        body = self.sent()
         if not body:
             raise Invalid.one("", "required", "a JSON body is required")
         return wire.parse(body)
@@ -154,6 +176,21 @@ class Ask:
         if offset > MAXIMUM_OFFSET:
             raise Invalid.one("/_offset", "out_of_range", f"may be {MAXIMUM_OFFSET} at most")
         return max(1, min(limit, MAXIMUM_LIMIT)), offset
+
+    def only(self, *known: str, untold: tuple[str, ...] = ()) -> None:
+        """A criterion that is not known is refused by name, never ignored; those that are ``untold`` are known."""
+        allowed = ", ".join(sorted(known))
+        problems = [
+            Problem(
+                pointer=f"/{name[:80]}",
+                code="unknown_parameter",
+                message=f"is not a parameter here; these are: {allowed}",
+            )
+            for name in self.query
+            if name not in known + untold
+        ]
+        if problems:
+            raise Invalid(problems)
 
     def flag(self, name: str) -> bool:
         """A query boolean; the official Python SDK writes True and False."""
@@ -277,7 +314,7 @@ def answered(request: Request, scope: str, view: View, parts: Mapping[str, str],
         ask.headers_out.update(cors)
         answer = view(ask, **_names(parts))
     except ShopError as error:
-        return _refused(ask, error, request.method)
+        return _refused(ask, error, found_nothing=404 if request.method == "GET" or scope == SIGNED else None)
     except Exception:
         log.exception("unexpected error", extra={"request_id": request_id})
         return _error(ask, 500, "internal", "Something went wrong here; the request id helps us find it.", [])
@@ -306,7 +343,7 @@ def _time_left(context: Any) -> Callable[[], float]:
 
 def _access(ask: Ask, scope: str) -> AccessKey | None:
     """The key that the request carries, if it opens this scope. Raises Unauthorised, NotAllowed."""
-    if scope == OPEN:
+    if scope in (OPEN, SIGNED):
         return None
     text = ask.header("x-ultracart-browser-key") if scope == STOREFRONT else ask.header("x-ultracart-simple-key")
     if text is None and scope != STOREFRONT:
@@ -334,10 +371,11 @@ def _cors(ask: Ask, scope: str) -> dict[str, str]:
     }
 
 
-def _refused(ask: Ask, error: ShopError, method: str) -> Response:
+def _refused(ask: Ask, error: ShopError, *, found_nothing: int | None) -> Response:
+    """``found_nothing``: the status of NotFound, where it is another than the contract has for writes."""
     status = STATUSES.get(type(error), 400)
-    if isinstance(error, NotFound) and method == "GET":
-        status = 404
+    if isinstance(error, NotFound):
+        status = found_nothing or status
     problems = error.problems if isinstance(error, Invalid) else []
     if isinstance(error, TooMany):
         ask.headers_out["Retry-After"] = str(error.retry_after_seconds)

@@ -27,13 +27,13 @@ from chalicelib.domain.orders import Order, OrderPaymentTransaction
 from chalicelib.domain.search import NOT_IN_GET, UNAVAILABLE, AutoOrderQuery, ItemQuery, OrderQuery
 from chalicelib.domain.storefront import StorefrontItem
 from chalicelib.domain.webhooks import API_VERSION, DESCRIPTIONS
-from chalicelib.handlers.http import BASE, DEFAULT_LIMIT, MAXIMUM_LIMIT, OPEN, ROUTES, STOREFRONT, Route
+from chalicelib.handlers.http import BASE, DEFAULT_LIMIT, MAXIMUM_LIMIT, OPEN, ROUTES, SIGNED, STOREFRONT, Route
 
 Schema = dict[str, Any]
 
 SCHEMAS = "#/components/schemas/"
 # What the document is about; pages, preflights and itself are not.
-ROOMS = (f"{BASE}/", "/storefront/")
+ROOMS = (f"{BASE}/", "/gateways/", "/storefront/")
 ITSELF = "/openapi.json"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -53,6 +53,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "advance_test_clock": {"test_clock": dict[str, Any]},
     "create_bank_account_token": {"bank_account_token": str, "expiration_dts": Instant},
     "create_card_token": {"card_token": str, "expiration_dts": Instant},
+    "create_payment_method_token": {"card_token": str, "expiration_dts": Instant},
     "does_coupon_code_exist": {"exists": bool},
     "explain_auto_order": {"explanation": dict[str, Any]},
     "get_auto_order_processing_schema": {"schema": dict[str, Any]},
@@ -77,6 +78,7 @@ ALWAYS_WHOLE = frozenset({Coupon})
 OPTIONAL_BODIES = frozenset({"cancel_auto_order_item_by_reference_order_id", "pause_auto_order", "process_payment"})
 # Whether the header must be there.
 IDEMPOTENT = {"insert_order": False, "place_order": True}
+_WITHOUT_KEY = {OPEN: "Open to anybody.", SIGNED: "Signed by the gateway, as its account's webhook secrets say."}
 NOUNS: dict[str, type[msgspec.Struct]] = {"auto_order": AutoOrder, "customer": Customer, "item": Item, "order": Order}
 
 INTEGER: Schema = {"type": "integer", "minimum": 0}
@@ -101,6 +103,7 @@ PARAMETERS: dict[str, tuple[Schema, str]] = {
     "endDate": (STRING, f"delivered at or before: {MOMENT}"),
     "event": (STRING, "the name of an event"),
     "exclude_expired": (BOOLEAN, "leave out what has expired"),
+    "since": ({"type": "string", "format": "date"}, "the first day (the merchant's), as in 2027-01-31"),
     "status": ({**INTEGER, "maximum": 599}, "the receiver's status"),
     "success": (BOOLEAN, "taken by the receiver, or not"),
     "until": ({"type": "string", "format": "date-time"}, "how far to look"),
@@ -179,7 +182,7 @@ def _operation(route: Route, nouns: "_Nouns") -> Schema:
         "operationId": route.name,
         "tags": [_tag(route)],
         "summary": route.summary,
-        "description": "Open to anybody." if route.scope == OPEN else f"Scope: `{route.scope}`.",
+        "description": _WITHOUT_KEY.get(route.scope) or f"Scope: `{route.scope}`.",
         "security": _security(route.scope),
         "parameters": [*_path_parameters(route), *_query_parameters(route, nouns), *_header_parameters(route)],
         "responses": {**_success(route, nouns), **_failures(route)},
@@ -193,7 +196,7 @@ def _operation(route: Route, nouns: "_Nouns") -> Schema:
 
 
 def _security(scope: str) -> list[Schema]:
-    if scope == OPEN:
+    if scope in _WITHOUT_KEY:
         return []
     if scope == STOREFRONT:
         return [{"ultraCartBrowserApiKey": []}]
@@ -272,8 +275,10 @@ def _payload_name(gives: Any) -> str:
 
 def _failures(route: Route) -> Schema:
     statuses = ["400", "default"]
-    if route.scope != OPEN:
+    if route.scope not in _WITHOUT_KEY:
         statuses += ["401", "403"]
+    if route.scope == SIGNED:
+        statuses += ["401", "404"]
     if "{" in route.path and route.method == "GET":
         statuses.append("404")
     return {status: {"$ref": f"#/components/responses/{_NAMES[status]}"} for status in sorted(statuses)}
@@ -525,7 +530,7 @@ def _error_response(description: str, *headers: str) -> Schema:
 
 _RESPONSES: dict[str, Schema] = {
     "Invalid": _error_response("The request breaks rules, all in `problems`; or what it changes is not there."),
-    "Unauthorised": _error_response("The key is missing or not known."),
+    "Unauthorised": _error_response("The key is missing or not known; or the signature is not the gateway's."),
     "NotAllowed": _error_response("The key lacks the scope, or the page's origin is not allowed."),
     "NotFound": _error_response("There is no such thing."),
     "Failed": _error_response(

@@ -1,4 +1,4 @@
-"""A shopper's calls, from a browser: a token for a card, an order that is paid at once, an item.
+"""A shopper's calls, from a browser: a token for a card or a payment method, an order that is paid at once, an item.
 
 They are opened by the browser key, which may stand in a page's source, and are answered to pages of the merchant's
 allowed origins only. An order's answer is the contract's ``{order, success, metadata}`` and two fields of our own:
@@ -7,7 +7,6 @@ shopper; with action_needed also ``payment_url``. ``success`` says that the orde
 declined: then its ``payment.payment_status`` is Declined, and another card means another order.
 """
 
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 from chalice.app import Response
@@ -20,6 +19,7 @@ from chalicelib.domain.storefront import (
     BankAccountToken,
     CardRequest,
     CardToken,
+    PaymentMethodRequest,
     StorefrontItem,
 )
 from chalicelib.domain.wire import whole
@@ -31,12 +31,11 @@ door = Door("storefront")
 BASE = "/storefront"
 BANK_ACCOUNT_TOKENS = "/bank_account_tokens"
 CARD_TOKENS = "/card_tokens"
+PAYMENT_METHODS = "/payment_methods"
 ORDERS = "/orders"
 ITEM = "/items/{merchant_item_id}"
 # What of an order is shown to whoever placed it: all that he said, and what it costs.
 SHOWN = ("auto_order", "billing", "coupon", "item", "payment", "shipping", "summary", "taxes")
-# One line of subscribers is one customer: addresses of IPv6 are given out in networks of this size.
-IPV6_CUSTOMER_BITS = 64
 PREFLIGHT_SECONDS = 600
 
 
@@ -50,7 +49,21 @@ PREFLIGHT_SECONDS = 600
     base=BASE,
 )
 def create_card_token(ask: Ask) -> dict[str, Any]:
-    token = storefront.card_token(ask.shop, ask.raw(), _address(ask))
+    token = storefront.card_token(ask.shop, ask.raw(), ask.address)
+    return {**whole(token, ask.form), "success": True, "metadata": {}}
+
+
+@door(
+    "POST",
+    PAYMENT_METHODS,
+    STOREFRONT,
+    summary="Exchange the payment method that a gateway's own form made for a card token",
+    takes=PaymentMethodRequest,
+    gives=CardToken,
+    base=BASE,
+)
+def create_payment_method_token(ask: Ask) -> dict[str, Any]:
+    token = storefront.payment_method_token(ask.shop, ask.raw(), ask.address)
     return {**whole(token, ask.form), "success": True, "metadata": {}}
 
 
@@ -64,7 +77,7 @@ def create_card_token(ask: Ask) -> dict[str, Any]:
     base=BASE,
 )
 def create_bank_account_token(ask: Ask) -> dict[str, Any]:
-    token = storefront.bank_account_token(ask.shop, ask.raw(), _address(ask))
+    token = storefront.bank_account_token(ask.shop, ask.raw(), ask.address)
     return {**whole(token, ask.form), "success": True, "metadata": {}}
 
 
@@ -78,7 +91,7 @@ def create_bank_account_token(ask: Ask) -> dict[str, Any]:
     base=BASE,
 )
 def place_order(ask: Ask) -> dict[str, Any]:
-    order, outcome, url = storefront.buy(ask.shop, ask.raw(), ask.header("idempotency-key"), _address(ask))
+    order, outcome, url = storefront.buy(ask.shop, ask.raw(), ask.header("idempotency-key"), ask.address)
     answer = one("order", show.order(ask.shop, order, SHOWN, ask.form))
     answer |= {"payment_outcome": outcome, "payment_message": TOLD[outcome]}
     return answer | {"payment_url": url} if url else answer
@@ -87,18 +100,6 @@ def place_order(ask: Ask) -> dict[str, Any]:
 @door("GET", ITEM, STOREFRONT, summary="What a shopper may see of an item", gives=StorefrontItem, base=BASE)
 def get_storefront_item(ask: Ask, merchant_item_id: str) -> dict[str, Any]:
     return one("item", whole(storefront.item(ask.shop, merchant_item_id), ask.form))
-
-
-def _address(ask: Ask) -> str:
-    """The client's address as the gateway saw it: no header can pretend to another."""
-    text = str(ask.request.context.get("identity", {}).get("sourceIp", ""))
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return text[:64]
-    if isinstance(address, IPv6Address):
-        return str(ip_network((address, IPV6_CUSTOMER_BITS), strict=False))
-    return text
 
 
 # --- preflights ------------------------------------------------------------------------------------------------------
@@ -124,6 +125,11 @@ def preflight_card_token(ask: Ask) -> Response:
 
 @door("OPTIONS", BANK_ACCOUNT_TOKENS, OPEN, summary="Preflight of a bank account token", base=BASE)
 def preflight_bank_account_token(ask: Ask) -> Response:
+    return _preflight("POST")
+
+
+@door("OPTIONS", PAYMENT_METHODS, OPEN, summary="Preflight of a payment method", base=BASE)
+def preflight_payment_method(ask: Ask) -> Response:
     return _preflight("POST")
 
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from chalicelib import wiring
 from chalicelib.domain import webhooks
 from chalicelib.domain.dates import Instant, later, midnight, parse_instant
-from chalicelib.domain.errors import Invalid, NotFound, Problem
+from chalicelib.domain.errors import Invalid, NotFound
 from chalicelib.domain.fields import Text50, Text2000
 from chalicelib.domain.webhooks import Delivery, DeliveryLog, Webhook, WebhookEventCategory, WebhookLogSummary
 from chalicelib.domain.wire import Noun, refuse_owned, whole
@@ -99,7 +99,7 @@ def _answer(ask: Ask, webhook: Webhook, *, secret: bool = False, password: bool 
     query=(*PAGING, "_sort", *PLACEHOLDERS),
 )
 def get_webhooks(ask: Ask) -> dict[str, Any]:
-    _refuse_others(ask, (*PAGING, "_sort", *PLACEHOLDERS))
+    ask.only(*PAGING, "_sort", *PLACEHOLDERS)
     limit, offset = ask.page()
     placeholders = ask.flag("_placeholders")
     found = _sorted([kept.noun for kept in ask.shop.webhooks.all()], ask.query.get("_sort", ""))
@@ -222,7 +222,7 @@ def get_webhook_log_summaries(ask: Ask, webhookOid: str) -> dict[str, Any]:
     oid = ask.shop.webhooks.get(oid_of(webhookOid, NOUN)).noun.webhook_oid or 0
     if ask.query.get(NOT_AVAILABLE):
         raise Invalid.one(f"/{NOT_AVAILABLE}", "not_available", "requests cannot be searched; leave it out")
-    _refuse_others(ask, (*CRITERIA, "_since", *PAGING, NOT_AVAILABLE))
+    ask.only(*CRITERIA, "_since", *PAGING, untold=(NOT_AVAILABLE,))
     limit, offset = ask.page()
     found = _logs(ask, oid, offset + limit + 1)
     page = [whole(log.summary(), ask.form) for log in page_of(found, limit, offset)]
@@ -361,7 +361,7 @@ def resend_webhook_delivery(ask: Ask, webhookOid: str, requestId: str) -> dict[s
 )
 def get_dead_webhook_deliveries(ask: Ask, webhookOid: str) -> dict[str, Any]:
     oid = ask.shop.webhooks.get(oid_of(webhookOid, NOUN)).noun.webhook_oid or 0
-    _refuse_others(ask, BY_CURSOR)
+    ask.only(*BY_CURSOR)
     limit, _ = ask.page()
     found: list[Delivery] = []
     cursor = cursors.asked(ask)
@@ -416,22 +416,6 @@ def _name(text: str, noun: str) -> str:
     if len(text) > LONGEST_NAME:
         raise NotFound(noun, text[:LONGEST_NAME])
     return text
-
-
-def _refuse_others(ask: Ask, known: tuple[str, ...]) -> None:
-    """A criterion that is not known is refused by name, never ignored."""
-    allowed = ", ".join(sorted(set(known) - {NOT_AVAILABLE}))
-    problems = [
-        Problem(
-            pointer=f"/{name[:80]}",
-            code="unknown_parameter",
-            message=f"is not a parameter here; these are: {allowed}",
-        )
-        for name in ask.query
-        if name not in known
-    ]
-    if problems:
-        raise Invalid(problems)
 
 
 def _with_more(answer: dict[str, Any], found: list[Any], limit: int, offset: int) -> dict[str, Any]:

@@ -6,11 +6,11 @@ import pytest
 
 from chalicelib.domain.access import RESOURCES
 from chalicelib.handlers import doors, http
-from chalicelib.handlers.http import OPEN, ROUTES, STOREFRONT, Route
+from chalicelib.handlers.http import OPEN, ROUTES, SIGNED, STOREFRONT, Route
 from tests.houses import TestHouse, a_house
 
 assert doors.DOORS, "the routes are declared where the doors are imported"
-GUARDED = [route for route in ROUTES if route.scope != OPEN]
+GUARDED = [route for route in ROUTES if route.scope not in (OPEN, SIGNED)]
 WITH_BODY = [route for route in GUARDED if route.takes is not None]
 
 
@@ -40,6 +40,14 @@ def test_without_a_key_that_is_known_nobody_passes(house: TestHouse, route: Rout
         assert (reply.status, reply.json["code"]) == (401, "invalid_credentials")
 
 
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.scope == SIGNED], ids=named)
+def test_what_is_to_be_signed_is_not_taken_unsigned_whatever_key_comes_with_it(house: TestHouse, route: Route) -> None:
+    path = route.path.format(merchant_id="DEMO", code="sandbox")
+    for key in (None, house.key(), house.key(kind="browser")):
+        reply = house.call(route.method, path, {}, key=key)
+        assert (reply.status, reply.json["code"]) == (401, "invalid_credentials")
+
+
 @pytest.mark.parametrize("route", GUARDED, ids=named)
 def test_a_key_without_the_scope_does_not_open_the_door(house: TestHouse, route: Route) -> None:
     others = [f"{resource}_{verb}" for resource in RESOURCES for verb in ("read", "write")]
@@ -59,7 +67,7 @@ def test_a_browser_key_opens_no_door_of_the_merchants(house: TestHouse, route: R
 
 
 def test_every_scope_is_of_a_resource_that_keys_can_be_issued_for() -> None:
-    known = {f"{resource}_{verb}" for resource in RESOURCES for verb in ("read", "write")} | {OPEN, STOREFRONT}
+    known = {f"{resource}_{verb}" for resource in RESOURCES for verb in ("read", "write")} | {OPEN, SIGNED, STOREFRONT}
     assert {route.scope for route in ROUTES} <= known
 
 

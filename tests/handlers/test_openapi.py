@@ -20,8 +20,9 @@ from chalicelib.domain.events import CATALOGUE
 from chalicelib.domain.webhooks import Answer
 from chalicelib.domain.wire import Noun
 from chalicelib.flows.deliver import deliver
+from chalicelib.flows.reconcile import go_on
 from chalicelib.handlers import docs, openapi
-from chalicelib.handlers.http import OPEN, ROUTES, STOREFRONT, Route
+from chalicelib.handlers.http import OPEN, ROUTES, SIGNED, STOREFRONT, Route
 from tests.houses import Reply, TestHouse, a_house
 from tests.worlds import NoOutside
 
@@ -67,7 +68,7 @@ def test_every_route_is_declared_with_a_scope_and_none_stands_outside() -> None:
     assert standing == declared
     assert len(declared) == len(ROUTES)
     scopes = {f"{resource}_{way}" for resource in RESOURCES for way in ("read", "write")}
-    assert {route.scope for route in ROUTES} <= scopes | {OPEN, STOREFRONT}
+    assert {route.scope for route in ROUTES} <= scopes | {OPEN, SIGNED, STOREFRONT}
 
 
 def documented() -> list[Route]:
@@ -95,7 +96,7 @@ def test_each_call_names_the_key_that_opens_it(document: dict[str, Any]) -> None
         scope, security = scopes[method, path], operation["security"]
         if scope == STOREFRONT:
             assert security == [{"ultraCartBrowserApiKey": []}]
-        elif scope == OPEN:
+        elif scope in (OPEN, SIGNED):
             assert security == []
         else:
             assert security == [{"ultraCartSimpleApiKey": [scope]}, {"ultraCartOauth": [scope]}]
@@ -323,6 +324,23 @@ def test_answers_of_the_catalogue_and_the_settings_are_as_documented(shop: Check
     for section in ("merchant", "auto_order_processing", "shipping_methods", "taxes"):
         shop.call(f"get_{section}", key=key)
     shop.call("get_auto_order_processing_schema", key=key)
+
+
+def test_answers_about_reconciliations_are_as_documented(shop: Checked, key: str, browser: str) -> None:
+    bought(shop, key, browser)
+    shop.call("begin_reconciliation", {"gateway": "sandbox"}, key=key)
+    [(_, message)] = shop.house.sent.take()
+    with shop.house.sandbox._db as db:
+        db.execute("update capture set amount = '1.00'")
+    go_on(shop.house.open_shop("DEMO"), message["gateway"], message["day"])
+    shown = shop.call("get_reconciliations", key=key, query={"since": "2027-01-31"}).json["reconciliations"]
+    assert shown[0]["number_of_held"] == 1
+    shop.call("get_reconciliations", key=key, query={"since": "today"}, wanted=400)
+
+
+def test_what_a_gateway_may_be_answered_is_as_documented(shop: Checked) -> None:
+    shop.call("take_gateway_event", {}, key="api_none", merchant_id="DEMO", code="sandbox", wanted=401)
+    shop.call("take_gateway_event", {}, key="api_none", merchant_id="NONE", code="sandbox", wanted=404)
 
 
 def test_refusals_are_as_documented(shop: Checked, key: str) -> None:
