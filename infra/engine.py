@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 QUEUE_PREFIX = "backroom-"
 # Schedules that tick faster here than their rate on AWS says: who tries things out does not wait a minute for a mail.
 FASTER_SECONDS = {"relay": 2.0}
+# Schedules that tick in real time only: what is due in a journey is due without them, and this one looks back on days,
+# whatever has passed since.
+NOT_IN_JOURNEYS = frozenset({"reconcile_all"})
 # How often an idle worker looks into its queue, and after a failure of its own tries again.
 IDLE_SECONDS = 0.2
 AFTER_FAILURE_SECONDS = 1.0
@@ -106,6 +109,7 @@ class Engine:
         self.gate = Gate()
         self._consumers = dict(_consumers(app))
         self._schedules = dict(_schedules(app))
+        self._in_journeys = [name for name in self._schedules if name not in NOT_IN_JOURNEYS]
         self._seconds = {name: FASTER_SECONDS.get(name, seconds) for name, (_, seconds) in self._schedules.items()}
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -134,14 +138,14 @@ class Engine:
         return done
 
     def run_due(self, *, jumped: bool = False) -> None:
-        """Tick and drain until nothing is left to do. ``jumped``: a clock did, so what was hidden for a while is taken
-        once more."""
+        """Tick and drain until nothing that is due is left to do. ``jumped``: a clock did, so what was hidden for a
+        while is taken once more."""
         if jumped:
             for queue in self._consumers:
                 self.handle_some(queue, hidden_too=True)
         for _ in range(MOST_ROUNDS):
             done = 0
-            for name in self._schedules:
+            for name in self._in_journeys:
                 done += self.tick(name) + self.drain()
             if not done:
                 return

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from chalicelib.config import QUEUES
+from chalicelib.gateways.accounts import parameter_path
 from chalicelib.gateways.queues import MAXIMUM_RECEIVES, VISIBILITY_SECONDS
 from chalicelib.stores.tables import BY_DUE, PK, SK, TABLES, Index, Table
 from chalicelib.wiring import FUNCTION_SECONDS
@@ -40,12 +41,23 @@ API_MEGABYTES = 1024
 SECONDS = int(FUNCTION_SECONDS)
 # So many payments, and so many posts to receivers, at once: what the smallest payment gateway account takes.
 WORKERS = 20
+# Walks past what gateways took are in no hurry, and a gateway takes few lists beside its charges; SQS takes no less.
+WALKERS = 2
 # A schedule's run that takes longer than its interval meets the next one; a third would only wait for nothing.
 SWEEPERS = 2
 # A run of a schedule that could not be started or that failed is tried once more; the next one does the same work.
 SCHEDULE_RETRIES = 1
-# EventBridge and Lambda take no less than this as the age at which an event is given up.
-SHORTEST_AGE_SECONDS = 60
+# EventBridge and Lambda take no less than this as the age at which an event is given up. What has failed for longer
+# than the other is a person's to see to, however seldom the schedule comes.
+SHORTEST_AGE_SECONDS, LONGEST_AGE_SECONDS = 60, 300
+DAY_SECONDS = 24 * 3600
+# A message that waits longer than this is late: two leases; and for the walks, which begin all at once, a quarter of
+# their day.
+LATE_SECONDS = {"rebill": 2 * VISIBILITY_SECONDS, "deliver": 2 * VISIBILITY_SECONDS, "reconcile": DAY_SECONDS // 4}
+# A schedule that has not run for three of its intervals has stopped. One that runs daily is missed after thirty hours,
+# in pieces of six: no period of CloudWatch's is longer than a day.
+STOPPED_INTERVALS = 3
+STOPPED_DAILY = (6 * 3600, 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +65,7 @@ class Function:
     """One function of app.py: its bounds, and the only things that its role may touch.
 
     ``tables``: the words of ACTIONS for each table. ``every_seconds``: of a schedule. ``at_once``: its reserved
-    concurrency; none shares what the account has left.
+    concurrency; none shares what the account has left. ``charges``: it reads the merchants' payment accounts.
     """
 
     name: str
@@ -64,6 +76,7 @@ class Function:
     every_seconds: int = 0
     at_once: int = 0
     mails: bool = False
+    charges: bool = False
 
     @property
     def logical(self) -> str:
@@ -96,7 +109,8 @@ FUNCTIONS = (
             "documents": "get query put update",
             "lists": "get query put update delete",
         },
-        sends=("deliver", "rebill"),
+        sends=("deliver", "rebill", "reconcile"),
+        charges=True,
     ),
     Function(
         "sweep",
@@ -123,18 +137,27 @@ FUNCTIONS = (
         at_once=SWEEPERS,
     ),
     Function(
+        "reconcile_all",
+        WORKER_MEGABYTES,
+        {"configuration": "query"},
+        sends=("reconcile",),
+        every_seconds=DAY_SECONDS,
+        at_once=SWEEPERS,
+    ),
+    Function(
         "rebill",
         WORKER_MEGABYTES,
         {
             "configuration": "get",
-            "auto_orders": "get put update",
-            "orders": "get put update",
+            "auto_orders": "get query put update",
+            "orders": "get query put update",
             "events": "put",
             "lists": "get",
             "documents": "get query put update",
         },
         consumes="rebill",
         at_once=WORKERS,
+        charges=True,
     ),
     Function(
         "deliver",
@@ -150,6 +173,22 @@ FUNCTIONS = (
         consumes="deliver",
         at_once=WORKERS,
         mails=True,
+    ),
+    Function(
+        "reconcile",
+        WORKER_MEGABYTES,
+        {
+            "configuration": "get",
+            "auto_orders": "get query put update",
+            "orders": "get query put update",
+            "events": "get put",
+            "lists": "get",
+            "documents": "get query put",
+        },
+        sends=("reconcile",),
+        consumes="reconcile",
+        at_once=WALKERS,
+        charges=True,
     ),
 )
 SCHEDULES = tuple(function for function in FUNCTIONS if function.every_seconds)
@@ -339,8 +378,8 @@ def function_patch(function: Function) -> dict[str, Any]:
 
 
 def schedule_properties(function: Function) -> dict[str, Any]:
-    """An event that cannot be delivered, or whose run fails, is a dead letter before the next but one comes."""
-    age = max(SHORTEST_AGE_SECONDS, function.every_seconds)
+    """An event that cannot be delivered, or whose run fails, is a dead letter soon, before the next but one comes."""
+    age = min(max(SHORTEST_AGE_SECONDS, function.every_seconds), LONGEST_AGE_SECONDS)
     dead = arn("SchedulesDeadLetters")
     bounds = {"MaximumEventAgeInSeconds": age, "MaximumRetryAttempts": SCHEDULE_RETRIES}
     return {
@@ -383,13 +422,31 @@ def policy(function: Function) -> dict[str, Any]:
         statements.append(statement(["sqs:SendMessage"], [arn("SchedulesDeadLetters")]))
     if function.mails:
         # Which addresses a merchant sends from is the merchant's, so every verified one of this account and region.
-        senders = {"Fn::Sub": "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/*"}
-        statements.append(statement(["ses:SendEmail", "ses:SendRawEmail"], [senders]))
+        statements.append(statement(["ses:SendEmail", "ses:SendRawEmail"], [here("ses", "identity/*")]))
+    if function.charges:
+        statements += accounts_of_merchants()
     return {"Version": "2012-10-17", "Statement": statements}
 
 
 def statement(actions: list[str], resources: list[Any]) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": actions, "Resource": resources}
+
+
+def accounts_of_merchants() -> list[dict[str, Any]]:
+    """Reading the merchants' payment accounts: the one call by path, and decrypting, by whatever key of the account,
+    what Parameter Store keeps under these paths and nothing else."""
+    parameters = here("ssm", "parameter" + parameter_path(PREFIX, "*"))
+    decrypting = statement(["kms:Decrypt"], [here("kms", "key/*")])
+    decrypting["Condition"] = {
+        "StringEquals": {"kms:ViaService": {"Fn::Sub": "ssm.${AWS::Region}.amazonaws.com"}},
+        "StringLike": {"kms:EncryptionContext:PARAMETER_ARN": {"Fn::Sub": parameters["Fn::Sub"] + "/*"}},
+    }
+    return [statement(["ssm:GetParametersByPath"], [parameters]), decrypting]
+
+
+def here(service: str, resource: str) -> dict[str, Any]:
+    """What is named in this account and region."""
+    return {"Fn::Sub": f"arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:{resource}"}
 
 
 def alarms() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -410,22 +467,26 @@ def alarms() -> Iterator[tuple[str, dict[str, Any]]]:
             logical(name) + "LateAlarm",
             alarm(
                 f"{name}-late",
-                "What is due waits longer than two leases.",
+                f"What is due waits longer than {LATE_SECONDS[name] // 60} minutes.",
                 ("AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum"),
                 {"QueueName": {"Fn::GetAtt": [logical(name) + "Queue", "QueueName"]}},
-                above=2 * VISIBILITY_SECONDS,
+                above=LATE_SECONDS[name],
             ),
         )
     for function in SCHEDULES:
+        seconds, periods = (STOPPED_INTERVALS * max(function.every_seconds, 100), 1)
+        if function.every_seconds == DAY_SECONDS:
+            seconds, periods = STOPPED_DAILY
         yield (
             function.logical + "StoppedAlarm",
             alarm(
                 f"{function.name}-stopped",
-                "The schedule does not run: nothing is billed or told.",
+                "The schedule does not run: nothing is billed, told or reconciled. (So it is until its first run.)",
                 ("AWS/Lambda", "Invocations", "Sum"),
                 {"FunctionName": {"Ref": function.logical}},
                 below=1,
-                seconds=3 * max(function.every_seconds, 100),
+                seconds=seconds,
+                periods=periods,
                 missing="breaching",
             ),
         )
@@ -459,6 +520,7 @@ def alarm(
     above: int = 0,
     below: int | None = None,
     seconds: int = 300,
+    periods: int = 1,
     missing: str = "notBreaching",
 ) -> dict[str, Any]:
     namespace, metric_name, statistic = metric
@@ -472,7 +534,7 @@ def alarm(
             "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
             "Statistic": statistic,
             "Period": seconds,
-            "EvaluationPeriods": 1,
+            "EvaluationPeriods": periods,
             "ComparisonOperator": "GreaterThanThreshold" if below is None else "LessThanThreshold",
             "Threshold": above if below is None else below,
             "TreatMissingData": missing,

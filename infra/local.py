@@ -25,6 +25,7 @@ from chalicelib import config, wiring
 from chalicelib.domain.access import KEY_BYTES, key_hash
 from chalicelib.domain.merchants import Merchant
 from chalicelib.flows.found_shop import found_shop
+from chalicelib.gateways.accounts import GATEWAYS_FILE
 from chalicelib.gateways.clock import SystemClock
 from infra import demo
 from infra.engine import Engine
@@ -50,6 +51,8 @@ FILES = frozenset(
         MAKING,
     }
 )
+# Written by hand: it may stand in a new folder, and stays where what the shop has done is forgotten.
+GIVEN = frozenset({GATEWAYS_FILE})
 
 
 class Mistake(Exception):
@@ -94,15 +97,19 @@ def _parser() -> argparse.ArgumentParser:
 def _reset(data: Path) -> None:
     if not data.exists():
         return
-    if (data / demo.SHOP_FILE).exists() or not any(data.iterdir()):
+    if (data / demo.SHOP_FILE).exists() or not _others(data, GIVEN):
         with _ours(data):
             for name in FILES - {LOCK_FILE}:
                 _remove(data / name)
         _remove(data / LOCK_FILE)
-    others = sorted(path.name for path in data.iterdir())
+    others = _others(data, GIVEN)
     if others:
         raise Mistake(f"{data} holds what no shop put there ({', '.join(others[:5])}): that stays")
     print(f"{data} is empty: the next start makes the demo shop anew.", file=sys.stderr)
+
+
+def _others(data: Path, known: frozenset[str]) -> list[str]:
+    return sorted(path.name for path in data.iterdir() if path.name not in known)
 
 
 def _remove(path: Path) -> None:
@@ -116,7 +123,7 @@ def _remove(path: Path) -> None:
 def _ours(data: Path) -> Iterator[None]:
     """The folder for this process alone: two engines would each have clocks of their own. Raises Mistake."""
     data.mkdir(parents=True, exist_ok=True)
-    others = sorted(path.name for path in data.iterdir() if path.name not in FILES)
+    others = _others(data, FILES | GIVEN)
     if others and not (data / demo.SHOP_FILE).exists():
         raise Mistake(
             f"{data} is no shop's folder: it holds {', '.join(others[:5])}. Take another one: make run DATA=..."

@@ -5,6 +5,7 @@ Names of parameters are held against the pinned library's own, so one that Strip
 """
 
 import contextlib
+import hmac
 import http.client
 import json
 import re
@@ -14,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlsplit
@@ -192,6 +194,19 @@ class StripeStub:
         for payment in self.payments.values():
             if payment.intent["status"] == "requires_capture":
                 _capture(payment)
+
+    def event(self, order_id: str, secret: str) -> tuple[bytes, str]:
+        """What Stripe tells of the payment for that order, and its signature."""
+        [payment] = [p for p in self.payments.values() if p.intent["metadata"]["backroom_order_id"] == order_id]
+        told = {
+            "id": "evt_1",
+            "object": "event",
+            "type": "payment_intent.succeeded",
+            "data": {"object": payment.intent},
+        }
+        body = json.dumps(told).encode()
+        moment = int(self.now().timestamp())
+        return body, f"t={moment},v1={hmac.new(secret.encode(), b'%d.' % moment + body, sha256).hexdigest()}"
 
     def count(self, path: str) -> int:
         return sum(asked.path == path for asked in self.asked)

@@ -205,6 +205,8 @@ def deploy(cloud: Cloud, package: Package) -> None:
     storage.upload_file(str(package.archive), "deploy", "deployment.zip")
     template = json.dumps(adapted(json.loads(package.template.read_text()), cloud.folder / "ledger.sqlite"))
     cloud.client("sesv2").create_email_identity(EmailIdentity=SENDER)
+    account = {"Type": "SecureString", "Value": json.dumps({"provider": "sandbox"})}
+    cloud.client("ssm").put_parameter(Name="/backroom/DEMO/gateways/sandbox", **account)
     storage.put_object(Bucket="deploy", Key="template.json", Body=template.encode())
     stacks = cloud.client("cloudformation")
     stacks.create_stack(
@@ -227,8 +229,8 @@ def adapted(template: dict[str, Any], ledger: Path) -> dict[str, Any]:
                 # AWS has no such action: a batch needs sqs:SendMessage.
                 if "sqs:SendMessage" in statement["Action"]:
                     statement["Action"].append("sqs:SendMessageBatch")
-                # AWS asks for the identity that sends.
-                if "ses:SendEmail" in statement["Action"]:
+                # AWS asks for the identity that sends, and for the path that is read.
+                if "ses:SendEmail" in statement["Action"] or "ssm:GetParametersByPath" in statement["Action"]:
                     statement["Resource"] = "*"
     return template
 
@@ -287,6 +289,24 @@ def test_an_order_comes_in_and_its_rebill_comes_out(cloud: Cloud) -> None:
     assert cloud.run("Sweep") == 0
     rest = cloud.made("POST", "/rest/v2/auto_order/rehearsal?until=2100-01-01T00:00:00Z")
     assert rest["success"]
+
+
+def test_what_the_gateway_took_is_held_against_the_orders(cloud: Cloud) -> None:
+    taken = len(cloud.made("GET", "/rest/v2/order/orders")["orders"] or [pay_an_order(cloud)])
+    cloud.run("ReconcileAll")
+
+    def report() -> Any:
+        reports = cloud.made("GET", "/rest/v2/configuration/reconciliation")["reconciliations"]
+        return next((found for found in reports if "finished_dts" in found), None)
+
+    found = soon(report)
+    assert (found["gateway"], found["number_of_captures"], found["number_of_matched"]) == ("sandbox", taken, taken)
+    assert found["difference"] == {"USD": 0}
+
+
+def test_who_is_no_gateway_is_not_listened_to(cloud: Cloud) -> None:
+    for path, wanted in (("DEMO/sandbox", 401), ("DEMO/stripe", 404), ("NONE/sandbox", 404)):
+        assert cloud.call("POST", f"/gateways/{path}/events", {}, key="")[0] == wanted
 
 
 def pay_an_order(cloud: Cloud) -> str:

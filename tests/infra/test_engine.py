@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from chalicelib.config import QUEUES
 from chalicelib.domain.dates import Instant, instant, parse_instant
 from chalicelib.domain.errors import Contended
 from chalicelib.domain.merchants import Merchant
+from chalicelib.domain.payments import Charge
+from chalicelib.flows.found_shop import found_shop
 from chalicelib.flows.travel import advance
 from chalicelib.gateways.queues import MAXIMUM_RECEIVES, VISIBILITY_SECONDS
 from chalicelib.wiring import House
@@ -85,6 +88,41 @@ def test_every_queue_and_every_schedule_of_the_whole_app_is_worked_at(house: Hou
     engine = Engine(house, whole_app)
     assert sorted(engine.names()) == sorted(QUEUES)
     assert engine.tick("sweep") == engine.tick("relay") == 0
+
+
+def test_reconciliation_ticks_in_real_time_and_walks_once_a_day(house: House, machine: Machine) -> None:
+    engine = Engine(house, whole_app)
+    found_shop(house, MERCHANT, "Demo", "UTC", secret=secret)
+    for day in range(1, 3):
+        for _ in range(2):
+            assert engine.tick("reconcile_all") == 1
+            engine.drain()
+        reports, _ = house.open_shop(MERCHANT).reconciliations.since("")
+        assert [(report.gateway, report.number_of_visits) for report in reports] == [("sandbox", 1)] * day
+        assert all(report.balanced() for report in reports)
+        machine.pass_(days=1)
+
+
+def test_a_journey_does_not_reconcile_whatever_days_pass(house: House) -> None:
+    engine = Engine(house, whole_app)
+    found_shop(house, MERCHANT, "Demo", "UTC", secret=secret)
+    engine.run_due()
+    advance(house.open_shop(MERCHANT), {"advance_days": 10})
+    assert house.open_shop(MERCHANT).reconciliations.since("") == ([], None)
+
+
+def test_captures_of_another_merchant_in_the_same_ledger_are_none_of_ours(house: House) -> None:
+    engine = Engine(house, whole_app)
+    for merchant_id in (MERCHANT, "OTHER"):
+        found_shop(house, merchant_id, "Shop", "UTC", secret=secret)
+    sandbox = house.open_shop("OTHER").payments["sandbox"]
+    card = sandbox.tokenise("4111111111111111", 12, 2040)
+    charge = Charge(key="bo_x", amount=Decimal(1), currency_code="USD", card=card, order_id="OTHER-1", first=True)
+    sandbox.charge(charge)
+    engine.tick("reconcile_all")
+    engine.drain()
+    [ours], [theirs] = (house.open_shop(name).reconciliations.since("")[0] for name in (MERCHANT, "OTHER"))
+    assert (ours.number_of_captures, theirs.number_of_held) == (0, 1)
 
 
 def test_a_schedule_that_is_no_rate_is_refused(house: House) -> None:

@@ -139,6 +139,17 @@ def test_the_page_and_the_mailbox_are_there(shop: Running) -> None:
     connection.close()
 
 
+def test_what_its_gateways_took_is_held_against_the_orders_as_it_starts(shop: Running) -> None:
+    end = time.monotonic() + PATIENCE
+    while True:
+        status, answer = shop.ask("GET", "/rest/v2/configuration/reconciliation")
+        assert status == 200
+        if [report["gateway"] for report in answer["reconciliations"] if "finished_dts" in report] == ["sandbox"]:
+            break
+        assert time.monotonic() < end, "nobody walks past what the gateways took"
+        time.sleep(0.05)
+
+
 def test_its_clock_moves_by_the_api(shop: Running) -> None:
     status, answer = shop.ask("POST", "/rest/v2/configuration/test_clock", {"advance_days": 3})
     assert status == 200
@@ -199,9 +210,13 @@ def test_a_folder_that_is_no_shops_is_left_alone(tmp_path: Path) -> None:
 
 def test_reset_empties_a_shops_folder_but_for_what_others_put_there(tmp_path: Path) -> None:
     data = tmp_path / "data"
+    data.mkdir()
+    (data / "gateways.json").write_text("{}")
     Running(data).end()
-    assert failed("--reset", "--data", str(data))[:2] == (0, "")
-    assert list(data.iterdir()) == []
+    for _ in range(2):
+        assert failed("--reset", "--data", str(data))[:2] == (0, "")
+        assert [path.name for path in data.iterdir()] == ["gateways.json"]
+    (data / "gateways.json").unlink()
     Running(data).end()
     (data / "notes.txt").write_text("mine")
     code, _, errors = failed("--reset", "--data", str(data))

@@ -53,6 +53,12 @@ def events(template: Template, kind: str) -> Iterator[tuple[str, Resource, Resou
                 yield name, function, event["Properties"]
 
 
+def every(event: Resource) -> int:
+    """Seconds between two runs of a schedule."""
+    number, unit = event["Schedule"].removeprefix("rate(").removesuffix(")").split()
+    return int(number) * {"minute": 60, "day": DAY}[unit.removesuffix("s")]
+
+
 def queue_of(template: Template, event: Resource) -> tuple[str, Resource] | None:
     """The queue of the template that an SQS event names by its end."""
     wanted = str(event["Queue"].get("Fn::Sub", "")).rpartition(":")[2]
@@ -217,17 +223,49 @@ def every_function_has_a_role_of_its_own_that_allows_little(template: Template) 
             if any("*" in action for action in actions):
                 yield f"{name} may do {actions}"
             mails = all(action.startswith("ses:Send") for action in actions)
-            if not mails and "*" in json.dumps(resources):
+            accounts = _reads_accounts(statement)
+            if not mails and not accounts and "*" in json.dumps(resources):
                 yield f"{name} may do {actions} to more than it must name"
             if mails and name != "Deliver":
                 yield f"{name} may send mails"
+            if accounts and name not in CHARGES:
+                yield f"{name} may read payment accounts"
             if any(resource == "*" for resource in resources):
                 yield f"{name} may do {actions} to everything"
-            if any(action.startswith(("iam:", "sts:", "lambda:", "kms:")) for action in actions):
+            if not accounts and any(
+                action.startswith(("iam:", "sts:", "lambda:", "kms:", "ssm:")) for action in actions
+            ):
                 yield f"{name} may do {actions}"
     for name, role in of_type(template, "IAM::Role").items():
         if role.get("ManagedPolicyArns"):
             yield f"{name} has policies that others write"
+
+
+# Services that nothing is done to but what a check says.
+OTHERS = ("iam:", "kms:", "lambda:", "ssm:", "sts:")
+# What charges, and so holds the merchants' keys.
+CHARGES = {"APIHandler", "Rebill", "Reconcile"}
+HERE = "${AWS::Region}:${AWS::AccountId}"
+ACCOUNTS = {"Fn::Sub": f"arn:${{AWS::Partition}}:ssm:{HERE}:parameter/backroom/*/gateways"}
+KEYS = {"Fn::Sub": f"arn:${{AWS::Partition}}:kms:{HERE}:key/*"}
+ONLY_OF_ACCOUNTS = {
+    "StringEquals": {"kms:ViaService": {"Fn::Sub": "ssm.${AWS::Region}.amazonaws.com"}},
+    "StringLike": {"kms:EncryptionContext:PARAMETER_ARN": {"Fn::Sub": ACCOUNTS["Fn::Sub"] + "/*"}},
+}
+
+
+def _reads_accounts(statement: Resource) -> bool:
+    """Whether it allows no more than to read what stands under the paths of payment accounts."""
+    if statement["Action"] == ["kms:Decrypt"]:
+        return bool(statement["Resource"] == [KEYS] and statement.get("Condition") == ONLY_OF_ACCOUNTS)
+    return bool(statement["Action"] == ["ssm:GetParametersByPath"] and statement["Resource"] == [ACCOUNTS])
+
+
+def what_charges_can_read_the_payment_accounts(template: Template) -> Iterator[str]:
+    for name, function in functions(template).items():
+        reading = [s["Action"][0] for s in statements(template, function) if _reads_accounts(s)]
+        if reading != (["ssm:GetParametersByPath", "kms:Decrypt"] if name in CHARGES else []):
+            yield f"{name} reads payment accounts by {reading}"
 
 
 def every_function_is_one_of_app_py(template: Template) -> Iterator[str]:
@@ -271,10 +309,14 @@ def what_needs_a_person_is_told(template: Template) -> Iterator[str]:
     for name in functions(template):
         if alarmed(template, "Errors", "FunctionName", name) is None:
             yield f"nobody hears that {name} fails"
-    for name, _, _ in events(template, "Schedule"):
+    for name, _, event in events(template, "Schedule"):
         alarm = alarmed(template, "Invocations", "FunctionName", name)
-        if alarm is None or alarm.get("TreatMissingData") != "breaching" or alarm["Period"] > 900:
+        if alarm is None or alarm.get("TreatMissingData") != "breaching":
             yield f"nobody hears that {name} does not run"
+        elif not every(event) < alarm["Period"] * alarm["EvaluationPeriods"] <= max(900, 2 * every(event)):
+            yield f"{name} is missed too soon or too late"
+        elif alarm["Period"] > DAY:
+            yield f"CloudWatch has no such period as that of {name}"
     if not any(alarm["MetricName"] == "5XXError" for alarm in of_type(template, "CloudWatch::Alarm").values()):
         yield "nobody hears that the API fails"
 
@@ -295,6 +337,7 @@ CHECKS: tuple[Check, ...] = (
     nothing_kept_is_lost,
     nothing_is_readable_on_the_way_or_on_disk,
     every_function_has_a_role_of_its_own_that_allows_little,
+    what_charges_can_read_the_payment_accounts,
     every_function_is_one_of_app_py,
     a_charge_has_time_to_be_recorded,
     every_log_ends,
@@ -307,7 +350,8 @@ REBILL = "Rebill.Properties"
 REBILL_EVENT = f"{REBILL}.Events.RebillSqsEventSource.Properties"
 SWEEP = "Sweep.Properties"
 SWEEP_EVENT = f"{SWEEP}.Events.SweepEvent.Properties"
-ROLE = "RebillRole.Properties.Policies.0.PolicyDocument.Statement.0"
+STATEMENTS = "RebillRole.Properties.Policies.0.PolicyDocument.Statement"
+ROLE, SSM, KMS = f"{STATEMENTS}.0", f"{STATEMENTS}.-2", f"{STATEMENTS}.-1"
 HOLES: tuple[tuple[Check, str, Any], ...] = (
     (every_message_that_fails_is_kept, "RebillQueue.Properties.RedrivePolicy", GONE),
     (every_message_that_fails_is_kept, "DeliverQueue.Properties.RedrivePolicy.maxReceiveCount", 500),
@@ -344,6 +388,13 @@ HOLES: tuple[tuple[Check, str, Any], ...] = (
     (every_function_has_a_role_of_its_own_that_allows_little, f"{ROLE}.Resource", ["*"]),
     (every_function_has_a_role_of_its_own_that_allows_little, "RebillRole.Properties.Policies", []),
     (every_function_has_a_role_of_its_own_that_allows_little, "RebillRole.Properties.ManagedPolicyArns", ["arn:any"]),
+    (every_function_has_a_role_of_its_own_that_allows_little, f"{SSM}.Resource", ["*"]),
+    (every_function_has_a_role_of_its_own_that_allows_little, f"{SSM}.Action", ["ssm:GetParameter"]),
+    (every_function_has_a_role_of_its_own_that_allows_little, f"{KMS}.Condition", GONE),
+    (every_function_has_a_role_of_its_own_that_allows_little, f"{KMS}.Condition.StringLike", GONE),
+    (every_function_has_a_role_of_its_own_that_allows_little, f"{KMS}.Action", ["kms:Decrypt", "kms:Encrypt"]),
+    (what_charges_can_read_the_payment_accounts, SSM, GONE),
+    (what_charges_can_read_the_payment_accounts, KMS, GONE),
     (every_function_is_one_of_app_py, f"{REBILL}.Handler", "chalicelib.handlers.work.rebill"),
     (every_function_is_one_of_app_py, f"{REBILL}.Handler", "app.nobody"),
     (every_function_is_one_of_app_py, f"{REBILL}.Runtime", "python3.11"),
@@ -357,6 +408,8 @@ HOLES: tuple[tuple[Check, str, Any], ...] = (
     (what_needs_a_person_is_told, "RebillLateAlarm", GONE),
     (what_needs_a_person_is_told, "SweepStoppedAlarm.Properties.TreatMissingData", "notBreaching"),
     (what_needs_a_person_is_told, "RelayStoppedAlarm", GONE),
+    (what_needs_a_person_is_told, "ReconcileAllStoppedAlarm.Properties.EvaluationPeriods", 3),
+    (what_needs_a_person_is_told, "ReconcileAllStoppedAlarm.Properties.Period", 2 * DAY),
     (what_needs_a_person_is_told, "APIHandlerErrorsAlarm", GONE),
     (what_needs_a_person_is_told, "APIErrorsAlarm", GONE),
     (the_api_is_one_stage_in_its_region, "RestAPI.Properties.OpenApiVersion", GONE),
@@ -370,7 +423,7 @@ def with_a_hole(template: Template, path: str, value: Any) -> Template:
     for name in way:
         part = part[int(name)] if isinstance(part, list) else part[name]
     if value is GONE:
-        del part[last]
+        del part[int(last) if isinstance(part, list) else last]
     else:
         part[last] = value
     return holed
@@ -587,4 +640,4 @@ def test_the_package_stays_light(packages: dict[str, Package], architecture: str
 def test_what_was_built_is_told(runs_here: Package) -> None:
     told = package.told(runs_here)
     assert f"Python {runs_here.python.version}, {runs_here.architecture}" in told
-    assert "5 functions" in told
+    assert "7 functions" in told

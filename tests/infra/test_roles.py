@@ -1,10 +1,11 @@
-"""What a function does to the tables, its role allows; and nothing that it should never do."""
+"""What a function does to tables, queues and payment accounts, its role allows; and nothing that it should never do."""
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,14 +14,17 @@ from chalice.app import SQSEvent
 from chalicelib import wiring
 from chalicelib.domain.dates import later
 from chalicelib.domain.events import CATALOGUE
-from chalicelib.domain.payments import Charge
+from chalicelib.domain.payments import Charge, StoredCard
 from chalicelib.domain.webhooks import Answer
+from chalicelib.gateways.accounts import Accounts, Described
 from chalicelib.gateways.sandbox import Behaviour
 from chalicelib.handlers import work
 from chalicelib.handlers.http import ROUTES, STOREFRONT
 from chalicelib.stores.port import Change, Check, Cursor, Delete, Meter, Page, Put, Record, TablePort, Update
 from infra.generate import DUE, FUNCTIONS, Function
+from tests.handlers.test_gateways import STRIPE, an_event, signed
 from tests.houses import Reply, TestHouse, a_house
+from tests.worlds import ListedQueue
 
 WORDS: dict[type[Any], str] = {Put: "put", Update: "update", Delete: "delete", Check: "check"}
 EMAIL = "ada@example.com"
@@ -70,12 +74,15 @@ class Guarded:
         self.port.write(*changes)
 
     def _ask(self, word: str, table: str) -> None:
+        self.ask(word, table, lambda role: word in role.tables.get(table, "").split())
+
+    def ask(self, word: str, what: str, allows: Callable[[Function], bool]) -> None:
         if self.role is None:
             return
-        self.used.add((self.role.name, word, table))
-        if word not in self.role.tables.get(table, "").split():
+        self.used.add((self.role.name, word, what))
+        if not allows(self.role):
             # Noted too: what runs after the answer is caught and left to the next relay.
-            refused = f"{self.role.name} may not {word} {table}"
+            refused = f"{self.role.name} may not {word} {what}"
             self.refused.add(refused)
             raise Refusal(refused)
 
@@ -86,6 +93,30 @@ class Guarded:
             yield
         finally:
             self.role = before
+
+
+class GuardedQueue(ListedQueue):
+    """The queues as a function reaches them."""
+
+    def __init__(self, tables: Guarded) -> None:
+        super().__init__()
+        self._tables = tables
+
+    def send(self, queue: str, messages: Any) -> None:
+        self._tables.ask("send", queue, lambda role: queue in role.sends)
+        super().send(queue, messages)
+
+
+@dataclass
+class GuardedAccounts:
+    """The merchants' payment accounts as a function reaches them."""
+
+    tables: Guarded
+    told: dict[str, Any] = field(default_factory=lambda: {"sandbox": {"provider": "sandbox"}})
+
+    def of(self, merchant_id: str) -> dict[str, Described]:
+        self.tables.ask("read", "accounts", lambda role: role.charges)
+        return {code: Described(place=code, text=json.dumps(account)) for code, account in self.told.items()}
 
 
 @dataclass
@@ -111,6 +142,7 @@ class Deployed:
 
     house: TestHouse
     tables: Guarded
+    accounts: GuardedAccounts
     outside: Outside
     key: str
     names: dict[str, str] = field(default_factory=dict)
@@ -130,8 +162,9 @@ class Deployed:
         wiring.use(self.house)
         with self.tables.as_(name):
             getattr(work, name)(None)
-        for queue, message in self.house.sent.take():
-            self.consume(queue, json.dumps(message))
+        while messages := self.house.sent.take():
+            for queue, message in messages:
+                self.consume(queue, json.dumps(message))
 
     def consume(self, queue: str, body: str) -> bool:
         """Whether the message was handed back as failed."""
@@ -143,7 +176,7 @@ class Deployed:
         """So many days, on each of which every function runs."""
         for _ in range(number):
             self.house.clock.pass_(days=1)
-            for name in ("sweep", "relay", "relay"):
+            for name in ("reconcile_all", "sweep", "relay", "relay"):
                 self.run(name)
 
     def token(self, number: str) -> str:
@@ -187,7 +220,15 @@ def shop() -> Deployed:
     house = a_house(http=outside, behave=outside.behave)
     key = house.found(sender_email="shop@example.com", allowed_origins=["https://shop.example.com"])
     house.port = tables = Guarded(house.tables)
-    shop = Deployed(house, tables, outside, key)
+    house.queue = house.sent = GuardedQueue(tables)
+    accounts, sandbox = GuardedAccounts(tables), house.sandbox
+
+    def payments_of(merchant_id: str) -> Any:
+        """Read anew each time: functions remember nothing of each other."""
+        return Accounts(accounts, house.clock.now, lambda *of: sandbox, stand_ins=True).of(merchant_id)
+
+    house.payments_of = payments_of
+    shop = Deployed(house, tables, accounts, outside, key)
     _open(shop)
     _bill(shop)
     _administer(shop)
@@ -215,6 +256,7 @@ def _open(shop: Deployed) -> None:
 def _bill(shop: Deployed) -> None:
     order_id = shop.paid()
     shop.paid("4000000000000119")  # the gateway does not answer: left to the worker
+    shop.paid("4000000000000259")  # it was captured, and nobody heard of it
     declined = shop.paid("4000000000000002")
     shop.call("POST", f"/rest/v2/order/orders/{declined}/process_payment", {})
     auto_order = shop.made("GET", f"/rest/v2/auto_order/auto_orders/reference_order_id/{order_id}")["auto_order"]
@@ -227,6 +269,9 @@ def _bill(shop: Deployed) -> None:
         shop.outside.behaviour, shop.outside.status = None, 200
         shop.days(2)
     assert any(order.startswith(f"{order_id}-") for order in _order_ids(shop)), "nothing was billed"
+    for about in (declined, f"{order_id}-001", f"{order_id}-999"):
+        hint = {"merchant_id": "DEMO", "kind": "hint", "gateway": "sandbox", "id": about, "key": "bo_unknown"}
+        assert not shop.consume("rebill", json.dumps(hint))
     assert shop.consume("rebill", "{}")
     assert shop.consume("deliver", "no message")
     assert shop.house.failures().cause("1")
@@ -259,6 +304,11 @@ def _administer(shop: Deployed) -> None:
     shop.made("GET", f"{one}?_expand=items,logs,rebill_orders,original_order")
     shop.made("GET", "/rest/v2/order/orders?_limit=1&_offset=1")
     shop.made("GET", f"{ALL}?last_name=Lovelace")
+    [report, *_] = shop.made("GET", "/rest/v2/configuration/reconciliation")["reconciliations"]
+    assert report["finished_dts"]
+    assert not any(report["difference"].values()), shop.tables.refused
+    shop.made("POST", "/rest/v2/configuration/reconciliation", {"gateway": "sandbox"})
+    _hear_of_a_capture_that_is_nobodys(shop)
     shop.outside.status = 410  # gone: disabled, and its delivery dead
     shop.made("POST", "/rest/v2/item/items", {"merchant_item_id": "CUP"})
     shop.days(1)
@@ -268,6 +318,16 @@ def _administer(shop: Deployed) -> None:
     shop.made("GET", "/rest/v2/report/recovery?begin_date=2027-01-01&end_date=2027-12-31")
     for method in ("GET", "POST", "PUT", "DELETE"):
         shop.everywhere(method)
+
+
+def _hear_of_a_capture_that_is_nobodys(shop: Deployed) -> None:
+    card = StoredCard(gateway="sandbox", reference="sandbox_approve", fingerprint="f")
+    charge = Charge(key="bo_x", amount=Decimal(1), currency_code="USD", card=card, order_id="DEMO-9", first=False)
+    shop.house.sandbox.charge(charge)
+    shop.accounts.told["stripe"] = STRIPE
+    event = an_event("bo_x", "DEMO-9")
+    shop.made("POST", "/gateways/DEMO/stripe/events", event, headers={"stripe-signature": signed(event)})
+    del shop.accounts.told["stripe"]
 
 
 def _order_ids(shop: Deployed) -> list[str]:
@@ -285,6 +345,8 @@ def test_a_role_allows_nothing_that_its_function_never_does(shop: Deployed) -> N
         for table, words in function.tables.items()
         for word in words.split()
     }
+    allowed |= {(function.name, "send", queue) for function in FUNCTIONS for queue in function.sends}
+    allowed |= {(function.name, "read", "accounts") for function in FUNCTIONS if function.charges}
     assert allowed - shop.tables.used == set()
 
 
@@ -302,6 +364,11 @@ def test_nobody_does_what_would_rewrite_history_or_show_a_card(word: str, table:
 
 def test_a_missing_permission_is_noticed(shop: Deployed) -> None:
     """The guard bites: the sweep may push what is due, and may not write an order."""
-    with shop.tables.as_("sweep"), pytest.raises(Refusal, match="sweep may not put orders"):
-        shop.tables.write(Put("orders", {"pk": "DEMO#1", "sk": "document"}))
+    with shop.tables.as_("sweep"):
+        with pytest.raises(Refusal, match="sweep may not put orders"):
+            shop.tables.write(Put("orders", {"pk": "DEMO#1", "sk": "document"}))
+        with pytest.raises(Refusal, match="sweep may not send deliver"):
+            shop.house.queue.send("deliver", [{}])
+        with pytest.raises(Refusal, match="sweep may not read accounts"):
+            len(shop.house.open_shop("DEMO").payments)
     shop.tables.refused.clear()
