@@ -1,5 +1,5 @@
-"""A shop on this machine with an account at Stripe: orders come in, Stripe tells what we did not hear, and what it took is
-held against the orders, to the coin."""
+"""A shop on this machine with an account at Stripe: orders come in, Stripe tells what we did not hear, and what it took
+is held against the orders, to the coin."""
 
 import json
 import time
