@@ -246,13 +246,13 @@ def _recorded(shop: Shop, capture: Capture) -> tuple[Verdict | Held, Decimal]:
     standing = find_attempt(shop, capture.order_id, capture.key)
     if standing is None:
         return Held(capture=capture, reason=NO_ATTEMPT), ZERO
-    approved, plan, closed = _approval(capture), standing.attempt.plan, standing.closed
-    if not agrees(standing.attempt, approved):
-        return Held(capture=capture, reason=f"asked were {plan.total} {plan.currency}"), ZERO
+    approved, attempt, closed = _approval(capture), standing.attempt, standing.closed
+    if not agrees(attempt, approved):
+        return Held(capture=capture, reason=f"asked were {attempt.asked()} {attempt.plan.currency}"), ZERO
     if closed and closed.outcome == "late_refunded" and closed.reason.startswith("could not"):
         # Refused once, and the merchant was told: it is not asked for again each day.
         return Held(capture=capture, reason=closed.reason), ZERO
-    charge.record(shop, standing.work, standing.attempt, approved)
+    charge.record(shop, standing.work, attempt, approved)
     return _after(shop, capture)
 
 
@@ -279,7 +279,7 @@ def _approval(capture: Capture) -> Approved:
 
 def agrees(attempt: Attempt, approved: Approved) -> bool:
     """Whether what was taken is what was asked for."""
-    return (approved.amount, approved.currency_code) == (attempt.plan.total, attempt.plan.currency)
+    return (approved.amount, approved.currency_code) == (attempt.asked(), attempt.plan.currency)
 
 
 # --- from an order's id to its attempt, by key ------------------------------------------------------------------------

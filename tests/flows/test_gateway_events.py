@@ -1,6 +1,7 @@
 """What a gateway tells by itself is a reason to look: it changes only how soon the truth is known."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,9 +13,11 @@ from chalicelib.domain.dates import later
 from chalicelib.domain.errors import NotFound, TooMany, Unauthorised
 from chalicelib.domain.payments import LEASE_SECONDS, ActionNeeded, Declined, Unknown
 from chalicelib.flows.gateway_events import ADDRESS_EVENTS, EVENTS_SECONDS, SHOP_EVENTS, heard, look_into
+from chalicelib.flows.purchase import pay
 from chalicelib.gateways.accounts import Accounts
 from chalicelib.gateways.sandbox import PROFILES
 from tests.flows.test_crashes import put_card
+from tests.flows.test_kinds import a_trial
 from tests.flows.test_reconcile import TIMES_OUT_AFTER, Forgetful, a_rebill_that_times_out, cancel
 from tests.flows.test_reconcile import kept as everything
 from tests.worlds import World
@@ -194,6 +197,21 @@ def test_an_event_about_a_closed_attempt_makes_its_order_late_or_gives_it_back()
         net = [c.key == key for c in world.sandbox.captures() if c.order_id == order_id and c.refunded_dts is None]
         assert net == [canceled]
         assert [order.late for order in world.rebills(oid)] == [True if canceled else None]
+
+
+def test_an_authorisation_whose_answer_was_lost_is_known_by_an_event_about_it() -> None:
+    """Its amount is the test's, not the order's, which costs nothing."""
+    world = World(gateway=Herald, behave=lambda charge, posts: "timeout_after_capture" if posts == 1 else None)
+    world.open(auth_test_zero_dollar_orders=True)
+    order_id = a_trial(world, auth_test_amount=Decimal("2.50"))
+    pay(world.shop, order_id)
+    attempt = world.shop.orders.read(order_id)[1].attempt  # type: ignore[union-attr]
+    assert attempt is not None
+    assert (attempt.kind, attempt.asked(), attempt.plan.total) == ("auth_test", Decimal("2.50"), 0)
+    assert tell(world, attempt.key, order_id)
+    assert world.shop.orders.get(order_id).noun.charge_key == attempt.key
+    world.travel(1, twice=True)
+    assert [hold.voided_dts is None for hold in world.sandbox.holds()] == [False]
 
 
 def test_a_decline_of_what_is_closed_already_is_nothing_new() -> None:
