@@ -45,6 +45,7 @@ BY_HAND, BY_HAND_SECONDS = 20, 3600
 REBILL_ORDER_ID = re.compile(r"(?P<original>.+)-\d{3,}")
 
 NO_ATTEMPT = "no order and no attempt of ours is known for it"
+AUTHORISED_ONLY = "it was authorised only, and captured by somebody else"
 BUSY = "it is being written at this moment"
 # What the charge protocol writes on the row of a second capture once the gateway has given it back.
 GIVEN_BACK = "given back"
@@ -247,6 +248,8 @@ def _recorded(shop: Shop, capture: Capture) -> tuple[Verdict | Held, Decimal]:
     if standing is None:
         return Held(capture=capture, reason=NO_ATTEMPT), ZERO
     approved, attempt, closed = _approval(capture), standing.attempt, standing.closed
+    if attempt.kind in charge.AUTHORISATIONS:
+        return Held(capture=capture, reason=AUTHORISED_ONLY), ZERO
     if not agrees(attempt, approved):
         return Held(capture=capture, reason=f"asked were {attempt.asked()} {attempt.plan.currency}"), ZERO
     if closed and closed.outcome == "late_refunded" and closed.reason.startswith("could not"):

@@ -185,6 +185,10 @@ def test_what_was_only_authorised_makes_no_order_where_somebody_captures_it_by_h
     report = walked(world)
     assert numbers(report) == (2, 0, 0, 0, 2)
     assert report.difference == {"USD": Decimal("40.95")}
+    assert {held.reason for held in report.held_captures} == {
+        "its order says 0 USD",
+        "it was authorised only, and captured by somebody else",
+    }
     assert world.shop.orders.get(order_id).noun.summary.total == 0  # type: ignore[union-attr]
     world.tell_all()
     before = kept(world)
