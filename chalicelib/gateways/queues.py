@@ -20,10 +20,10 @@ MAXIMUM_MESSAGE_BYTES = 64 * 1024
 
 SCHEMA = """
 create table if not exists message (
-  number integer primary key autoincrement, id text unique not null, queue text not null, body text not null,
+  number integer primary key, id text unique not null, queue text not null, body text not null,
   visible real not null, receives integer not null default 0
 );
-create index if not exists message_by_queue on message (queue, visible);
+create index if not exists message_of_queue on message (queue);
 create table if not exists dead_letter (
   id text primary key, queue text not null, body text not null, receives integer not null
 );
