@@ -345,15 +345,17 @@ def functions_template() -> dict[str, Any]:
             },
             "Billing": {
                 "Type": "String",
-                "AllowedValues": ["yes", "no"],
+                "AllowedValues": ["yes", "careful", "no"],
                 "Default": "yes",
-                "Description": "no: nothing is charged on a schedule and no open payment is looked at, until it says "
-                "yes again. What falls due meanwhile is billed then.",
+                "Description": "no: nothing is charged on a schedule and no open payment is looked at; what falls due "
+                "meanwhile is billed later. careful: before each charge the gateway is asked whether it knows it "
+                "already, as is needed for a month after tables were restored.",
             },
         },
         "Conditions": {
             "Reserves": {"Fn::Equals": [{"Ref": "ReserveConcurrency"}, "yes"]},
-            "Bills": {"Fn::Equals": [{"Ref": "Billing"}, "yes"]},
+            "Bills": {"Fn::Not": [{"Fn::Equals": [{"Ref": "Billing"}, "no"]}]},
+            "AsksFirst": {"Fn::Equals": [{"Ref": "Billing"}, "careful"]},
         },
         "Resources": resources,
     }
@@ -371,6 +373,7 @@ def function_patch(function: Function) -> dict[str, Any]:
                 "BACKROOM_ENGINE": "aws",
                 "BACKROOM_PREFIX": PREFIX,
                 "BACKROOM_PUBLIC_URL": {"Ref": "PublicUrl"},
+                "BACKROOM_ASK_FIRST": {"Fn::If": ["AsksFirst", "yes", "no"]},
             }
         },
         "LoggingConfig": {"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "LogGroup": {"Ref": log_group(function)}},

@@ -127,13 +127,26 @@ def charge(shop: Shop, work: Work, asked: Asked) -> Outcome | None:
         return None
     if attempt.is_free():
         return record(shop, work, attempt, _nothing_to_pay(attempt))
-    sent, outcome = _send(shop, work, attempt)
+    known = _known_already(shop, work, attempt) if shop.asks_first else None
+    sent, outcome = (attempt, known) if known is not None else _send(shop, work, attempt)
     return record(shop, work, sent, outcome) if outcome is not None else None
 
 
 def has_time(shop: Shop) -> bool:
     """Whether enough of the function's time is left to ask a gateway and to write down its answer."""
     return shop.time_left() >= GATEWAY_TIMEOUT_SECONDS + SETTLE_SECONDS
+
+
+def _known_already(shop: Shop, work: Work, attempt: Attempt) -> Outcome | None:
+    """What became of an attempt that was made before and that restored tables have forgotten. Its key is the same, for
+    run, round and try are; long after the gateway's own window nothing else would keep it from being made again."""
+    if attempt.kind == "void":
+        return None  # to let go twice is to let go once
+    gateway = shop.gateway(attempt.gateway)
+    if not gateway.capabilities.lookup:
+        return NotSent(reason="tables were restored, and this gateway cannot say what it has done since")
+    found = _looked_up(gateway, attempt, work.order_id(attempt.run))
+    return None if isinstance(found, NotFound) else found
 
 
 def _claim(shop: Shop, work: Work, asked: Asked) -> Attempt | None:

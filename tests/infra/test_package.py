@@ -205,13 +205,22 @@ def _policy(template: Template, queue: str, effect: str) -> list[Resource]:
     ]
 
 
-def billing_can_be_switched_off(template: Template) -> Iterator[str]:
+def billing_can_be_switched_off_or_made_careful(template: Template) -> Iterator[str]:
     """After tables were restored nobody may charge until the gateway was asked."""
     for name in BILLING:
         for event in functions(template).get(name, {}).get("Events", {}).values():
             on = event["Properties"].get("Enabled", event["Properties"].get("State"))
             if on not in ({"Fn::If": ["Bills", True, False]}, {"Fn::If": ["Bills", "ENABLED", "DISABLED"]}):
                 yield f"{name} runs whether the stack bills or not"
+    for name, function in functions(template).items():
+        asks = function.get("Environment", {}).get("Variables", {}).get("BACKROOM_ASK_FIRST")
+        if asks != {"Fn::If": ["AsksFirst", "yes", "no"]}:
+            yield f"{name} charges what the gateway may have charged already"
+    billing = {"Ref": "Billing"}
+    if template["Conditions"]["Bills"] != {"Fn::Not": [{"Fn::Equals": [billing, "no"]}]}:
+        yield "it bills where it should not"
+    if template["Conditions"]["AsksFirst"] != {"Fn::Equals": [billing, "careful"]}:
+        yield "it is not careful where it should be"
 
 
 def nothing_kept_is_lost(template: Template) -> Iterator[str]:
@@ -366,7 +375,7 @@ CHECKS: tuple[Check, ...] = (
     no_more_at_once_than_a_gateway_takes,
     queues_and_functions_agree,
     a_schedule_that_fails_is_noticed,
-    billing_can_be_switched_off,
+    billing_can_be_switched_off_or_made_careful,
     nothing_kept_is_lost,
     nothing_is_readable_on_the_way_or_on_disk,
     every_function_has_a_role_of_its_own_that_allows_little,
@@ -479,6 +488,9 @@ HOLES: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
         True,
         ("Rebill runs whether the stack bills or not",),
     ),
+    (VARIABLES + ".BACKROOM_ASK_FIRST", "no", ("{function} charges what the gateway may have charged already",)),
+    ("Conditions.Bills", {"Fn::Equals": ["yes", "yes"]}, ("it bills where it should not",)),
+    ("Conditions.AsksFirst", {"Fn::Equals": ["yes", "no"]}, ("it is not careful where it should be",)),
     ("VaultTable", GONE, ("a table is missing", *(f"{f.logical} looks for tables by other names" for f in FUNCTIONS))),
     ("{table}.Properties.PointInTimeRecoverySpecification", GONE, ("{table} cannot be restored",)),
     ("{table}.Properties.DeletionProtectionEnabled", False, ("{table} can be deleted",)),
@@ -597,7 +609,7 @@ HOLES: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
 def with_a_hole(template: Template, path: str, value: Any) -> Template:
     holed = copy.deepcopy(template)
     *way, last = path.split(".")
-    part: Any = holed["Resources"]
+    part: Any = holed if way[:1] == ["Conditions"] else holed["Resources"]
     for name in way:
         part = part[_place(part, name)]
     if value is GONE:
