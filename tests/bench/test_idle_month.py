@@ -43,7 +43,8 @@ def test_a_month_in_which_nothing_happens_costs_what_the_guide_says() -> None:
         written, units[function.name] = consumed(house)
         assert written == 0
         runs[function.name] = MONTH_SECONDS // function.every_seconds
-    assert house.sent.take() == []
+    # The reconciliation asks each merchant, every day.
+    assert house.sent.take() == [("reconcile", {"merchant_id": "DEMO"})]
     print(f"\na month of nothing: {runs} runs of {units} read units")
     assert told(r"\*\*([\d,]+)\*\* sweeps of \*\*(\d+)\*\*") == [runs["sweep"], units["sweep"]]
     assert told(r"\*\*([\d,]+)\*\* relays of \*\*(\d+)\*\*") == [runs["relay"], units["relay"]]

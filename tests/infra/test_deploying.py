@@ -272,7 +272,11 @@ def test_the_picture_shows_what_runs() -> None:
 def test_variables_and_calls_exist() -> None:
     read = set(re.findall(r"^\| `([A-Z_]+)`", (ROOT / "docs" / "configuration.md").read_text(), re.MULTILINE))
     assert set(re.findall(r"BACKROOM_[A-Z_]+", GUIDE)) <= read
-    assert set(re.findall(r"/rest/v2(/[a-z_./]+[a-z_])", GUIDE)) <= {r.path.removeprefix("/rest/v2") for r in ROUTES}
+    paths = {route.path for route in ROUTES}
+    assert set(re.findall(r"/rest/v2/[a-z_./]+[a-z_]", GUIDE)) <= paths
+    assert set(re.findall(r"`(?:GET|POST|PUT) (/[a-z_/]+)`", GUIDE)) <= paths
+    (events,) = set(re.findall(r"https://api.example.com(/gateways/[A-Za-z/]+)", GUIDE))
+    assert any(re.fullmatch(re.sub(r"{\w+}", "[A-Za-z]+", path), events) for path in paths)
     assert f"--stage {API_STAGE}" in GUIDE
 
 
