@@ -10,7 +10,7 @@ QUEUES = ("rebill", "deliver", "reconcile")
 
 @dataclass(frozen=True)
 class Config:
-    """``engine``: ``aws``, or ``embedded`` (SQLite in ``data``)."""
+    """``engine``: ``aws``, or ``embedded`` (SQLite in ``data``). ``asks_first``: tables were restored (``Shop``)."""
 
     engine: str
     prefix: str
@@ -18,6 +18,7 @@ class Config:
     public_url: str
     outbound_allow: frozenset[str]
     sandbox_file: str
+    asks_first: bool
 
     @property
     def embedded(self) -> bool:
@@ -32,6 +33,9 @@ def read() -> Config:
     allow = frozenset(part.strip() for part in os.environ.get("OUTBOUND_ALLOW", "").split(",") if part.strip())
     if allow and engine != "embedded":
         raise ValueError("OUTBOUND_ALLOW is honoured by the embedded engine only; remove it")
+    asks_first = os.environ.get("BACKROOM_ASK_FIRST", "no")
+    if asks_first not in ("yes", "no"):
+        raise ValueError(f"BACKROOM_ASK_FIRST is {asks_first!r}; allowed are yes and no")
     return Config(
         engine=engine,
         prefix=os.environ.get("BACKROOM_PREFIX", "backroom-"),
@@ -39,4 +43,5 @@ def read() -> Config:
         public_url=os.environ.get("BACKROOM_PUBLIC_URL", "http://127.0.0.1:8000"),
         outbound_allow=allow,
         sandbox_file=os.environ.get("BACKROOM_SANDBOX_FILE", ""),
+        asks_first=asks_first == "yes",
     )

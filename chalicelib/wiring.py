@@ -76,6 +76,7 @@ class House:
     public_url: str = "http://127.0.0.1:8000"
     outbound_allow: frozenset[str] = frozenset()
     travel_of: Callable[[str], Travel | None] = lambda merchant_id: None
+    asks_first: bool = False
     oids: Callable[[], Iterator[int]] = random_oids
     word: Callable[[], str] = random_word
     shuffled: Callable[[list[str]], list[str]] = shuffled
@@ -117,6 +118,7 @@ class House:
             word=self.word,
             time_left=time_left,
             travel=self.travel_of(merchant_id),
+            asks_first=self.asks_first,
         )
 
     def backroom(self, time_left: Callable[[], float] = _plenty) -> Backroom:
@@ -257,4 +259,5 @@ def _of_aws(settings: config.Config) -> House:
         http=GuardedHttp(),
         payments_of=accounts.of,
         public_url=settings.public_url,
+        asks_first=settings.asks_first,
     )

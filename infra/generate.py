@@ -31,6 +31,8 @@ PREFIX = "backroom-"
 # Messages wait four days for a queue that stands still; dead letters fourteen, the most that SQS keeps.
 RETENTION_SECONDS = 4 * 24 * 3600
 DEAD_RETENTION_SECONDS = 14 * 24 * 3600
+# Where errors in the logs are counted; one stage of a region, as all that is named.
+LOG_METRICS = "Backroom"
 # A quarter: a chargeback asks for what happened eight weeks ago.
 LOG_DAYS = 90
 # Half a processor; a search through 100,000 list rows holds them in memory.
@@ -66,6 +68,7 @@ class Function:
 
     ``tables``: the words of ACTIONS for each table. ``every_seconds``: of a schedule. ``at_once``: its reserved
     concurrency; none shares what the account has left. ``charges``: it reads the merchants' payment accounts.
+    ``bills``: it stands still while the stack does not bill.
     """
 
     name: str
@@ -77,6 +80,7 @@ class Function:
     at_once: int = 0
     mails: bool = False
     charges: bool = False
+    bills: bool = False
 
     @property
     def logical(self) -> str:
@@ -119,6 +123,7 @@ FUNCTIONS = (
         sends=("rebill",),
         every_seconds=300,
         at_once=SWEEPERS,
+        bills=True,
     ),
     Function(
         "relay",
@@ -158,6 +163,7 @@ FUNCTIONS = (
         consumes="rebill",
         at_once=WORKERS,
         charges=True,
+        bills=True,
     ),
     Function(
         "deliver",
@@ -321,7 +327,7 @@ def functions_template() -> dict[str, Any]:
         }
     rules = [f"{function.logical}{function.logical}Event" for function in SCHEDULES]
     resources |= dead_letters("schedules", *(may_be_sent_by(rule, "SchedulesDeadLetters") for rule in rules))
-    resources |= dict(alarms())
+    resources |= dict(alarms()) | dict(logged_errors())
     return {
         "Description": "Backroom: what it keeps, and the functions that run it.",
         "Parameters": {
@@ -337,8 +343,20 @@ def functions_template() -> dict[str, Any]:
                 "Description": "Keeps a share of the account's concurrency for the workers, so that a rush at the API "
                 "holds up no billing. An account that may run fewer than 150 functions at once must say no.",
             },
+            "Billing": {
+                "Type": "String",
+                "AllowedValues": ["yes", "careful", "no"],
+                "Default": "yes",
+                "Description": "no: nothing is charged on a schedule and no open payment is looked at; what falls due "
+                "meanwhile is billed later. careful: before each charge the gateway is asked whether it knows it "
+                "already, as is needed for a month after tables were restored.",
+            },
         },
-        "Conditions": {"Reserves": {"Fn::Equals": [{"Ref": "ReserveConcurrency"}, "yes"]}},
+        "Conditions": {
+            "Reserves": {"Fn::Equals": [{"Ref": "ReserveConcurrency"}, "yes"]},
+            "Bills": {"Fn::Not": [{"Fn::Equals": [{"Ref": "Billing"}, "no"]}]},
+            "AsksFirst": {"Fn::Equals": [{"Ref": "Billing"}, "careful"]},
+        },
         "Resources": resources,
     }
 
@@ -355,6 +373,7 @@ def function_patch(function: Function) -> dict[str, Any]:
                 "BACKROOM_ENGINE": "aws",
                 "BACKROOM_PREFIX": PREFIX,
                 "BACKROOM_PUBLIC_URL": {"Ref": "PublicUrl"},
+                "BACKROOM_ASK_FIRST": {"Fn::If": ["AsksFirst", "yes", "no"]},
             }
         },
         "LoggingConfig": {"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "LogGroup": {"Ref": log_group(function)}},
@@ -365,15 +384,14 @@ def function_patch(function: Function) -> dict[str, Any]:
         properties |= schedule_properties(function)
     if not function.consumes:
         return {"Properties": properties}
-    properties["Events"] = {
-        f"{function.logical}SqsEventSource": {
-            "Properties": {
-                # Without it a message that failed is deleted with the others of its batch.
-                "FunctionResponseTypes": ["ReportBatchItemFailures"],
-                "ScalingConfig": {"MaximumConcurrency": function.at_once},
-            }
-        }
+    event: dict[str, Any] = {
+        # Without it a message that failed is deleted with the others of its batch.
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "ScalingConfig": {"MaximumConcurrency": function.at_once},
     }
+    if function.bills:
+        event["Enabled"] = {"Fn::If": ["Bills", True, False]}
+    properties["Events"] = {f"{function.logical}SqsEventSource": {"Properties": event}}
     return {"DependsOn": [logical(function.consumes) + "Queue"], "Properties": properties}
 
 
@@ -382,10 +400,11 @@ def schedule_properties(function: Function) -> dict[str, Any]:
     age = min(max(SHORTEST_AGE_SECONDS, function.every_seconds), LONGEST_AGE_SECONDS)
     dead = arn("SchedulesDeadLetters")
     bounds = {"MaximumEventAgeInSeconds": age, "MaximumRetryAttempts": SCHEDULE_RETRIES}
+    event: dict[str, Any] = {"RetryPolicy": dict(bounds), "DeadLetterConfig": {"Arn": dead}}
+    if function.bills:
+        event["State"] = {"Fn::If": ["Bills", "ENABLED", "DISABLED"]}
     return {
-        "Events": {
-            f"{function.logical}Event": {"Properties": {"RetryPolicy": dict(bounds), "DeadLetterConfig": {"Arn": dead}}}
-        },
+        "Events": {f"{function.logical}Event": {"Properties": event}},
         "EventInvokeConfig": bounds | {"DestinationConfig": {"OnFailure": {"Type": "SQS", "Destination": dead}}},
     }
 
@@ -509,6 +528,25 @@ def alarms() -> Iterator[tuple[str, dict[str, Any]]]:
             {"ApiName": APP, "Stage": API_STAGE},
         ),
     )
+
+
+def logged_errors() -> Iterator[tuple[str, dict[str, Any]]]:
+    """What goes wrong though no function fails: an event that could not be told, a capture without an order."""
+    name = "LoggedErrors"
+    for function in FUNCTIONS:
+        yield (
+            function.logical + name,
+            {
+                "Type": "AWS::Logs::MetricFilter",
+                "Properties": {
+                    "LogGroupName": {"Ref": log_group(function)},
+                    "FilterPattern": '{ $.level = "ERROR" }',
+                    "MetricTransformations": [{"MetricNamespace": LOG_METRICS, "MetricName": name, "MetricValue": "1"}],
+                },
+            },
+        )
+    told = "A function wrote an error into its log: read it."
+    yield f"{name}Alarm", alarm("logged-errors", told, (LOG_METRICS, name, "Sum"), {})
 
 
 def alarm(

@@ -215,7 +215,7 @@ def told(package: Package) -> str:
     return (
         f"{package.archive}: {zipped / 1e6:.1f} MB, unpacked {package.unpacked / 1e6:.1f} MB; {number} functions, "
         f"Python {package.python.version}, {package.architecture}; {package.seconds:.0f} s\n"
-        "To deploy it, with a bucket of yours:\n"
+        "To deploy it, with a bucket of yours (all of it: docs/deploying.md):\n"
         f"  aws cloudformation package --template-file {package.template} --s3-bucket BUCKET --use-json \\\n"
         f"    --output-template-file {package.template.with_name('packaged.json')}\n"
         f"  aws cloudformation deploy --template-file {package.template.with_name('packaged.json')} \\\n"

@@ -4,11 +4,20 @@ import argparse
 import secrets
 import sys
 
+from botocore.exceptions import BotoCoreError
+from pynamodb.exceptions import PynamoDBException
+
 from chalicelib import config, wiring
 from chalicelib.domain.access import KEY_BYTES
 from chalicelib.domain.errors import ShopError
 from chalicelib.domain.merchants import DEFAULT_CURRENCY, DEFAULT_ZONE
 from chalicelib.flows.found_shop import found_shop
+
+# Whoever founds a shop may have deployed nothing yet, or elsewhere.
+NEEDED = (
+    "On AWS it takes credentials (aws configure), the region (AWS_DEFAULT_REGION) and the tables of a stack, whose "
+    "names begin with BACKROOM_PREFIX; on this machine BACKROOM_ENGINE=embedded."
+)
 
 
 def secret() -> str:
@@ -16,8 +25,8 @@ def secret() -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns the exit code: 2 for what the caller must mend."""
-    asked = _parser().parse_args(arguments)
+    """Returns the exit code: 2 for what the caller must mend, 1 where AWS did not do it."""
+    asked = parser().parse_args(arguments)
     try:
         house = wiring.of_environment(config.read())
         owner, browser = found_shop(
@@ -26,6 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (ShopError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
+    except (BotoCoreError, PynamoDBException) as error:
+        print(f"AWS did not do it: {error}\n{NEEDED}", file=sys.stderr)
+        return 1
     print(f"merchant    {asked.merchant}")
     print(f"owner key   {owner}")
     print(f"browser key {browser}")
@@ -33,11 +45,11 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    program = argparse.ArgumentParser(
         prog="python -m infra.shop", description="Founds shops, on AWS or on this machine."
     )
-    found = parser.add_subparsers(required=True).add_parser(
+    found = program.add_subparsers(required=True).add_parser(
         "found", help="a new shop with its owner's and browser's key"
     )
     found.add_argument("--merchant", required=True, help="one to five capital letters and digits")
@@ -48,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     found.add_argument("--zone", default=DEFAULT_ZONE, help="IANA time zone; default %(default)s")
     found.add_argument("--currency", default=DEFAULT_CURRENCY, help="default %(default)s")
-    return parser
+    return program
 
 
 if __name__ == "__main__":

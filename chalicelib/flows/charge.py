@@ -53,6 +53,8 @@ SETTLE_SECONDS = 10
 MOST_PERMISSIONS = 3
 # A refund is by key and given once, so it may be asked for again at once.
 REFUND_TRIES = 3
+# Tries of a forgotten time that surely were not sent have used up numbers too: so many of them are looked past.
+LOOKED_PAST = 2
 CANNOT_BE_FOUND_OUT = "A payment's outcome cannot be found out; please decide."
 
 # The customer is there and asks for it; all other charges are the merchant's.
@@ -122,11 +124,14 @@ def charge(shop: Shop, work: Work, asked: Asked) -> Outcome | None:
     """
     if not has_time(shop):
         raise Contended("too little time is left for a gateway call")
-    attempt = _claim(shop, work, asked)
+    before = _remembered(shop, work, asked) if shop.asks_first and asked.gateway else None
+    attempt = _claim(shop, work, asked, before.tries if before else work.head.tries + 1)
     if attempt is None:
         return None
     if attempt.is_free():
         return record(shop, work, attempt, _nothing_to_pay(attempt))
+    if before is not None:
+        return _taken_over(shop, work, attempt, before)
     sent, outcome = _send(shop, work, attempt)
     return record(shop, work, sent, outcome) if outcome is not None else None
 
@@ -136,10 +141,20 @@ def has_time(shop: Shop) -> bool:
     return shop.time_left() >= GATEWAY_TIMEOUT_SECONDS + SETTLE_SECONDS
 
 
-def _claim(shop: Shop, work: Work, asked: Asked) -> Attempt | None:
-    now, head = shop.clock.now(), work.head
-    tries = head.tries + 1
-    attempt = Attempt(
+def _claim(shop: Shop, work: Work, asked: Asked, tries: int) -> Attempt | None:
+    now = shop.clock.now()
+    attempt = _attempt(shop, work, asked, tries, now)
+    work.writable(attempt, now)
+    if _moved(shop, work, claimed(work.head, attempt, now), attempt):
+        return attempt
+    # Claimed, and changed before anybody could send: it is closed where it is ours.
+    _record(shop, work, attempt, NotSent(reason="it was changed at this moment"))
+    return None
+
+
+def _attempt(shop: Shop, work: Work, asked: Asked, tries: int, now: Instant) -> Attempt:
+    head = work.head
+    return Attempt(
         kind=asked.kind,
         key=attempt_key(shop.merchant_id, work.subject(), head.run, head.round, tries, asked.gateway),
         owner=shop.word(),
@@ -155,12 +170,6 @@ def _claim(shop: Shop, work: Work, asked: Asked) -> Attempt | None:
         amount=asked.amount,
         of=asked.of,
     )
-    work.writable(attempt, now)
-    if _moved(shop, work, claimed(head, attempt, now), attempt):
-        return attempt
-    # Claimed, and changed before anybody could send: it is closed where it is ours.
-    _record(shop, work, attempt, NotSent(reason="it was changed at this moment"))
-    return None
 
 
 def _moved(shop: Shop, work: Work, after: Head, attempt: Attempt) -> bool:
@@ -240,6 +249,54 @@ def _authorised_again(shop: Shop, work: Work) -> Attempt | None:
     if after.attempt is None or not _moved(shop, work, after, after.attempt):
         return None
     return work.head.attempt
+
+
+# --- after tables were restored ---------------------------------------------------------------------------------------
+
+
+class Remembered(msgspec.Struct, kw_only=True, frozen=True):
+    """What a gateway account says of an attempt that the tables do not know (any more)."""
+
+    gateway: str
+    tries: int
+    found: Known | Pending
+
+
+def _remembered(shop: Shop, work: Work, asked: Asked) -> Remembered | None:
+    """Tables that went back in time have forgotten attempts, but run, round and try make the same keys again: so each
+    account is asked for them, before anything is claimed. None: nobody knows of one.
+
+    Raises Contended where it cannot be known at this moment; nothing may be sent then.
+    """
+    for code in sorted(shop.payments, key=lambda code: code != asked.gateway):
+        for tries in range(work.head.tries + 1, work.head.tries + 2 + LOOKED_PAST):
+            found = _looked_back(shop, work, replace(asked, gateway=code), tries)
+            if code == asked.gateway and found is not None:
+                return Remembered(gateway=code, tries=tries, found=found)
+            if isinstance(found, Approved | Pending):
+                return Remembered(gateway=code, tries=work.head.tries + 1, found=found)
+    if not has_time(shop):
+        raise Contended("too little time is left for a gateway call")
+    return None
+
+
+def _looked_back(shop: Shop, work: Work, asked: Asked, tries: int) -> Known | Pending | None:
+    gateway = shop.payments.get(asked.gateway)
+    if gateway is None or not gateway.capabilities.lookup or not has_time(shop):
+        raise Contended(f"tables were restored, and {asked.gateway} cannot be asked what it has charged since")
+    found = _looked_up(gateway, _attempt(shop, work, asked, tries, shop.clock.now()), work.order_id(work.head.run))
+    if isinstance(found, Unknown):
+        raise Contended(f"tables were restored, and {asked.gateway} does not say what it has charged since")
+    return None if isinstance(found, NotFound) else found
+
+
+def _taken_over(shop: Shop, work: Work, attempt: Attempt, before: Remembered) -> Outcome:
+    """What the attempt's own account knows is recorded; what another one took is for a person."""
+    if before.gateway == attempt.gateway:
+        return record(shop, work, attempt, before.found)
+    told = f"Tables were restored, and the gateway {before.gateway} has charged this already; please decide."
+    _review(shop, work, attempt, told)
+    return Unknown(reason=told)
 
 
 # --- recording -------------------------------------------------------------------------------------------------------

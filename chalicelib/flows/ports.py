@@ -397,6 +397,8 @@ class Shop:
     # Seconds that this call of the function may still take.
     time_left: Callable[[], float]
     travel: Travel | None = None
+    # Tables that were restored do not know what was charged since: the gateway is asked before each charge.
+    asks_first: bool = False
 
     def gateway(self, code: str | None = None) -> Payments:
         """The account of that code, or the shop's first by its code. Raises NotFound."""

@@ -85,13 +85,19 @@ class Cloud:
         assert status == 200, (method, path, answer, self.log())
         return answer
 
+    def name(self, resource: str) -> str:
+        """By which name AWS knows a thing of the stack."""
+        found = self.client("cloudformation").describe_stack_resource(StackName=APP, LogicalResourceId=resource)
+        return str(found["StackResourceDetail"]["PhysicalResourceId"])
+
     def run(self, function: str) -> Any:
         """What a schedule does."""
-        found = self.client("cloudformation").describe_stack_resource(StackName=APP, LogicalResourceId=function)
-        name = found["StackResourceDetail"]["PhysicalResourceId"]
         event = {"version": "0", "id": "1", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
         event |= {"account": "000000000000", "time": "2027-01-31T00:00:00Z", "region": REGION, "resources": []}
-        answer = self.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event).encode())
+        return self.invoke(function, event)
+
+    def invoke(self, function: str, event: Any) -> Any:
+        answer = self.client("lambda").invoke(FunctionName=self.name(function), Payload=json.dumps(event).encode())
         told = json.loads(answer["Payload"].read())
         assert "FunctionError" not in answer, told
         return told
@@ -307,6 +313,41 @@ def test_what_the_gateway_took_is_held_against_the_orders(cloud: Cloud) -> None:
 def test_who_is_no_gateway_is_not_listened_to(cloud: Cloud) -> None:
     for path, wanted in (("DEMO/sandbox", 401), ("DEMO/stripe", 404), ("NONE/sandbox", 404)):
         assert cloud.call("POST", f"/gateways/{path}/events", {}, key="")[0] == wanted
+
+
+def test_a_message_that_fails_is_handed_back_alone_and_its_cause_is_noted(cloud: Cloud) -> None:
+    bodies = {"poison": "{}", "stale": json.dumps({"merchant_id": "DEMO", "kind": "order", "id": "GONE"})}
+    records = [
+        {"messageId": name, "body": body, "receiptHandle": name, "attributes": {}, "eventSource": "aws:sqs"}
+        for name, body in bodies.items()
+    ]
+    answer = cloud.invoke("Rebill", {"Records": records})
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "poison"}]}
+    key = {"pk": {"S": "failure#poison"}, "sk": {"S": "failure"}}
+    kept = cloud.client("dynamodb").get_item(TableName="backroom-documents", Key=key)["Item"]
+    assert "/merchant_id" in kept["cause"]["S"]
+
+
+@pytest.mark.parametrize(
+    ("billing", "state", "enabled"), [("no", "DISABLED", "Disabled"), ("yes", "ENABLED", "Enabled")]
+)
+def test_a_parameter_stops_billing_and_lets_it_go_on(cloud: Cloud, billing: str, state: str, enabled: str) -> None:
+    stacks = cloud.client("cloudformation")
+    stacks.update_stack(
+        StackName=APP,
+        UsePreviousTemplate=True,
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        Parameters=[
+            {"ParameterKey": "PublicUrl", "UsePreviousValue": True},
+            {"ParameterKey": "Billing", "ParameterValue": billing},
+        ],
+    )
+    soon(lambda: None if "PROGRESS" in stacks.describe_stacks(StackName=APP)["Stacks"][0]["StackStatus"] else True)
+    assert cloud.client("events").describe_rule(Name=cloud.name("SweepSweepEvent"))["State"] == state
+    mapping = cloud.client("lambda").get_event_source_mapping(UUID=cloud.name("RebillRebillSqsEventSource"))
+    assert (mapping["State"], mapping["FunctionResponseTypes"]) == (enabled, ["ReportBatchItemFailures"])
+    # What is told and delivered goes on.
+    assert cloud.client("events").describe_rule(Name=cloud.name("RelayRelayEvent"))["State"] == "ENABLED"
 
 
 def pay_an_order(cloud: Cloud) -> str:

@@ -52,3 +52,16 @@ def test_what_is_wrong_is_told(tmp_path: Path) -> None:
     code, shown, errors = found(tmp_path, "--merchant", "acme", "--name", "Acme")
     assert (code, shown) == (2, {})
     assert "/merchant_id" in errors
+
+
+def test_where_aws_is_not_reached_it_is_told_what_that_takes(tmp_path: Path) -> None:
+    nowhere = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "BACKROOM_"))}
+    nowhere |= {"AWS_CONFIG_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true", "HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "infra.shop", "found", "--merchant", "ACME", "--new-keys"]
+    for region in ({}, {"AWS_DEFAULT_REGION": "us-east-1"}):
+        done = subprocess.run(
+            command, cwd=ROOT, env=nowhere | region, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "AWS_DEFAULT_REGION" in done.stderr
+        assert "Traceback" not in done.stderr
