@@ -15,6 +15,7 @@ from chalicelib.domain.customers import Customer
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.fields import LARGEST_OID
 from chalicelib.domain.items import Item
+from chalicelib.domain.notices import NoticeTemplate
 from chalicelib.flows.ports import Backroom, Http, Mailer, Payments, Queue, Shop, Travel
 from chalicelib.gateways.links import SignedLinks
 from chalicelib.stores.auto_orders import AutoOrders
@@ -29,6 +30,7 @@ from chalicelib.stores.lists import Lists
 from chalicelib.stores.mails import Mails
 from chalicelib.stores.orders import Orders
 from chalicelib.stores.port import TablePort
+from chalicelib.stores.problems import Problems
 from chalicelib.stores.reconciliations import Reconciliations
 from chalicelib.stores.reports import Reports
 from chalicelib.stores.shelf import Shelf
@@ -103,6 +105,8 @@ class House:
             deliveries=Deliveries(port, merchant_id),
             mails=Mails(port, merchant_id),
             reconciliations=Reconciliations(port, merchant_id),
+            problems=Problems(port, merchant_id),
+            notice_templates=Shelf(port, merchant_id, "configuration", "notice_template", NoticeTemplate),
             limits=Limits(port, merchant_id),
             card_tokens=CardTokens(port, merchant_id),
             batches=Batches(port, merchant_id),

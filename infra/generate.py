@@ -158,6 +158,7 @@ FUNCTIONS = (
             "orders": "get query put update",
             "events": "put",
             "lists": "get",
+            "deliveries": "put",
             "documents": "get query put update",
         },
         consumes="rebill",
@@ -173,7 +174,7 @@ FUNCTIONS = (
             "customers": "get",
             "auto_orders": "get",
             "orders": "get",
-            "deliveries": "get put delete",
+            "deliveries": "get query put delete",
             "documents": "put",
         },
         consumes="deliver",
@@ -622,7 +623,7 @@ def api_page() -> str:
     """docs/api.md: every call with its scope, every setting with its help, every event."""
     import app  # noqa: F401  # declares the routes
     from chalicelib.domain.events import CATALOGUE
-    from chalicelib.domain.settings import UNFINISHED, AutoOrderProcessing
+    from chalicelib.domain.settings import AutoOrderProcessing
     from chalicelib.handlers.http import ROUTES
 
     lines = [
@@ -638,8 +639,7 @@ def api_page() -> str:
     lines += ["", "## Auto Order Processing", "", "| setting | what it does |", "|---|---|"]
     for name, field in msgspec.json.schema(AutoOrderProcessing)["$defs"]["AutoOrderProcessing"]["properties"].items():
         told: dict[str, Any] = next((part for part in [field, *field.get("anyOf", [])] if "description" in part), {})
-        later = " *(not available yet)*" if name in UNFINISHED else ""
-        lines.append(f"| `{name}` | {told.get('description', '')}{later} |")
+        lines.append(f"| `{name}` | {told.get('description', '')} |")
     lines += ["", "## Events", ""]
     lines += [f"* {category}: " + ", ".join(f"`{name}`" for name in names) for category, names in CATALOGUE.items()]
     return "\n".join(lines) + "\n"

@@ -18,8 +18,10 @@ from chalicelib.domain.dates import Instant, instant, local_date, parse_instant,
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.money import EXPONENTS, formatted
 from chalicelib.domain.orders import Order
+from chalicelib.domain.rebills import next_billing
 from chalicelib.domain.search import OrderQuery
 from chalicelib.domain.waiting import DueRow
+from chalicelib.flows.facts import read_facts
 from chalicelib.flows.find import find
 from chalicelib.flows.found_shop import MERCHANT_ID
 from chalicelib.flows.ports import Shop
@@ -106,7 +108,7 @@ class Pages:
             f'<div class="head"><h1>{escape(name)}</h1><p class="soft">{self._clock(look)}</p></div>',
             self._links(look),
             self._figures(look),
-            _card("What comes due next", self._due(look), "wide"),
+            _card("What is billed next", self._due(look), "wide"),
             _card("Latest orders", self._orders(look), "wide"),
             _card("Work that waits", self._queues(look), "wide"),
             "</main>",
@@ -154,16 +156,12 @@ class Pages:
         rows = self._next_rows(look)
         if not rows:
             return '<p class="soft">No auto order is due.</p>'
-        kept = [kept.noun for kept, _ in look.shop.auto_orders.read_many([int(row.subject) for row in rows])]
-        found = {noun.auto_order_oid: noun for noun in kept}
-        orders = look.shop.orders.get_many([noun.original_order_id or "" for noun in kept])
-        originals = {order.order_id: order for order in orders}
-        body = []
+        coming = []
         for row in rows:
-            noun = found.get(int(row.subject))
-            original = originals.get(noun.original_order_id) if noun else None
-            items = ", ".join(entry.original_item_id or "" for entry in (noun.items if noun else None) or [])
-            body.append((look.time(row.due), _customer(original), items, row.subject))
+            facts, _, original = read_facts(look.shop, int(row.subject))
+            items = ", ".join(entry.original_item_id or "" for entry in facts.auto_order.items or [])
+            coming.append((next_billing(facts, row.due), _customer(original.noun), items, row.subject))
+        body = [(look.time(due), *rest) for due, *rest in sorted(coming, key=lambda one: (one[0], one[3]))]
         return _table(("When", "Customer", "Items", "Auto order"), body, "time", "", "", "number")
 
     def _next_rows(self, look: Look) -> list[DueRow]:

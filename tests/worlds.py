@@ -23,12 +23,15 @@ from chalicelib.domain.orders import (
     OrderShipping,
 )
 from chalicelib.domain.payments import Capabilities, Charge
+from chalicelib.domain.rebills import next_billing
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.flows import gateway_events, place_order, purchase
+from chalicelib.flows.facts import read_facts
 from chalicelib.flows.ports import Backroom, Shop
 from chalicelib.flows.rebill import rebill
 from chalicelib.flows.sweep import sweep
 from chalicelib.flows.tell import tell
+from chalicelib.gateways import letters
 from chalicelib.gateways.sandbox import PROFILES, Behaviour, Sandbox
 from chalicelib.stores.port import TablePort
 from chalicelib.stores.sqlite import SqliteTables
@@ -77,10 +80,9 @@ class NoOutside:
     def __init__(self) -> None:
         self.mails: list[Any] = []
 
-    def compose(self, letter: Any) -> Any:
-        from chalicelib.gateways import letters
-
-        return letters.compose(letter)
+    compose = staticmethod(letters.compose)
+    default = staticmethod(letters.default)
+    problems = staticmethod(letters.problems)
 
     def send(self, mail: Any) -> None:
         self.mails.append(mail)
@@ -233,16 +235,29 @@ class World:
             found += rows
         return found
 
-    def next_due(self) -> Instant | None:
-        far = parse_instant("2199-01-01T00:00:00Z")
-        rows = self.due("auto_orders", far) + self.due("orders", far)
+    def next_look(self) -> Instant | None:
+        """When anything comes due: a billing, or only a look whether there is something to tell."""
+        rows = self._waiting("auto_orders") + self._waiting("orders")
         return min((row.due for row in rows), default=None)
+
+    def next_due(self) -> Instant | None:
+        """When the next charge is thought of, looks that find nothing to do and notices left aside."""
+        looks = [self.bills_at(int(row.subject), row.due) for row in self._waiting("auto_orders")]
+        return min([*looks, *(row.due for row in self._waiting("orders"))], default=None)
+
+    def bills_at(self, oid: int, due: Instant | None = None) -> Instant:
+        """When the auto order is billed next, looks and notices left aside."""
+        facts = read_facts(self.shop, oid)[0]
+        return next_billing(facts, due or facts.head.due_dts or self.clock.now())
+
+    def _waiting(self, table: str) -> list[Any]:
+        return self.due(table, parse_instant("2199-01-01T00:00:00Z"))
 
     def travel(self, days: int, *, twice: bool = False, steps: int = 20_000) -> None:
         """Go through every due moment of the coming days and work at each."""
         end = instant(self.clock.now() + timedelta(days=days))
         for _ in range(steps):
-            moment = self.next_due()
+            moment = self.next_look()
             if moment is None or moment > end:
                 break
             self.clock.go(moment)

@@ -474,6 +474,7 @@ def begun(
             first_order_dts=paid,
             last_order_dts=paid,
             original_value=Decimal(line.total_cost_with_discount or 0),
+            paid=None if line.unit_cost_with_discount is None else Decimal(line.unit_cost_with_discount),
         )
         first = next(occurrences(entry, begins, item), None)
         begins.next_day = first.day if first else None
@@ -531,9 +532,12 @@ def edited(
     now: Instant,
     zone_name: str,
     oids: Iterator[int],
+    *,
+    by_customer: bool = False,
 ) -> Edited:
     """What an edit makes of document and head. ``before`` is the assembled noun as it stands, ``wanted`` the same with
-    the request laid over it. Raises Invalid with all problems: a stale copy, a past date, an unknown item, ...
+    the request laid over it. ``by_customer``: he can name only the reasons that he is shown. Raises Invalid with all
+    problems: a stale copy, a past date, an unknown item, ...
     """
     problems = _stale(before, wanted)
     if wanted.add_ons:
@@ -558,7 +562,7 @@ def edited(
         left = entry.arbitrary_unit_cost_remaining_orders
         progress.unit_cost_remaining = left if entry.arbitrary_unit_cost is not None else None
         entries.append(replace(_kept_item(entry), auto_order_item_oid=item_oid))
-    problems += _cancel_problems(before, wanted, settings)
+    problems += _cancel_problems(before, wanted, settings.reasons(to_customers=by_customer))
     if problems:
         raise Invalid(problems)
     gone = set(state.items) - {str(entry.auto_order_item_oid) for entry in entries}
@@ -678,8 +682,7 @@ def _reschedule(
     return []
 
 
-def _cancel_problems(before: AutoOrder, wanted: AutoOrder, settings: AutoOrderProcessing) -> list[Problem]:
-    reasons = [reason.reason for reason in settings.cancel_reasons or [] if reason.reason]
+def _cancel_problems(before: AutoOrder, wanted: AutoOrder, reasons: list[str]) -> list[Problem]:
     if not (reasons and _cancels(before, wanted)):
         return []
     if wanted.cancel_reason in reasons:

@@ -9,7 +9,22 @@ import msgspec
 from chalicelib.domain.dates import Instant
 
 NounKind = Literal["auto_order", "order", "item", "customer"]
-Template = Literal["receipt", "preshipment_notice", "update_billing", "held", "disabled"]
+# Every notice. UltraCart calls ``update_billing`` "auto order update billing" and ``disabled`` "auto order update
+# billing decline".
+Template = Literal[
+    "receipt",
+    "shipment",
+    "preshipment_notice",
+    "price_notice",
+    "action_needed",
+    "update_billing",
+    "disabled",
+    "card_expiring",
+    "easy_cancel",
+    "canceled",
+    "held",
+    "problem_digest",
+]
 
 
 class Happening(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -82,6 +97,7 @@ CATALOGUE: dict[str, tuple[str, ...]] = {
         "order_payment_process",
         "order_refund",
         "order_reject",
+        "order_ship",
         "order_stage_change",
         "order_update",
     ),

@@ -33,7 +33,9 @@ class ItemProgress(msgspec.Struct, kw_only=True, omit_defaults=True, rename=SHOR
     """Where one item of an auto order stands. Occurrence ``at`` falls on the ``anchor`` itself; later ones are counted
     from there. ``billed`` is the last occurrence that is done with (in an order, or passed over as missed) and
     ``billed_day`` the date that it was scheduled for. ``next_day`` is the date of the one after, as it was told when
-    that was settled: where the catalogue's pace changes it stays, and the new pace counts from it."""
+    that was settled: where the catalogue's pace changes it stays, and the new pace counts from it. ``paid`` is what was
+    paid for one last, after discounts; ``warned`` the occurrence whose higher price was told last, ``noticed`` the one
+    whose shipment was."""
 
     anchor: date
     at: int = 0
@@ -46,6 +48,8 @@ class ItemProgress(msgspec.Struct, kw_only=True, omit_defaults=True, rename=SHOR
     first_order_dts: Instant | None = None
     last_order_dts: Instant | None = None
     unit_cost_remaining: int | None = None
+    paid: Decimal | None = None
+    warned: int = 0
     noticed: int = 0
 
 
@@ -76,6 +80,8 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True):
     future_auth: str | None = None
     # Of an order: the totals that its open refund is to leave.
     refund: Refunded | None = None
+    # The card and the month in which its end was announced last, so that it is announced once a month.
+    card_told: str | None = None
 
 
 class Head(msgspec.Struct, kw_only=True):

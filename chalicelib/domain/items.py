@@ -232,7 +232,6 @@ UNFINISHED_TAB = (
     "auto_order_downgrade_items",
     "auto_order_paused",
     "auto_order_upgrade_items",
-    "auto_order_upsell_no_easy_cancel",
     "auto_order_upsell_one_per_customer",
     "cancel_other_auto_orders",
     "refund_other_auto_orders",

@@ -15,6 +15,7 @@ from chalicelib.domain.orders import (
     OrderCurrentStageHistory,
     OrderItem,
     OrderItemOption,
+    OrderMarketing,
     OrderPayment,
     OrderPaymentTransaction,
     OrderPaymentTransactionDetail,
@@ -70,6 +71,7 @@ def _run_order(facts: Facts, plan: FrozenPlan, run: int, stage: Stage, now: Inst
         billing=original.billing,
         shipping=_ship_to(original.shipping, plan),
         checkout=_checkout(facts),
+        marketing=marketing(facts),
         items=[_rebill_item(facts, line, index + 1, plan.currency) for index, line in enumerate(plan.lines)],
         coupons=[OrderCoupon(coupon_code=code, base_coupon_code=code) for code in plan.coupons] or None,
         summary=summary(plan),
@@ -234,6 +236,17 @@ def _checkout(facts: Facts) -> OrderCheckout | None:
         return None
     names = [f"custom_field{number}" for number in range(1, 11)]
     return OrderCheckout(**{name: getattr(checkout, name) for name in names})
+
+
+def marketing(facts: Facts) -> OrderMarketing | None:
+    """What the customer said of mailings when he ordered first travels to the rebills, so that what listens to them may
+    enrol him; the merchant's setting leaves it out. Where the order came from is not said again: it counts once."""
+    said = facts.original.marketing
+    if said is None or facts.settings.skip_third_party_marketing_emails:
+        return None
+    if said.mailing_list is None and said.cell_phone_opt_in is None:
+        return None
+    return OrderMarketing(mailing_list=said.mailing_list, cell_phone_opt_in=said.cell_phone_opt_in)
 
 
 def plan_of(order: Order) -> FrozenPlan:

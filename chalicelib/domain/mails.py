@@ -1,4 +1,4 @@
-"""Mails: which an event plans, why one is not sent, what stands in it, and when it is tried again.
+"""Mails: which an event plans, why one is not sent, and when it is tried again. What stands in them: letters.py.
 
 A mail has no idempotency key: whoever hands one over and dies before the mark leaves nobody knowing. Receipts and
 notices are then sent a second time, at most once; mails about a problem are not.
@@ -6,9 +6,8 @@ notices are then sent a second time, at most once; mails about a problem are not
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date
-from decimal import Decimal
 from functools import lru_cache
 from hashlib import sha256
 from typing import Literal
@@ -16,23 +15,32 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
-from chalicelib.domain.auto_orders import AutoOrder, AutoOrderEmail
+from chalicelib.domain.auto_orders import AutoOrderEmail
 from chalicelib.domain.customers import Customer, normalised_email
-from chalicelib.domain.dates import Instant, later, local_date, parse_instant
+from chalicelib.domain.dates import Instant, later
 from chalicelib.domain.events import Event, Notice, NounKind, Template
 from chalicelib.domain.heads import Head
-from chalicelib.domain.items import Item
 from chalicelib.domain.merchants import Merchant
-from chalicelib.domain.money import ZERO, formatted
-from chalicelib.domain.orders import Order, OrderBilling, OrderItem, OrderPaymentCreditCard, OrderSummary
+from chalicelib.domain.orders import SHIPPED_STAGE, Order, OrderBilling
+from chalicelib.domain.problems import digest_due
 from chalicelib.domain.settings import AutoOrderProcessing
 
 State = Literal["planned", "sending", "sent", "skipped", "failed"]
 
-# Mails about a problem: what `skip_problem_emails` keeps back, and what is never sent again on a guess.
+# The two that `skip_problem_emails` keeps back.
 PROBLEMS: frozenset[Template] = frozenset({"update_billing", "disabled"})
+# What is never sent again on a guess: nobody wants to read twice that a payment failed.
+NEVER_TWICE: frozenset[Template] = PROBLEMS | {"action_needed"}
 # Mails to the merchant, not to a customer: no wish of the customer's keeps them back.
-TO_THE_MERCHANT: frozenset[Template] = frozenset({"held"})
+TO_THE_MERCHANT: frozenset[Template] = frozenset({"held", "problem_digest"})
+
+# The fact of a notice that names an item with this flag of its tab.
+NO_EASY_CANCEL = "auto_order_upsell_no_easy_cancel"
+# The fact of a hold: what cannot be billed now is looked at again by itself.
+AGAIN = "again"
+# The fact of a mail that the customer has asked for: no setting keeps it back.
+ASKED_FOR = "asked_for"
+NO_FACTS: Mapping[str, str] = {}
 
 # The longest that handing a mail over may take: SES answers within a second, mostly.
 MAIL_TIMEOUT_SECONDS = 15
@@ -48,29 +56,12 @@ MAXIMUM_TRIES = len(RETRY_SECONDS) + 1
 AFTER_UNKNOWN_SECONDS = 1800
 # Tries of which nobody knows: the second may be a duplicate, a third is not made.
 MAXIMUM_UNKNOWN = 2
-# Copies of a receipt: an order takes 10, a profile takes 10.
+# Copies of a mail: an order takes 10, a profile takes 10.
 MAXIMUM_COPIES = 20
 # What a line of a mail shows of a text that somebody typed.
 LONGEST_WORDS = 200
-# Rows that a mail lists; an order of more says how many there are.
-MAXIMUM_ROWS = 100
 # A subject line is cut by mail programs long before this.
 LONGEST_SUBJECT = 120
-
-MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
 
 
 class Mail(msgspec.Struct, kw_only=True, frozen=True):
@@ -96,7 +87,7 @@ class SentMail(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     ``tries`` counts claims, ``unknown`` those of which nobody knows whether the mail went out; ``owner`` is a random
     word of the last claim; ``next_dts`` is when to look at it again: after a failure, or after a claim that nobody
-    marked.
+    marked. One with ``not_before`` waits for that moment.
     """
 
     mail_id: str
@@ -111,6 +102,7 @@ class SentMail(msgspec.Struct, kw_only=True, omit_defaults=True):
     unknown: int = 0
     owner: str | None = None
     next_dts: Instant | None = None
+    not_before: Instant | None = None
     send_dts: Instant | None = None
     subject: str | None = None
     facts: dict[str, str] = {}
@@ -122,40 +114,14 @@ class SentMail(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Addressee(msgspec.Struct, kw_only=True, frozen=True):
-    """What a mail must know of its noun's customer. ``rebill``: the noun is an order that an auto order made."""
+    """What a mail must know of its noun's customer. ``copies`` are of receipts. ``rebill``: the noun is an order that
+    an auto order made."""
 
     email: str | None = None
     copies: list[str] = []
+    shipment_copies: list[str] = []
     do_not_send_mail: bool = False
     rebill: bool = False
-
-
-class Row(msgspec.Struct, kw_only=True, frozen=True):
-    """One line of an order or of a shipment, worded."""
-
-    quantity: str
-    name: str
-    amount: str
-    notes: list[str] = []
-
-
-class Letter(msgspec.Struct, kw_only=True, frozen=True):
-    """What stands in a mail, every text on one line: a template only lays it out."""
-
-    template: Template
-    subject: str
-    shop: str
-    first_name: str = ""
-    support_email: str = ""
-    words: dict[str, str] = {}
-    rows: list[Row] = []
-    more_rows: int = 0
-    totals: list[tuple[str, str]] = []
-
-
-class Composed(msgspec.Struct, kw_only=True, frozen=True):
-    text: str
-    html: str
 
 
 # --- planning ---------------------------------------------------------------------------------------------------------
@@ -165,22 +131,27 @@ def addressee(order: Order, customer: Customer | None) -> Addressee:
     """Whom mails about this order go to: the address of its billing, else the profile's. For an auto order it is the
     original order, so that a changed address there is the one that rebills write to."""
     billing = order.billing or OrderBilling()
-    wanted = [
-        entry.email or "" for entry in (customer.cc_emails or [] if customer else []) if entry.receipt_notification
-    ]
+    entries = customer.cc_emails or [] if customer else []
     email = billing.email or (customer.email if customer else None)
-    taken = {normalised_email(email or "")}
-    copies: list[str] = []
-    for copy in (*(billing.cc_emails or []), *wanted):
-        if copy and normalised_email(copy) not in taken:
-            taken.add(normalised_email(copy))
-            copies.append(copy)
+    of_order = billing.cc_emails or []
     return Addressee(
         email=email,
-        copies=copies[:MAXIMUM_COPIES],
+        copies=_copies(email, of_order, [entry.email for entry in entries if entry.receipt_notification]),
+        shipment_copies=_copies(email, of_order, [entry.email for entry in entries if entry.shipment_notification]),
         do_not_send_mail=bool(customer and customer.do_not_send_mail),
         rebill=bool(order.run),
     )
+
+
+def _copies(email: str | None, of_order: list[str], of_profile: list[str | None]) -> list[str]:
+    """Each address once, and not the one that the mail itself goes to."""
+    taken = {normalised_email(email or "")}
+    copies: list[str] = []
+    for copy in (*of_order, *of_profile):
+        if copy and normalised_email(copy) not in taken:
+            taken.add(normalised_email(copy))
+            copies.append(copy)
+    return copies[:MAXIMUM_COPIES]
 
 
 def planned_mails(
@@ -195,7 +166,7 @@ def planned_mails(
     for notice in event.notices:
         to = nouns.get((notice.kind, notice.id))
         for position, email in enumerate(_recipients(notice, to, merchant)):
-            reason = why_not(notice.template, email, to, merchant, settings)
+            reason = why_not(notice.template, email, to, merchant, settings, notice.facts)
             if position and reason:
                 continue
             mail = _planned(event, notice, position, email, reason)
@@ -210,7 +181,12 @@ def mail_id_of(event_id: str, template: Template, about: str, position: int = 0)
 
 
 def why_not(
-    template: Template, email: str, to: Addressee | None, merchant: Merchant, settings: AutoOrderProcessing
+    template: Template,
+    email: str,
+    to: Addressee | None,
+    merchant: Merchant,
+    settings: AutoOrderProcessing,
+    facts: Mapping[str, str] = NO_FACTS,
 ) -> str | None:
     """The rule that keeps a mail back; None where it may go. Asked when it is planned, and again when it is sent."""
     if to is None:
@@ -218,10 +194,8 @@ def why_not(
     if template not in TO_THE_MERCHANT:
         if to.do_not_send_mail:
             return "the customer's profile says do_not_send_mail"
-        if template == "receipt" and to.rebill and settings.skip_receipt_email:
-            return "the setting skip_receipt_email: no receipts for rebills"
-        if template in PROBLEMS and settings.skip_problem_emails:
-            return "the setting skip_problem_emails: no mails about failed payments"
+        if kept := kept_back(template, settings, rebill=to.rebill, facts=facts):
+            return kept.why
     try:
         mail_address(email)
     except ValueError as error:
@@ -232,6 +206,41 @@ def why_not(
     except ValueError as error:
         return f"the shop's sender_email {error}"
     return None
+
+
+class KeptBack(msgspec.Struct, kw_only=True, frozen=True):
+    """The setting that keeps a notice back, or the item whose own flag does, in words for the record."""
+
+    setting: str
+    why: str
+
+
+def kept_back(
+    template: Template, settings: AutoOrderProcessing, *, rebill: bool, facts: Mapping[str, str] = NO_FACTS
+) -> KeptBack | None:
+    """The merchant's rule that keeps a notice to a customer back, where there is one. ``rebill``: it is about an order
+    that an auto order made."""
+    if ASKED_FOR in facts:
+        return None
+    match template:
+        case "receipt" if rebill and settings.skip_receipt_email:
+            return _by("skip_receipt_email", "no receipts for rebills")
+        case "shipment" if rebill and settings.skip_shipment_notification:
+            return _by("skip_shipment_notification", "no shipment notices for rebills")
+        case "update_billing" | "disabled" if settings.skip_problem_emails:
+            return _by("skip_problem_emails", "no mails about failed payments")
+        case "easy_cancel" if settings.suppress_easy_cancel_emails:
+            return _by("suppress_easy_cancel_emails", "no second mail with a cancel link")
+        case "easy_cancel" if settings.skip_receipt_email:
+            return _by("skip_receipt_email", "no receipt, so no second mail after it")
+        case "easy_cancel" if item := facts.get(NO_EASY_CANCEL):
+            why = f"the item {item} says {NO_EASY_CANCEL}"
+            return KeptBack(setting=NO_EASY_CANCEL, why=why)
+    return None
+
+
+def _by(setting: str, why: str) -> KeptBack:
+    return KeptBack(setting=setting, why=f"the setting {setting}: {why}")
 
 
 def sender_of(merchant: Merchant) -> str:
@@ -248,10 +257,11 @@ def reply_to_of(merchant: Merchant) -> str | None:
 
 def _recipients(notice: Notice, to: Addressee | None, merchant: Merchant) -> list[str]:
     if notice.template in TO_THE_MERCHANT:
-        return [merchant.support_email or merchant.sender_email or ""]
+        return [_the_merchants(merchant)]
     if to is None:
         return [""]
-    return [to.email or "", *(to.copies if notice.template == "receipt" else [])]
+    copies = {"receipt": to.copies, "shipment": to.shipment_copies}
+    return [to.email or "", *copies.get(notice.template, [])]
 
 
 def _planned(event: Event, notice: Notice, position: int, email: str, reason: str | None) -> SentMail:
@@ -270,6 +280,54 @@ def _planned(event: Event, notice: Notice, position: int, email: str, reason: st
     )
 
 
+def digest_of(day: date, merchant: Merchant, now: Instant) -> SentMail:
+    """The mail about a day's problems, to be sent on the morning after. It is planned once, whoever meets the first."""
+    email, due = _the_merchants(merchant), digest_due(day, merchant.zone_name())
+    reason = why_not("problem_digest", email, Addressee(), merchant, AutoOrderProcessing())
+    return SentMail(
+        mail_id=mail_id_of("digest", "problem_digest", f"day#{day}"),
+        about=f"day#{day}",
+        template="problem_digest",
+        email=email,
+        created_dts=now,
+        state="skipped" if reason else "planned",
+        skip_reason=reason,
+        next_dts=None if reason else due,
+        not_before=due,
+    )
+
+
+def sample_mail(template: Template, merchant: Merchant, word: str, now: Instant) -> SentMail:
+    """A mail of invented people, to the shop's own address and to nobody else's."""
+    about = f"notice_template#{template}"
+    return SentMail(
+        mail_id=mail_id_of(word, template, about),
+        about=about,
+        template=template,
+        email=_the_merchants(merchant),
+        created_dts=now,
+        next_dts=later(now, seconds=LEASE_SECONDS),
+    )
+
+
+def asked_for(order_id: str, email: str, word: str, now: Instant) -> SentMail:
+    """The mail with a cancel link that a customer has asked for."""
+    about = f"order#{order_id}"
+    return SentMail(
+        mail_id=mail_id_of(word, "easy_cancel", about),
+        about=about,
+        template="easy_cancel",
+        email=email,
+        created_dts=now,
+        next_dts=later(now, seconds=LEASE_SECONDS),
+        facts={ASKED_FOR: str(now)},
+    )
+
+
+def _the_merchants(merchant: Merchant) -> str:
+    return merchant.support_email or merchant.sender_email or ""
+
+
 # --- addresses and texts that others typed ----------------------------------------------------------------------------
 
 # RFC 5322 dot-atom, the only form that every mail server takes.
@@ -278,8 +336,6 @@ _LOCAL = re.compile(rf"{_ATOM}(\.{_ATOM})*")
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 # Marks that turn the direction of what follows: in a name they could make a line read as another.
 _TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-# What makes mail programs show a link where a name should stand.
-_LINK = re.compile(r"[/:@\\]|www\.|\.\w\w", re.IGNORECASE)
 
 
 @lru_cache(maxsize=1024)
@@ -333,12 +389,6 @@ def refuse_unsafe(mail: Mail) -> None:
             raise ValueError(f"{name!r} holds an encoded word")
 
 
-def _first_name(order: Order) -> str:
-    """For the greeting; none where it looks like a link, for strangers' profiles must not make us send one."""
-    name = one_line(order.billing.first_name if order.billing else "", 30)
-    return "" if _LINK.search(name) else name
-
-
 # --- from plan to end -------------------------------------------------------------------------------------------------
 
 
@@ -355,8 +405,11 @@ def read_waiting_name(name: str) -> tuple[str, str] | None:
 
 
 def may_try(mail: SentMail, now: Instant) -> bool:
-    """The first try goes as soon as somebody comes with its id; a later one waits for its time."""
-    return mail.state == "planned" and (mail.tries == 0 or mail.next_dts is None or mail.next_dts <= now)
+    """The first try goes as soon as somebody comes with its id, but not before its time; a later one waits for its
+    own."""
+    if mail.state != "planned" or (mail.not_before is not None and now < mail.not_before):
+        return False
+    return mail.tries == 0 or mail.next_dts is None or mail.next_dts <= now
 
 
 def abandoned(mail: SentMail, now: Instant) -> bool:
@@ -372,8 +425,9 @@ def claimed(mail: SentMail, owner: str, now: Instant) -> SentMail:
     return replace(mail, state="sending", owner=owner, tries=mail.tries + 1, next_dts=until)
 
 
-def sent(mail: SentMail, subject: str, now: Instant) -> SentMail:
-    return replace(mail, state="sent", send_dts=now, subject=subject, next_dts=None, failure_reason=None)
+def sent(mail: SentMail, subject: str, now: Instant, failure: str | None = None) -> SentMail:
+    """``failure``: what was wrong on the way and did not keep it back."""
+    return replace(mail, state="sent", send_dts=now, subject=subject, next_dts=None, failure_reason=failure)
 
 
 def skipped(mail: SentMail, reason: str) -> SentMail:
@@ -397,7 +451,7 @@ def not_sent(mail: SentMail, reason: str, now: Instant) -> SentMail:
 def unknown(mail: SentMail, reason: str, now: Instant, *, wait: int = 0) -> SentMail:
     """After a try of which nobody knows: a receipt may go out twice, a mail about a problem may not."""
     mail = replace(mail, unknown=mail.unknown + 1)
-    if mail.template in PROBLEMS or mail.unknown >= MAXIMUM_UNKNOWN:
+    if mail.template in NEVER_TWICE or mail.unknown >= MAXIMUM_UNKNOWN:
         return failed(mail, f"it may have been sent: {reason}")
     return replace(mail, state="planned", failure_reason=one_line(reason), next_dts=later(now, seconds=wait))
 
@@ -423,206 +477,38 @@ def shown_mail(mail: SentMail) -> AutoOrderEmail:
     )
 
 
-# --- what stands in a mail --------------------------------------------------------------------------------------------
+# --- what holds when it is sent ---------------------------------------------------------------------------------------
 
 
 def outdated(mail: SentMail, head: Head | None, order: Order | None) -> str | None:
-    """Why there is nothing to tell any more; None where there still is. ``head`` is the auto order's."""
+    """Why there is nothing to tell any more; None where there still is. ``head`` is the auto order's, ``order`` the one
+    that the mail is about, or the auto order's original."""
     match mail.template:
         case "receipt":
             status = order.payment.payment_status if order and order.payment else None
             return None if status == "Processed" else f"the order is not paid: {status or 'no payment'}"
-        case "update_billing":
+        case "shipment":
+            stage = order.current_stage if order else None
+            return None if stage == SHIPPED_STAGE else f"the order is not shipped: {stage or 'no stage'}"
+        case "update_billing" | "action_needed":
             if head is None or head.status != "active" or str(head.round) != mail.facts.get("attempt", str(head.round)):
                 return "the payment has been settled or tried again meanwhile"
-        case "disabled":
-            if head is None or head.status != "disabled":
-                return "the auto order is not disabled any more"
-        case "preshipment_notice":
+        case "disabled" | "canceled" as status:
+            if head is None or head.status != status:
+                return f"the auto order is not {status} any more"
+        case "preshipment_notice" | "price_notice" | "card_expiring" | "easy_cancel":
             if head is None or head.status != "active":
                 return "the auto order is not active any more"
-        case "held":
+            if mail.template == "card_expiring" and mail.facts.get("month") != _last_month(order):
+                return "the card has been changed meanwhile"
+        case "held" | "problem_digest":
             pass
     return None
 
 
-def receipt(order: Order, merchant: Merchant) -> Letter:
-    """What was bought and paid. Lines stand at their price, the discount below them, so that the column adds up."""
-    currency = order.currency_code or merchant.currency()
-    totals = order.summary or OrderSummary()
-    lines = order.items or []
-    paid = order.payment.payment_dts if order.payment else None
-    amount = formatted(totals.total or ZERO, currency)
-    words = {"order_id": order.order_id or "", "total": amount}
-    if paid:
-        words["date"] = day_words(local_date(paid, merchant.zone_name()))
-    if order.run:
-        words["rebill"] = str(order.run)
-    card = order.payment.credit_card if order.payment else None
-    if card and totals.total:
-        words["card"] = card_words(card)
-    if order.shipping and order.shipping.shipping_method:
-        words["shipping_method"] = one_line(order.shipping.shipping_method)
-    return _letter(
-        "receipt",
-        f"Your receipt for order {order.order_id}",
-        order,
-        merchant,
-        words,
-        rows=[_order_row(line, currency) for line in lines[:MAXIMUM_ROWS]],
-        more_rows=max(0, len(lines) - MAXIMUM_ROWS),
-        totals=_totals(totals, currency),
-    )
-
-
-def preshipment_notice(
-    auto_order: AutoOrder, original: Order, merchant: Merchant, items: Mapping[str, Item], day: date | None
-) -> Letter | None:
-    """What ships next and is charged then: all that comes on ``day``, and whatever else has been announced with it.
-    ``auto_order`` is put together with its future schedules. None where nothing of it is coming any more."""
-    currency = original.currency_code or merchant.currency()
-    coming: list[tuple[date, Row]] = []
-    for entry in auto_order.items or []:
-        if entry.paused or entry.calculated_next_shipment_dts is None:
-            continue
-        ships = local_date(entry.calculated_next_shipment_dts, merchant.zone_name())
-        if ships != day and not entry.preshipment_notice_sent:
-            continue
-        quantity = entry.arbitrary_quantity or entry.original_quantity or Decimal(1)
-        item = items.get(entry.next_item_id or "")
-        cost = entry.future_schedules[0].unit_cost if entry.future_schedules else None
-        row = Row(
-            quantity=number_words(quantity),
-            name=one_line(item.description if item else None) or one_line(entry.next_item_id),
-            amount=formatted(cost * quantity, currency) if cost is not None else "",
-        )
-        coming.append((ships, row))
-    if not coming:
+def _last_month(order: Order | None) -> str | None:
+    """The month at whose end the order's card expires: ``2027-03``."""
+    card = order.payment.credit_card if order and order.payment else None
+    if card is None or not card.card_expiration_year or not card.card_expiration_month:
         return None
-    first = min(ships for ships, _ in coming)
-    rows = [
-        row if ships == first else replace(row, notes=[f"ships on {day_words(ships)}"])
-        for ships, row in sorted(coming, key=lambda one: one[0])
-    ]
-    return _letter(
-        "preshipment_notice",
-        f"Your next shipment from {_shop(merchant)} on {day_words(first)}",
-        original,
-        merchant,
-        {"day": day_words(first)} | _card(original),
-        rows=rows[:MAXIMUM_ROWS],
-        more_rows=max(0, len(rows) - MAXIMUM_ROWS),
-    )
-
-
-def update_billing(
-    original: Order, merchant: Merchant, settings: AutoOrderProcessing, facts: Mapping[str, str]
-) -> Letter:
-    """A payment was declined. The bank's own words stay with the merchant: a stolen card must not warn the thief."""
-    words = _card(original) | {"attempts": str(settings.retries())}
-    if facts.get("attempt", "").isdecimal():
-        words["attempt"] = facts["attempt"]
-    if next_attempt := _day_of(facts.get("next_attempt"), merchant):
-        words["next_attempt"] = next_attempt
-    if (url := one_line(facts.get("url"), 2000)).startswith("https://"):
-        words["url"] = url
-    return _letter("update_billing", f"Your payment to {_shop(merchant)} did not go through", original, merchant, words)
-
-
-def disabled(original: Order, merchant: Merchant, facts: Mapping[str, str]) -> Letter:
-    """No more attempts will be made."""
-    words = _card(original)
-    if facts.get("attempt", "").isdecimal():
-        words["attempt"] = facts["attempt"]
-    return _letter("disabled", f"Your auto order at {_shop(merchant)} has stopped", original, merchant, words)
-
-
-def held(mail: SentMail, code: str | None, merchant: Merchant) -> Letter:
-    """To the merchant: something must be mended, or decided on. ``code``: the auto order's own, where it is one."""
-    kind, name = mail.noun()
-    what = f"Auto order {one_line(code) or name}" if kind == "auto_order" else f"Order {name}"
-    words = {
-        "what": what,
-        "message": one_line(mail.facts.get("message")) or "It cannot be billed.",
-        "code": one_line(mail.facts.get("code")),
-    }
-    return _letter("held", f"{what} needs you", Order(), merchant, words)
-
-
-def _letter(
-    template: Template,
-    subject: str,
-    order: Order,
-    merchant: Merchant,
-    words: dict[str, str],
-    *,
-    rows: Iterable[Row] = (),
-    more_rows: int = 0,
-    totals: Iterable[tuple[str, str]] = (),
-) -> Letter:
-    return Letter(
-        template=template,
-        subject=one_line(subject, LONGEST_SUBJECT),
-        shop=_shop(merchant),
-        first_name=_first_name(order),
-        support_email=one_line(merchant.support_email),
-        words=words,
-        rows=list(rows),
-        more_rows=more_rows,
-        totals=list(totals),
-    )
-
-
-def _shop(merchant: Merchant) -> str:
-    return one_line(merchant.name) or one_line(merchant.merchant_id) or "the shop"
-
-
-def _order_row(line: OrderItem, currency: str) -> Row:
-    quantity = line.quantity or Decimal(1)
-    options = [f"{one_line(option.label, 50)}: {one_line(option.value, 100)}" for option in line.options or []]
-    return Row(
-        quantity=number_words(quantity),
-        name=one_line(line.description) or one_line(line.merchant_item_id),
-        amount=formatted((line.cost or ZERO) * quantity, currency),
-        notes=options,
-    )
-
-
-def _totals(totals: OrderSummary, currency: str) -> list[tuple[str, str]]:
-    discount = (totals.subtotal_discount or ZERO) + (totals.shipping_handling_total_discount or ZERO)
-    parts = [
-        ("Subtotal", totals.subtotal or ZERO, True),
-        ("Shipping", totals.shipping_handling_total or ZERO, totals.shipping_handling_total is not None),
-        ("Discount", -discount, bool(discount)),
-        ("Tax", totals.tax or ZERO, bool(totals.tax)),
-        ("Total", totals.total or ZERO, True),
-    ]
-    return [(label, formatted(amount, currency)) for label, amount, shows in parts if shows]
-
-
-def _card(order: Order) -> dict[str, str]:
-    card = order.payment.credit_card if order.payment else None
-    return {"card": card_words(card)} if card else {}
-
-
-def card_words(card: OrderPaymentCreditCard) -> str:
-    """``VISA ending in 1111``: what may be said of a card."""
-    digits = [character for character in card.card_number or "" if character.isdecimal()][-4:]
-    ending = f" ending in {''.join(digits)}" if digits else ""
-    return f"{card.card_type or 'card'}{ending}"
-
-
-def day_words(day: date) -> str:
-    """``31 January 2027``: reads the same on both sides of the ocean."""
-    return f"{day.day} {MONTHS[day.month - 1]} {day.year}"
-
-
-def number_words(number: Decimal) -> str:
-    return f"{number.normalize():f}"
-
-
-def _day_of(text: str | None, merchant: Merchant) -> str:
-    try:
-        return day_words(local_date(parse_instant(text or ""), merchant.zone_name()))
-    except ValueError:
-        return ""
+    return f"{card.card_expiration_year:04d}-{card.card_expiration_month:02d}"

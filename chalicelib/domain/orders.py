@@ -51,6 +51,7 @@ Stage = Literal[
     "Advanced Order Routing",
     "Hold",
 ]
+SHIPPED_STAGE: Stage = "Completed Order"
 PaymentStatus = Literal[
     "Unprocessed",
     "Authorized",

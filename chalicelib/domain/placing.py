@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
+from chalicelib.domain.consents import AutoOrderConsentRequest
 from chalicelib.domain.coupons import Coupon, check_coupons
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import Invalid, Problem
@@ -84,6 +85,7 @@ class StorefrontOrder(Noun):
 
     items: Annotated[list[StorefrontLine], Meta(min_length=1, max_length=MAXIMUM_LINES)]
     billing: OrderBilling
+    auto_order_consent: AutoOrderConsentRequest | None = None
     shipping: OrderShipping | None = None
     coupons: Annotated[list[Text20], Meta(max_length=10)] | None = None
     bank_account_token: Text100 | None = None

@@ -41,6 +41,7 @@ from chalicelib.domain.payments import (
     FrozenPlan,
     Kind,
     NotSent,
+    PlanLine,
     StoredCard,
 )
 from chalicelib.domain.pricing import Line, Priced, Tables, Unpriceable, price
@@ -55,6 +56,7 @@ from chalicelib.domain.rotating import (
     is_last,
     may_cascade,
 )
+from chalicelib.domain.schedule import add_months
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingSettings, ship_to
 from chalicelib.domain.taxes import TaxSettings
@@ -67,6 +69,13 @@ IDLE_DAYS = 7
 # Unpaid runs of one auto order that may wait in Accounts Receivable: each disables it, so somebody has restarted it as
 # often. Past it a run that failed for good stays what it is: not billed.
 MAXIMUM_RECEIVABLES = 20
+# Before the first charge after a trial or at a higher price the customer is told this long ahead: what card networks
+# ask of trials, and several laws of price changes.
+PRICE_NOTICE_DAYS = 7
+# The months in which the end of a card is told: the one before its last good month, and that month itself.
+CARD_NOTICE_MONTHS = (-1, 0)
+# So much of a card's fingerprint tells it from the customer's other cards.
+CARD_MARK = 8
 # The bank's words that a head carries; a gateway may be talkative, and the head is written with every step.
 LONGEST_REASON = 200
 
@@ -117,6 +126,34 @@ class Remind(msgspec.Struct, kw_only=True, tag="remind"):
     day: date
 
 
+class Rise(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One item that will cost more than what was paid for it last; both prices are of one, after discounts.
+    ``occurrence`` is the first at that price; ``trial``: nothing of it was rebilled before."""
+
+    oid: int
+    occurrence: int
+    item_id: str
+    quantity: Decimal
+    paid: Decimal
+    unit_cost: Decimal
+    trial: bool = False
+
+
+class Forewarn(msgspec.Struct, kw_only=True, tag="forewarn"):
+    """The notice of higher prices on that day is due."""
+
+    rises: list[Rise]
+    day: date
+
+
+class CardExpires(msgspec.Struct, kw_only=True, tag="card_expires"):
+    """The notice that the card will not do for long is due. ``month``: its last one, as in ``2027-03``; ``told``: the
+    card and the month of the notice."""
+
+    month: str
+    told: str
+
+
 class Hold(msgspec.Struct, kw_only=True, tag="hold"):
     """Due, but it cannot be billed until somebody mends something; not the card's fault, so no attempt is counted."""
 
@@ -152,12 +189,15 @@ class Drop(msgspec.Struct, kw_only=True, tag="drop"):
     message: str
 
 
-Decision = Look | Resolve | Remind | Hold | Fail | CloseRun | Go | Drop
+Decision = Look | Resolve | Remind | Forewarn | CardExpires | Hold | Fail | CloseRun | Go | Drop
 
 
 class Planned(msgspec.Struct, kw_only=True):
+    """``priced``: what is due as it would be charged, also where a payment rule forbids that it is."""
+
     decision: Decision
     reasons: list[Reason]
+    priced: FrozenPlan | None = None
 
 
 class Due(msgspec.Struct, kw_only=True, frozen=True):
@@ -351,6 +391,12 @@ def _nothing_due(facts: Facts, now: Instant, reasons: list[Reason]) -> Planned:
     if reminder := _reminder(facts, now):
         reasons.append(Reason(code="preshipment_notice_due", params={"day": reminder.day}))
         return Planned(decision=reminder, reasons=reasons)
+    if warning := _forewarning(facts, now):
+        reasons.append(Reason(code="price_notice_due", params={"day": warning.day, "items": len(warning.rises)}))
+        return Planned(decision=warning, reasons=reasons)
+    if card := _card_expires(facts, head, now):
+        reasons.append(Reason(code="card_notice_due", params={"month": card.month}))
+        return Planned(decision=card, reasons=reasons)
     return Planned(decision=Look(at=next_look(facts, head, now)), reasons=reasons)
 
 
@@ -366,6 +412,122 @@ def _reminder(facts: Facts, now: Instant) -> Remind | None:
             noticed[key] = coming.number
             days.append(coming.day)
     return Remind(noticed=noticed, day=min(days)) if noticed else None
+
+
+def _forewarning(facts: Facts, now: Instant) -> Forewarn | None:
+    """The next day within a week on which anything costs more than it did, where that has not been told."""
+    today = local_date(now, facts.zone_name())
+    for day in sorted({coming.day for _, _, coming in _coming(facts, facts.head)}):
+        if today < day <= today + timedelta(days=PRICE_NOTICE_DAYS) and (rises := _rises(facts, facts.head, day)):
+            return Forewarn(rises=rises, day=day)
+    return None
+
+
+def _rises(facts: Facts, head: Head, day: date) -> list[Rise]:
+    """What of that day's order costs more than was paid for it last and has not been told, priced as the order will be:
+    by the steps, overrides, prices and coupons that hold on that day."""
+    entries = {str(entry.auto_order_item_oid): entry for entry in facts.auto_order.items or []}
+    due = [
+        Due(entry=entries[key], progress=progress, occurrence=coming, skipped=0)
+        for key, progress, coming in _coming(facts, head)
+        if coming.day == day
+    ]
+    if all(one.progress.paid is None or one.progress.warned >= one.occurrence.number for one in due):
+        return []
+    priced = _priced(replace(facts, head=head), due, midnight(day, facts.zone_name()), []).priced
+    found: list[Rise] = []
+    for line in priced.lines if priced else []:
+        progress, unit = head.state.items.get(str(line.oid)), paid_for_one(line, facts.merchant.currency())
+        if progress is None or progress.paid is None or progress.warned >= line.occurrence or unit <= progress.paid:
+            continue
+        found.append(
+            Rise(
+                oid=line.oid,
+                occurrence=line.occurrence,
+                item_id=line.item_id,
+                quantity=line.quantity,
+                paid=progress.paid,
+                unit_cost=unit,
+                trial=progress.number_of_rebills == 0,
+            )
+        )
+    return found
+
+
+def paid_for_one(line: PlanLine, currency: str) -> Decimal:
+    """What one of a line costs after its discount."""
+    return quantise((line.unit_cost * line.quantity - line.discount) / line.quantity, currency)
+
+
+def _card_expires(facts: Facts, head: Head, now: Instant) -> CardExpires | None:
+    """The card's end, where it is to be told in this month and was not yet, and something comes that it will not pay
+    for."""
+    card = _card_month(facts, head)
+    if card is None:
+        return None
+    mark, last_good, month = card
+    today = local_date(now, facts.zone_name())
+    told = f"{mark}#{today.year:04d}-{today.month:02d}"
+    in_time = any(_first_of(last_good, months) == today.replace(day=1) for months in CARD_NOTICE_MONTHS)
+    if not in_time or told == head.state.card_told or not _comes_after(facts, head, last_good):
+        return None
+    return CardExpires(month=month, told=told)
+
+
+def _card_month(facts: Facts, head: Head) -> tuple[str, date, str] | None:
+    """The card's mark, the first day of the last month in which it is still taken, and the month at whose end it
+    expires; None where there is no card whose end is known."""
+    payment = facts.original.payment
+    card = payment.credit_card if payment else None
+    if payment is None or payment.payment_method == "eCheck" or card is None or card.stored_card is None:
+        return None
+    if not card.card_expiration_year or not card.card_expiration_month:
+        return None
+    ends = date(card.card_expiration_year, card.card_expiration_month, 1)
+    months = _months_asked(facts, [coming.item_id for _, _, coming in _coming(facts, head)])
+    return card.stored_card.fingerprint[:CARD_MARK], _first_of(ends, -months), f"{ends.year:04d}-{ends.month:02d}"
+
+
+def _first_of(month: date, months: int) -> date:
+    return add_months(month.replace(day=1), months)
+
+
+def _comes_after(facts: Facts, head: Head, month: date) -> bool:
+    """Whether anything is still to be billed after that month."""
+    after = _first_of(month, 1)
+    for entry in facts.auto_order.items or []:
+        progress = head.state.items.get(str(entry.auto_order_item_oid))
+        if progress is None or entry.paused:
+            continue
+        ends = entry.no_order_after_dts
+        if ends is not None and midnight(after, facts.zone_name()) > ends:
+            continue
+        coming = occurrences(entry, progress, facts.items.get(entry.original_item_id or ""))
+        if any(occurrence.day >= after for occurrence in coming):
+            return True
+    return False
+
+
+def _notice_looks(facts: Facts, head: Head, now: Instant) -> list[Instant]:
+    """When the prices of what comes are held against what was paid, and when the card's end is to be told: at the
+    beginning of that week or month, or at once where it has begun and there is something to tell."""
+    zone_name = facts.zone_name()
+    today = local_date(now, zone_name)
+    coming = _coming(facts, head)
+    days = {one.day for _, progress, one in coming if progress.paid is not None and progress.warned < one.number}
+    looks: list[Instant] = []
+    for day in days:
+        begins = midnight(day - timedelta(days=PRICE_NOTICE_DAYS), zone_name)
+        if begins > now:
+            looks.append(begins)
+        elif day > today and _rises(facts, head, day):
+            looks.append(now)
+    if coming and (card := _card_month(facts, head)):
+        months = [midnight(_first_of(card[1], months), zone_name) for months in CARD_NOTICE_MONTHS]
+        looks += [begins for begins in months if begins > now]
+        if _card_expires(facts, head, now):
+            looks.append(now)
+    return looks
 
 
 def _notice_days(coming: Occurrence) -> int | None:
@@ -430,9 +592,23 @@ def next_look(facts: Facts, head: Head, now: Instant) -> Instant | None:
         ahead = _notice_days(coming)
         if ahead is not None and progress.noticed < coming.number:
             looks.append(max(midnight(coming.day - timedelta(days=ahead), zone_name), now))
+    looks += _notice_looks(facts, head, now)
     if _unknown(facts):
         looks.append(later(now, hours=HELD_AGAIN_HOURS))
     return min(looks) if looks else later(now, days=IDLE_DAYS)
+
+
+def next_billing(facts: Facts, moment: Instant) -> Instant:
+    """When more than a look or a notice is to be done, of an auto order that comes due at that moment."""
+    while True:
+        match plan(facts, moment).decision:
+            case Look(at=again) if again is not None and again > moment:
+                moment = again
+            case Remind() | Forewarn() | CardExpires() as reminder:
+                facts = replace(facts, head=reminded(facts, reminder, moment))
+                moment = facts.head.due_dts or moment
+            case _:
+                return moment
 
 
 def _priced(facts: Facts, due: list[Due], now: Instant, reasons: list[Reason]) -> Planned:
@@ -467,7 +643,8 @@ def _priced(facts: Facts, due: list[Due], now: Instant, reasons: list[Reason]) -
         return Planned(decision=Hold(code=priced.code, message=priced.message, at=again), reasons=reasons)
     reasons += _told(priced)
     dated = [replace(line, day=one.occurrence.day) for line, one in zip(priced.plan.lines, due, strict=True)]
-    return _payable(facts, replace(priced.plan, lines=dated), now, reasons)
+    frozen = replace(priced.plan, lines=dated)
+    return replace(_payable(facts, frozen, now, reasons), priced=frozen)
 
 
 def _price(facts: Facts, lines: list[Line], coupons: list[Coupon], now: Instant) -> Priced | Unpriceable:
@@ -537,7 +714,7 @@ def _expires(facts: Facts, frozen: FrozenPlan, payment: OrderPayment, now: Insta
         return None
     if not (card.card_expiration_year and card.card_expiration_month):
         return None
-    months = _months_to_expire(facts, frozen)
+    months = _months_asked(facts, [line.item_id for line in frozen.lines])
     local = local_date(now, facts.zone_name())
     left = (card.card_expiration_year - local.year) * 12 + card.card_expiration_month - local.month
     if left >= months:
@@ -580,13 +757,13 @@ def gateways_of_items(items: Iterable[Item | None]) -> list[str]:
     return []
 
 
-def _months_to_expire(facts: Facts, frozen: FrozenPlan) -> int:
+def _months_asked(facts: Facts, item_ids: list[str]) -> int:
     """The months that a card must still be good for: the section's figure, or an item's where that is higher; an
     item's zero switches the rule off for it."""
     section = facts.settings.prohibit_credit_cards_that_expire_in_months or 0
     wanted = []
-    for line in frozen.lines:
-        item = facts.items.get(line.item_id)
+    for item_id in item_ids:
+        item = facts.items.get(item_id)
         own = item.auto_order.auto_order_prohibit_expiring_cards if item and item.auto_order else None
         wanted.append(section if own is None else (0 if own == 0 else max(own, section)))
     return max(wanted, default=section)
@@ -789,7 +966,8 @@ def _paid(facts: Facts, attempt: Attempt, now: Instant) -> Settled:
     head = _closed(facts.head)
     _advance(facts, head, billing_of(facts, attempt))
     for line in attempt.plan.lines:
-        _count(head, line.oid, line.unit_cost * line.quantity - line.discount, now)
+        value = line.unit_cost * line.quantity - line.discount
+        _count(head, line.oid, value, paid_for_one(line, attempt.plan.currency), now)
     late = head.status != "active" and not _failed(facts.head)
     if _failed(facts.head):
         head.status, head.state.failed, head.state.disabled_dts = "active", False, None
@@ -803,12 +981,13 @@ def _paid(facts: Facts, attempt: Attempt, now: Instant) -> Settled:
     return Settled(head=head, outcome="paid", ended=ended, late=late)
 
 
-def _count(head: Head, oid: int, value: Decimal, now: Instant) -> None:
-    """One paid rebill of an item. An item that was removed since is not counted."""
+def _count(head: Head, oid: int, value: Decimal, for_one: Decimal, now: Instant) -> None:
+    """One paid rebill of an item, and what was paid for one of it. An item that was removed since is not counted."""
     progress = head.state.items.get(str(oid))
     if progress is not None:
         progress.number_of_rebills += 1
         progress.rebill_value += value
+        progress.paid = for_one
         progress.last_order_dts = now
         progress.first_order_dts = progress.first_order_dts or now
 
@@ -847,7 +1026,8 @@ def collected(head: Head, order: Order, now: Instant) -> Head:
     after = replace(_closed(head), attempt=head.attempt, lease_until=head.lease_until, fence=head.fence + 1)
     for line in order.items or []:
         if line.item_reference_oid:
-            _count(after, line.item_reference_oid, Decimal(line.total_cost_with_discount or 0), now)
+            value = Decimal(line.total_cost_with_discount or 0)
+            _count(after, line.item_reference_oid, value, Decimal(line.unit_cost_with_discount or 0), now)
     after.state.held = head.state.held
     after.state.last_order_dts = now
     after.state.receivables = [name for name in head.state.receivables if name != order.order_id]
@@ -881,12 +1061,19 @@ def closed_run(facts: Facts, now: Instant) -> Head:
     return head
 
 
-def reminded(facts: Facts, reminder: Remind, now: Instant) -> Head:
+def reminded(facts: Facts, reminder: Remind | Forewarn | CardExpires, now: Instant) -> Head:
     """The head after the notice went into the outbox. A claim that was thought out meanwhile is refused (fence)."""
     head = _closed(facts.head)
     head.fence += 1
-    for key, number in reminder.noticed.items():
-        head.state.items[key].noticed = number
+    match reminder:
+        case Remind(noticed=noticed):
+            for key, number in noticed.items():
+                head.state.items[key].noticed = number
+        case Forewarn(rises=rises):
+            for rise in rises:
+                head.state.items[str(rise.oid)].warned = rise.occurrence
+        case CardExpires(told=told):
+            head.state.card_told = told
     head.due_dts = next_look(facts, head, now)
     return head
 

@@ -66,24 +66,44 @@ class AutoOrderProcessing(Noun):
         ]
         | None
     ) = None
-    skip_receipt_email: Annotated[bool, rule("Skip receipt e-mail", "Send no receipt for rebills.")] | None = None
+    skip_receipt_email: (
+        Annotated[bool, rule("Skip receipt e-mail", "Send no receipt for rebills, and no second mail after it.")] | None
+    ) = None
     skip_shipment_notification: (
         Annotated[bool, rule("Skip shipment notification", "Send no shipment notice for rebills.")] | None
     ) = None
     skip_problem_emails: (
         Annotated[
-            bool, rule("Skip problem e-mails", "Send no 'update your billing' mails to the customer after a decline.")
+            bool,
+            rule(
+                "Skip problem e-mails",
+                "Send no 'update your billing' mails to the customer after a decline. What a bank wants its customer "
+                "to confirm is told all the same.",
+            ),
         ]
         | None
     ) = None
     skip_third_party_marketing_emails: (
         Annotated[
-            bool, rule("Skip third-party marketing", "Do not enrol customers in third-party mailings on a rebill.")
+            bool,
+            rule(
+                "Skip third-party marketing",
+                "Rebill orders do not carry the customer's consent to mailings, so that nothing that listens "
+                "enrols anybody again.",
+            ),
         ]
         | None
     ) = None
     suppress_easy_cancel_emails: (
-        Annotated[bool, rule("Suppress easy cancel e-mails", "Send no second mail with a cancel link.")] | None
+        Annotated[
+            bool,
+            rule(
+                "Suppress easy cancel e-mails",
+                "Send no second mail with a cancel link after the receipt of a rebill. Several laws ask for an easy "
+                "way to cancel: make sure that there is another.",
+            ),
+        ]
+        | None
     ) = None
     prohibit_cancellation_until_days: (
         Annotated[
@@ -92,7 +112,8 @@ class AutoOrderProcessing(Noun):
                 ge=0,
                 le=365,
                 title="Prohibit cancellation until",
-                description="Days after a shipment before the customer may cancel. Blank or 0: at once.",
+                description="Days after the last shipment before the customer may cancel by a link; you always may. "
+                "Blank or 0: at once. Several laws forbid to make a customer wait.",
             ),
         ]
         | None
@@ -210,6 +231,14 @@ class AutoOrderProcessing(Noun):
         start = time.fromisoformat(self.window_start or "00:00")
         return start, time.fromisoformat(self.window_end) if self.window_end else start
 
+    def reasons(self, *, to_customers: bool = False) -> list[str]:
+        """The cancel reasons that may be named, by the merchant or by a customer; one of them must be."""
+        return [
+            reason.reason
+            for reason in self.cancel_reasons or []
+            if reason.reason and not (to_customers and reason.visible_in_myaccount is False)
+        ]
+
     def restricts(self, card_type: str) -> str | None:
         """The setting that forbids rebills on this brand, if one does."""
         name = {
@@ -250,22 +279,9 @@ def standing(settings: AutoOrderProcessing) -> list[Standing]:
     return found
 
 
-# Rules that are named but not built yet: switching one on is refused, so that nobody trusts it.
-UNFINISHED = (
-    "skip_shipment_notification",
-    "skip_third_party_marketing_emails",
-    "suppress_easy_cancel_emails",
-    "prohibit_cancellation_until_days",
-)
-
-
 def validate(settings: AutoOrderProcessing) -> None:
     """Rules between the fields. Raises Invalid with all problems."""
-    problems = [
-        Problem(pointer=f"/{name}", code="not_available", message="this rule is not available yet; leave it off")
-        for name in UNFINISHED
-        if getattr(settings, name)
-    ]
+    problems: list[Problem] = []
     start, end = settings.window()
     hours = (end.hour * 60 + end.minute - start.hour * 60 - start.minute) % (24 * 60) / 60
     if start != end and hours < SHORTEST_WINDOW_HOURS:

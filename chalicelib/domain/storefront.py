@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from msgspec import Meta
 
 from chalicelib.domain import wire
+from chalicelib.domain.consents import AutoOrderConsentRequest
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.drafts import made
 from chalicelib.domain.errors import Invalid, Problem
@@ -135,6 +136,11 @@ NOT_A_SHOPPERS = {
 def shoppers_order(raw: Any) -> Order:
     """The order that a shopper's request describes, not yet priced. Raises Invalid with all problems."""
     return order_of(_said(raw, StorefrontOrder, _refuse_the_merchants))
+
+
+def shoppers_consent(raw: Any) -> AutoOrderConsentRequest | None:
+    """What the shopper agreed to, of a request whose order was taken."""
+    return wire.noun(raw, StorefrontOrder).auto_order_consent
 
 
 def _refuse_the_merchants(order: StorefrontOrder) -> None:

@@ -136,6 +136,7 @@ DESCRIPTIONS = {
     "order_refund": "Money of an order was given back.",
     "order_reject": "An order was rejected.",
     "order_payment_process": "The payment of an order was processed.",
+    "order_ship": "An order was shipped.",
     "order_stage_change": "An order moved to another stage.",
     "order_update": "An order was changed.",
 }

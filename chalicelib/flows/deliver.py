@@ -6,7 +6,9 @@ from typing import Any
 
 from chalicelib.domain import webhooks
 from chalicelib.domain.errors import Contended, Invalid, NotFound, Refused
+from chalicelib.domain.problems import DEAD_DELIVERY, WEBHOOK_DISABLED, ShopProblem
 from chalicelib.domain.webhooks import Answer, Delivery, DeliveryLog, Webhook
+from chalicelib.flows import digest
 from chalicelib.flows.ports import Kept, Shop
 
 log = logging.getLogger(__name__)
@@ -77,6 +79,9 @@ def _marked(shop: Shop, claimed: Delivery, version: int, answer: Answer, tried: 
                 return after
             delivery, version = current.noun, current.version
             continue
+        if after.state == "dead":
+            message = after.reason or "it could not be delivered"
+            _note(shop, f"{after.event_id}#{after.webhook_oid}", after.webhook_oid, DEAD_DELIVERY, message)
         return after
     raise Contended(f"delivery {claimed.event_id} could not be marked in {MOST_TRIES} tries")
 
@@ -97,8 +102,15 @@ def _count(shop: Shop, endpoint: Kept[Webhook], answer: Answer, after: Delivery)
             continue
         if counted.disabled and not standing.noun.disabled:
             log.warning("webhook disabled", extra={"webhook_oid": after.webhook_oid, "reason": counted.disabled_reason})
+            reason = counted.disabled_reason or "it failed too often"
+            _note(shop, f"webhook#{after.webhook_oid}", after.webhook_oid, WEBHOOK_DISABLED, reason)
         return
     log.warning("webhook not counted", extra={"webhook_oid": after.webhook_oid})
+
+
+def _note(shop: Shop, name: str, webhook_oid: int, code: str, message: str) -> None:
+    problem = ShopProblem(dts=shop.clock.now(), about=f"webhook#{webhook_oid}", code=code, message=message)
+    digest.note(shop, name, problem)
 
 
 def _moved(shop: Shop, found: Kept[Delivery], after: Delivery) -> None:

@@ -12,7 +12,7 @@ from chalicelib.domain.cancel_items import owed
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.edit_requests import prepared
 from chalicelib.domain.errors import Contended, Invalid, NotFound, Problem, Refused, Stale
-from chalicelib.domain.events import Event, Happening, event_id
+from chalicelib.domain.events import Event, Happening, Notice, event_id
 from chalicelib.domain.heads import Head
 from chalicelib.domain.orders import Order
 from chalicelib.domain.rebills import Facts, next_look
@@ -55,14 +55,15 @@ def update(shop: Shop, oid: int, raw: Any, *, actor: str = SYSTEM, version: int 
     return change(shop, oid, lambda stands: _edited(shop, stands, _object(raw), actor), version=version)
 
 
-def cancel(shop: Shop, oid: int, *, by: str, reason: str | None = None) -> str | None:
-    """Cancel an auto order. What is canceled already stays as it is. Returns the id of the event, if there is one."""
+def cancel(shop: Shop, oid: int, *, by: str, reason: str | None = None, by_customer: bool = False) -> str | None:
+    """Cancel an auto order. What is canceled already stays as it is. Returns the id of the event, if there is one.
+    ``by_customer``: he can name the reasons only that he is shown."""
 
     def think(stands: Standing) -> Thought | None:
         if stands.noun.status not in ("active", "disabled") or stands.noun.canceled_dts is not None:
             return None
         said = {"enabled": False, "canceled_by_user": by} | ({"cancel_reason": reason} if reason else {})
-        return _edited(shop, stands, said, by)
+        return _edited(shop, stands, said, by, by_customer=by_customer)
 
     return change(shop, oid, think)
 
@@ -187,6 +188,8 @@ def composed(
     if order is not None:
         happenings.append(Happening(name="order_update", kind="order", id=document.original_order_id or ""))
     event = happened(shop, stands.oid, transition or f"edited#{after.revision}", after, stands.now, happenings)
+    if event_name == "auto_order_cancel":
+        event.notices = [Notice(template="canceled", kind="auto_order", id=str(stands.oid))]
     written: list[Change] = [
         shop.auto_orders.moved(stands.oid, before, after),
         shop.auto_orders.edited(document, stands.document.version),
@@ -230,18 +233,29 @@ def _paused(stands: AutoOrder) -> dict[str, Any]:
     return {"items": [wire.plain(replace(entry, paused=True)) for entry in stands.items or []]}
 
 
-def _edited(shop: Shop, stands: Standing, raw: dict[str, Any], actor: str) -> Thought | None:
+def _edited(
+    shop: Shop, stands: Standing, raw: dict[str, Any], actor: str, *, by_customer: bool = False
+) -> Thought | None:
     said = prepared(raw, stands.noun, stands.facts.head.state, stands.now, stands.facts.zone_name())
-    return edited_by(shop, stands, said, actor)
+    return edited_by(shop, stands, said, actor, by_customer=by_customer)
 
 
-def edited_by(shop: Shop, stands: Standing, said: dict[str, Any], actor: str, *, message: str = "") -> Thought | None:
+def edited_by(
+    shop: Shop,
+    stands: Standing,
+    said: dict[str, Any],
+    actor: str,
+    *,
+    message: str = "",
+    by_customer: bool = False,
+) -> Thought | None:
     """The edit that lays what was said over the auto order. Raises Invalid with all problems."""
     facts, zone_name, now = stands.facts, stands.facts.zone_name(), stands.now
     wanted = wire.overlay(stands.noun, {name: value for name, value in said.items() if name != "original_order"})
     ordered = _original(stands.original.noun, said.get("original_order"))
     facts = facts_of(shop, wanted, facts.head, ordered or stands.original.noun)
-    done = edited(stands.noun, wanted, facts.head, facts.items, facts.settings, now, zone_name, shop.oids)
+    rules = (facts.settings, now, zone_name, shop.oids)
+    done = edited(stands.noun, wanted, facts.head, facts.items, *rules, by_customer=by_customer)
     if done.canceled and stands.noun.enabled and any(owed(done.document.items or [], done.head.state, facts.items)):
         done.head.state.cancel_item = "canceled"
     kind, event_name = _named(stands.noun, done)

@@ -7,19 +7,19 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from chalicelib.domain import rebills, wire
+from chalicelib.domain import aftermath, rebills, wire
 from chalicelib.domain.dates import Instant, local_date
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.payments import Approved, Attempt, FrozenPlan
-from chalicelib.domain.rebills import Facts, Go, Hold, Look, Planned, plan
+from chalicelib.domain.rebills import Facts, Go, Hold, Look, Planned, Reason, plan
 from chalicelib.domain.settings import AutoOrderProcessing, standing
-from chalicelib.flows.facts import read_facts
+from chalicelib.flows.facts import last_shipment, read_facts
 from chalicelib.flows.ports import Backroom, Shop
 
 # Auto orders that one rehearsal goes through, and runs of one auto order: past it a job is needed.
 MOST_AUTO_ORDERS = 20_000
-MOST_RUNS = 100
+MOST_RUNS = 200
 PAGE = 500
 
 
@@ -38,6 +38,7 @@ def explained(shop: Shop, oid: int, at: Instant | None) -> dict[str, Any]:
     facts, _, _ = read_facts(shop, oid)
     moment = at or shop.clock.now()
     planned = plan(facts, moment)
+    reasons = [*planned.reasons, *aftermath.reasons(facts, planned.decision, last_shipment(shop, facts), moment)]
     form = facts.merchant.form()
     answer: dict[str, Any] = {
         "auto_order_oid": oid,
@@ -45,9 +46,9 @@ def explained(shop: Shop, oid: int, at: Instant | None) -> dict[str, Any]:
         "decision": _decision(planned),
         "reasons": [
             {"code": reason.code, "params": reason.params, **({"setting": reason.setting} if reason.setting else {})}
-            for reason in planned.reasons
+            for reason in reasons
         ],
-        "settings": _settings(facts.settings, planned),
+        "settings": _settings(facts.settings, reasons),
         "run": facts.head.run,
         "credit_card_attempt": facts.head.round,
         "status": facts.head.status,
@@ -59,9 +60,9 @@ def explained(shop: Shop, oid: int, at: Instant | None) -> dict[str, Any]:
     return wire.whole(answer, form)  # type: ignore[no-any-return]  # a dict renders as a dict
 
 
-def _settings(settings: AutoOrderProcessing, planned: Planned) -> list[dict[str, Any]]:
+def _settings(settings: AutoOrderProcessing, reasons: list[Reason]) -> list[dict[str, Any]]:
     """Every rule of the section as it stands, and whether it decided anything here."""
-    decided = {reason.setting for reason in planned.reasons}
+    decided = {reason.setting for reason in reasons}
     return [
         {"name": rule.name, "value": rule.value, "is_set": rule.is_set, "decided": rule.name in decided}
         for rule in standing(settings)
@@ -165,7 +166,7 @@ def runs(facts: Facts, now: Instant, until: Instant) -> tuple[list[Line], dict[s
                     )
                 )
                 head = rebills.settle(facts, _attempt(facts, decision, moment), _approved(frozen), moment).head
-            case rebills.Remind() as reminder:
+            case rebills.Remind() | rebills.Forewarn() | rebills.CardExpires() as reminder:
                 head = rebills.reminded(facts, reminder, moment)
             case Look(at=again) if again is not None and again > moment:
                 head = replace(facts.head, due_dts=again)

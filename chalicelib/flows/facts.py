@@ -1,15 +1,20 @@
 """Reading what a plan needs: head, document, original order and the configuration, in three round trips."""
 
+from chalicelib.domain import cancellation
 from chalicelib.domain.auto_orders import AutoOrder
-from chalicelib.domain.dates import local_date
+from chalicelib.domain.dates import Instant, local_date
 from chalicelib.domain.heads import Head
 from chalicelib.domain.items import Item
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.networks import CardDecline
 from chalicelib.domain.orders import Order
-from chalicelib.domain.rebills import Facts
+from chalicelib.domain.rebills import Facts, rebill_order_id
 from chalicelib.domain.rotating import RotatingGateways, Usage, needs_usage
 from chalicelib.flows.ports import Kept, Shop
+
+# Orders that are asked for their shipping dates: the latest dozen and the first. Whoever ships at all ships within
+# that.
+LATEST_ORDERS = 12
 
 
 def read_facts(shop: Shop, oid: int) -> tuple[Facts, Kept[AutoOrder], Kept[Order]]:
@@ -75,3 +80,10 @@ def with_step_items(shop: Shop, items: dict[str, Item], *, cancel_items: bool = 
     if not missing:
         return items
     return items | {item.merchant_item_id or "": item for item in shop.items.get_many(missing)}
+
+
+def last_shipment(shop: Shop, facts: Facts) -> Instant | None:
+    """When anything of an auto order was shipped last, read from its orders by their ids; else its last billing."""
+    run, original_id = facts.head.run, facts.auto_order.original_order_id or ""
+    ids = [rebill_order_id(original_id, number) for number in range(max(1, run - LATEST_ORDERS), run)]
+    return cancellation.last_shipment([facts.original, *shop.orders.get_many(ids)], facts.head)

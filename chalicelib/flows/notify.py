@@ -5,19 +5,23 @@ Read, decide, compose, claim, hand over, mark. A mail that was claimed and never
 """
 
 import logging
-from datetime import date
 from typing import TYPE_CHECKING
 
-from chalicelib.domain import mails
+from chalicelib.domain import letters, mails
 from chalicelib.domain.auto_orders import AutoOrder, assembled
 from chalicelib.domain.errors import Contended, NotFound, Refused
-from chalicelib.domain.events import Event, NounKind
+from chalicelib.domain.events import Event, NounKind, Template
 from chalicelib.domain.heads import Head
 from chalicelib.domain.items import Item
-from chalicelib.domain.mails import MAIL_TIMEOUT_SECONDS, Addressee, Composed, Letter, Mail, SentMail
+from chalicelib.domain.letters import MAXIMUM_ROWS, Composed, Letter
+from chalicelib.domain.links import CANCEL_SECONDS
+from chalicelib.domain.mails import MAIL_TIMEOUT_SECONDS, Addressee, Mail, SentMail
 from chalicelib.domain.merchants import Merchant
+from chalicelib.domain.notices import NoticeTemplate, samples
 from chalicelib.domain.orders import Order
+from chalicelib.domain.problems import MAXIMUM_PROBLEMS
 from chalicelib.domain.settings import AutoOrderProcessing
+from chalicelib.flows import show
 
 if TYPE_CHECKING:
     from chalicelib.flows.ports import Shop
@@ -40,7 +44,7 @@ def plan_mails(shop: "Shop", event: Event) -> list[SentMail]:
     nouns: dict[tuple[NounKind, str], Addressee | None] = {}
     for notice in event.notices:
         if (notice.kind, notice.id) not in nouns:
-            about = _read(shop, notice.kind, notice.id)
+            about = read_about(shop, notice.kind, notice.id, whole=False)
             nouns[(notice.kind, notice.id)] = about.addressee(shop) if about else None
     return mails.planned_mails(event, merchant, settings, nouns)
 
@@ -65,7 +69,7 @@ def send_mail(shop: "Shop", subject: str, mail_id: str) -> SentMail | None:
     letter = _letter(shop, mail, merchant, settings)
     if isinstance(letter, str):
         return _decided(shop, mails.skipped(mail, letter), kept.version)
-    composed = shop.mail.compose(letter)
+    composed = shop.mail.compose(letter, own_texts(shop, mail.template))
     if shop.time_left() < MAIL_TIMEOUT_SECONDS + MARK_SECONDS:
         # The due index brings it back, to somebody with more time.
         return kept.noun
@@ -79,13 +83,18 @@ def send_mail(shop: "Shop", subject: str, mail_id: str) -> SentMail | None:
 # --- deciding ---------------------------------------------------------------------------------------------------------
 
 
-class _About:
-    """What a mail is about, read for it: an order, or an auto order with its original order."""
+class About:
+    """What a mail is about, read for it: an order, or an auto order with its original order; or a day, or nothing."""
 
-    def __init__(self, order: Order | None, auto_order: AutoOrder | None = None, head: Head | None = None) -> None:
+    def __init__(
+        self, order: Order | None = None, auto_order: AutoOrder | None = None, head: Head | None = None
+    ) -> None:
         self.order = order or Order()
         self.auto_order = auto_order or AutoOrder()
         self.head = head
+
+    def oid(self) -> int:
+        return self.auto_order.auto_order_oid or 0
 
     def addressee(self, shop: "Shop") -> Addressee:
         profile = self.order.customer_profile_oid
@@ -93,19 +102,29 @@ class _About:
         return mails.addressee(self.order, customer.noun if customer else None)
 
 
-def _read(shop: "Shop", kind: str, name: str) -> _About | None:
-    """None where it is gone."""
-    if kind == "order":
-        order = shop.orders.find(name)
-        return _About(order.noun) if order else None
-    if kind == "auto_order" and name.isdecimal():
-        try:
-            document, head = shop.auto_orders.read(int(name))
-        except NotFound:
-            return None
-        original = shop.orders.find(document.noun.original_order_id or "")
-        return _About(original.noun if original else None, document.noun, head)
+def read_about(shop: "Shop", kind: str, name: str, *, whole: bool = True) -> About | None:
+    """None where it is gone. ``whole``: of an order its auto order too."""
+    match kind:
+        case "order":
+            order = shop.orders.find(name)
+            if order is None or not whole or order.noun.auto_order_oid is None:
+                return About(order.noun) if order else None
+            made_by = _read_auto_order(shop, order.noun.auto_order_oid)
+            return About(order.noun, made_by.auto_order, made_by.head) if made_by else About(order.noun)
+        case "auto_order" if name.isdecimal():
+            return _read_auto_order(shop, int(name))
+        case "day" | "notice_template":
+            return About()
     return None
+
+
+def _read_auto_order(shop: "Shop", oid: int) -> About | None:
+    try:
+        document, head = shop.auto_orders.read(oid)
+    except NotFound:
+        return None
+    original = shop.orders.find(document.noun.original_order_id or "")
+    return About(original.noun if original else None, document.noun, head)
 
 
 def _rules(shop: "Shop") -> tuple[Merchant, AutoOrderProcessing]:
@@ -114,37 +133,91 @@ def _rules(shop: "Shop") -> tuple[Merchant, AutoOrderProcessing]:
 
 def _letter(shop: "Shop", mail: SentMail, merchant: Merchant, settings: AutoOrderProcessing) -> Letter | str:
     """What to write, or why nothing is written: the rules and the noun as they are now, not as they were planned."""
-    about = _read(shop, *mail.noun())
+    about = read_about(shop, *mail.noun(), whole=mail.template == "easy_cancel")
     if about is None:
         return mails.why_not(mail.template, mail.email, None, merchant, settings) or ""
-    reason = mails.why_not(mail.template, mail.email, about.addressee(shop), merchant, settings)
+    reason = mails.why_not(mail.template, mail.email, about.addressee(shop), merchant, settings, mail.facts)
+    if reason is None and mail.noun()[0] == "notice_template":
+        return samples(mail.template, merchant)[0]
     reason = reason or mails.outdated(mail, about.head, about.order)
-    if reason:
-        return reason
+    return reason or letter_of(shop, mail, about, merchant, settings) or "there is nothing of it to tell any more"
+
+
+def letter_of(
+    shop: "Shop", mail: SentMail, about: About, merchant: Merchant, settings: AutoOrderProcessing
+) -> Letter | None:
+    """The letter as things stand; None where there is nothing to tell."""
+    order, facts = about.order, mail.facts
     match mail.template:
         case "receipt":
-            return mails.receipt(about.order, merchant)
+            return letters.receipt(order, merchant)
+        case "shipment":
+            return letters.shipment(order, merchant)
+        case "easy_cancel":
+            whole, _ = _whole(shop, about, merchant)
+            return letters.easy_cancel(order, whole, merchant, facts, _cancel_url(shop, about))
+        case "action_needed":
+            return letters.action_needed(order, merchant, settings, facts)
         case "update_billing":
-            return mails.update_billing(about.order, merchant, settings, mail.facts)
+            return letters.update_billing(order, merchant, settings, facts, show.update_billing_url(shop, about.oid()))
         case "disabled":
-            return mails.disabled(about.order, merchant, mail.facts)
+            return letters.disabled(order, merchant, facts, show.update_billing_url(shop, about.oid()))
+        case "canceled":
+            return letters.canceled(about.auto_order, about.head, order, merchant)
         case "held":
-            return mails.held(mail, about.auto_order.auto_order_code, merchant)
-        case "preshipment_notice":
-            return _preshipment_notice(shop, mail, about, merchant) or "nothing of it ships any more"
+            return letters.held(mail, about.auto_order.auto_order_code, merchant)
+        case "problem_digest":
+            return _problem_digest(shop, mail, merchant)
+        case "preshipment_notice" | "price_notice" | "card_expiring":
+            return _ahead(shop, mail, about, merchant)
 
 
-def _preshipment_notice(shop: "Shop", mail: SentMail, about: _About, merchant: Merchant) -> Letter | None:
+def _ahead(shop: "Shop", mail: SentMail, about: About, merchant: Merchant) -> Letter | None:
+    """Mails about what comes next."""
     if about.head is None:
         return None
+    whole, items = _whole(shop, about, merchant)
+    match mail.template:
+        case "price_notice":
+            url = _cancel_url(shop, about)
+            return letters.price_notice(about.head, about.order, merchant, items, mail.facts, url)
+        case "card_expiring":
+            url = show.update_billing_url(shop, about.oid())
+            return letters.card_expiring(whole, about.order, merchant, mail.facts, url)
+    return letters.preshipment_notice(whole, about.order, merchant, items, letters.read_day(mail.facts.get("day")))
+
+
+def _whole(shop: "Shop", about: About, merchant: Merchant) -> tuple[AutoOrder, dict[str, Item]]:
+    """The auto order with its dates and its coming rebills, and the items of it."""
+    if about.head is None:
+        return about.auto_order, {}
     items = _items(shop, about.auto_order)
-    now, zone_name = shop.clock.now(), merchant.zone_name()
-    whole = assembled(about.auto_order, about.head, items, zone_name, now, future=True)
-    try:
-        day = date.fromisoformat(mail.facts.get("day", ""))
-    except ValueError:
-        day = None
-    return mails.preshipment_notice(whole, about.order, merchant, items, day)
+    zone_name, now = merchant.zone_name(), shop.clock.now()
+    return assembled(about.auto_order, about.head, items, zone_name, now, future=True), items
+
+
+def _cancel_url(shop: "Shop", about: About) -> str:
+    return shop.links.page("cancel", token=shop.links.sign("cancel", str(about.oid()), CANCEL_SECONDS))
+
+
+def _problem_digest(shop: "Shop", mail: SentMail, merchant: Merchant) -> Letter | None:
+    day = letters.read_day(mail.noun()[1])
+    if day is None:
+        return None
+    problems = shop.problems.of(day, MAXIMUM_PROBLEMS)
+    named = dict.fromkeys(problem.about for problem in problems)
+    oids = [int(about.partition("#")[2]) for about in named if about.startswith("auto_order#")][:MAXIMUM_ROWS]
+    codes = {
+        f"auto_order#{kept.noun.auto_order_oid}": kept.noun.auto_order_code or ""
+        for kept, _ in shop.auto_orders.read_many(oids)
+    }
+    return letters.problem_digest(day, problems, codes, merchant, more=len(problems) == MAXIMUM_PROBLEMS)
+
+
+def own_texts(shop: "Shop", template: Template) -> NoticeTemplate | None:
+    """The merchant's own texts of a notice, where there are any."""
+    kept = shop.notice_templates.find(template)
+    return kept.noun if kept else None
 
 
 def _items(shop: "Shop", auto_order: AutoOrder) -> dict[str, Item]:
@@ -196,7 +269,7 @@ def _hand_over(shop: "Shop", mail: SentMail, letter: Letter, composed: Composed,
         merchant_id=shop.merchant_id,
         dts=shop.clock.now(),
         to=mail.email,
-        subject=letter.subject,
+        subject=composed.subject,
         text=composed.text,
         html=composed.html,
         sender=mails.sender_of(merchant),
@@ -215,7 +288,7 @@ def _hand_over(shop: "Shop", mail: SentMail, letter: Letter, composed: Composed,
     except ValueError as error:
         log.warning("a mail was refused", extra={"mail_id": mail.mail_id})
         return mails.failed(mail, str(error))
-    return mails.sent(mail, letter.subject, shop.clock.now())
+    return mails.sent(mail, composed.subject, shop.clock.now(), composed.failure)
 
 
 def _mark(shop: "Shop", after: SentMail, version: int) -> SentMail | None:

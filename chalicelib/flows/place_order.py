@@ -6,6 +6,7 @@ from hashlib import sha256
 from msgspec.structs import replace
 
 from chalicelib.domain import wire
+from chalicelib.domain.consents import AutoOrderConsentRequest, Seen, given
 from chalicelib.domain.customers import normalised_email
 from chalicelib.domain.dates import Instant, later
 from chalicelib.domain.errors import Invalid, Problem, Refused
@@ -17,7 +18,7 @@ from chalicelib.domain.payments import Card, StoredCard, card_type_of, luhn
 from chalicelib.domain.placing import OF_ACCOUNT, Shelves, placed
 from chalicelib.domain.storefront import BankAccountRequest, is_aba_code
 from chalicelib.domain.wire import kept
-from chalicelib.flows.ports import Kept, Shop
+from chalicelib.flows.ports import Change, Kept, Shop
 
 # Hosted-field tokens are valid this long (the contract's two hours).
 CARD_TOKEN_SECONDS = 2 * 3600
@@ -144,12 +145,21 @@ def with_card(shop: Shop, payment: OrderPayment | None) -> OrderPayment | None:
     return replace(payment, credit_card=card)
 
 
-def place(shop: Shop, wanted: Order, *, by_shopper: bool, idempotency_key: str | None = None) -> Kept[Order]:
-    """Store the order, unpaid. The same Idempotency-Key answers the order that stands already.
+def place(
+    shop: Shop,
+    wanted: Order,
+    *,
+    by_shopper: bool,
+    idempotency_key: str | None = None,
+    consent: tuple[AutoOrderConsentRequest, Seen] | None = None,
+) -> Kept[Order]:
+    """Store the order, unpaid. The same Idempotency-Key answers the order that stands already. ``consent``: what the
+    shopper agreed to, and from where; it is written with the order.
 
     Raises Invalid with all problems; nothing is stored then.
     """
-    request_hash = sha256(kept(wanted).encode()).hexdigest()[:32]
+    said = kept(wanted) + (kept(consent[0]) if consent else "")
+    request_hash = sha256(said.encode()).hexdigest()[:32]
     order_id = wanted.order_id or _order_id(shop, idempotency_key)
     if idempotency_key and (standing := shop.orders.find(order_id)):
         return _same(standing, request_hash)
@@ -161,6 +171,7 @@ def place(shop: Shop, wanted: Order, *, by_shopper: bool, idempotency_key: str |
                 shop.orders.placed(order),
                 shop.orders.begun(order.order_id or "", Head(status="unpaid")),
                 shop.events.happened(_created(shop, order)),
+                *_consented(shop, order, consent),
             )
             return shop.orders.get(order.order_id or "")
         except Refused:
@@ -170,6 +181,16 @@ def place(shop: Shop, wanted: Order, *, by_shopper: bool, idempotency_key: str |
                 raise Invalid.one("/order_id", "duplicate", f"there is an order {order_id} already") from None
             order.order_id = _order_id(shop, None)
     raise Invalid.one("/order_id", "duplicate", "no free order id was found; send one")
+
+
+def _consented(shop: Shop, order: Order, consent: tuple[AutoOrderConsentRequest, Seen] | None) -> list[Change]:
+    """The record of what the shopper agreed to, where anything of the order is billed again."""
+    if consent is None:
+        return []
+    ids = dict.fromkeys(line.merchant_item_id or "" for line in order.items or [])
+    items = {item.merchant_item_id or "": item for item in shop.items.get_many(list(ids))}
+    found = given(consent[0], order, items, consent[1], shop.clock.now())
+    return [shop.orders.consented(found)] if found else []
 
 
 def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Order:

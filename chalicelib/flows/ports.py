@@ -11,20 +11,24 @@ from typing import Any, Protocol, TypeVar
 from chalicelib.domain.auto_orders import AutoOrder
 from chalicelib.domain.batches import BatchEdit
 from chalicelib.domain.captures import CapturePage, Hint, Reconciliation
+from chalicelib.domain.consents import AutoOrderConsent
 from chalicelib.domain.coupons import Coupon
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.dates import Instant
-from chalicelib.domain.errors import NotFound
-from chalicelib.domain.events import Event
+from chalicelib.domain.errors import NotFound, Problem
+from chalicelib.domain.events import Event, Template
 from chalicelib.domain.heads import Head
 from chalicelib.domain.items import Item
+from chalicelib.domain.letters import Composed, Letter
 from chalicelib.domain.links import Purpose
-from chalicelib.domain.mails import Composed, Letter, Mail, SentMail
+from chalicelib.domain.mails import Mail, SentMail
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.networks import CardDecline
+from chalicelib.domain.notices import NoticeTemplate
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payment_updates import PaymentUpdate
 from chalicelib.domain.payments import Capabilities, Card, Charge, ClosedAttempt, Found, Outcome, Refund, StoredCard
+from chalicelib.domain.problems import ShopProblem
 from chalicelib.domain.reports import Canceled, Forecast
 from chalicelib.domain.rotating import RotatingGateways, Usage
 from chalicelib.domain.search import Kind as SearchedKind
@@ -103,6 +107,8 @@ class AutoOrders(Protocol):
 
 
 class Orders(Protocol):
+    def consented(self, consent: AutoOrderConsent) -> Change: ...
+    def consent(self, order_id: str) -> AutoOrderConsent | None: ...
     def find(self, order_id: str) -> Kept[Order] | None: ...
     def get(self, order_id: str) -> Kept[Order]: ...
     def get_many(self, order_ids: list[str]) -> list[Order]: ...
@@ -220,6 +226,16 @@ class Reconciliations(Protocol):
     def since(self, day: str, *, limit: int = 100, cursor: Any = None) -> tuple[list[Reconciliation], Any]: ...
 
 
+class Problems(Protocol):
+    """What went wrong on each of the merchant's days, for the mail of the next morning."""
+
+    def noted(self, day: date, name: str, problem: ShopProblem) -> Change:
+        """The same name writes the same row."""
+        ...
+
+    def of(self, day: date, most: int) -> list[ShopProblem]: ...
+
+
 class Payments(Protocol):
     """One payment gateway account. Its calls never raise for what the outside does: they answer an Outcome."""
 
@@ -275,8 +291,16 @@ class Payments(Protocol):
 
 
 class Mailer(Protocol):
-    def compose(self, letter: Letter) -> Composed:
-        """The letter laid out by its template, as text and as HTML."""
+    def compose(self, letter: Letter, own: NoticeTemplate | None = None) -> Composed:
+        """The letter laid out, by the shop's own texts where it has any."""
+        ...
+
+    def default(self, template: Template) -> NoticeTemplate:
+        """The texts of the default."""
+        ...
+
+    def problems(self, own: NoticeTemplate, letters: Sequence[Letter]) -> list[Problem]:
+        """Why the shop's own texts cannot be kept: read, and tried on the letters."""
         ...
 
     def send(self, mail: Mail) -> None:
@@ -382,6 +406,8 @@ class Shop:
     deliveries: Deliveries
     mails: Mails
     reconciliations: Reconciliations
+    problems: Problems
+    notice_templates: Shelf[NoticeTemplate]
     limits: Limits
     card_tokens: CardTokens
     batches: Batches

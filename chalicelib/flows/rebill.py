@@ -2,17 +2,18 @@
 
 import logging
 from collections.abc import Callable
-from typing import Literal
 
 import msgspec
 from msgspec.structs import replace
 
 from chalicelib.domain import rebills, wire
+from chalicelib.domain.aftermath import no_easy_cancel
 from chalicelib.domain.dates import Instant, later, local_date, shown
 from chalicelib.domain.errors import Invalid, NotFound, Refused
-from chalicelib.domain.events import Event, Happening, Notice, event_id
+from chalicelib.domain.events import Event, Happening, Notice, Template, event_id
 from chalicelib.domain.heads import Head, State
 from chalicelib.domain.made_orders import LONGEST_APPROVAL, rebill_order, receivable_order
+from chalicelib.domain.mails import AGAIN
 from chalicelib.domain.networks import never_again
 from chalicelib.domain.orders import Order, OrderPayment
 from chalicelib.domain.payments import (
@@ -29,9 +30,11 @@ from chalicelib.domain.payments import (
 )
 from chalicelib.domain.rebills import (
     HELD_AGAIN_HOURS,
+    CardExpires,
     CloseRun,
     Drop,
     Fail,
+    Forewarn,
     Go,
     Hold,
     Look,
@@ -88,7 +91,7 @@ def rebill(shop: Shop, oid: int, *, by_hand: bool = False, only_at: tuple[int, i
         case Look(at=moment):
             _look(shop, work, moment)
             return Rebilled(failure_reason=_why(planned.reasons))
-        case Remind() as reminder:
+        case Remind() | Forewarn() | CardExpires() as reminder:
             _write(shop, work.reminded(reminder, shop.clock.now()))
             return Rebilled()
         case Hold() as hold:
@@ -294,14 +297,13 @@ class RunOf:
             happenings.insert(0, self._happening("auto_order_rebill"))
         if attempt.card:
             happenings.append(Happening(name="order_payment_process", kind="order", id=order_id))
+        notices = [Notice(template="receipt", kind="order", id=order_id)]
         if settled.ended:
             happenings.append(self._happening("auto_order_cancel"))
-        event = self._event(
-            f"paid#{attempt.run}",
-            now,
-            happenings,
-            notices=[Notice(template="receipt", kind="order", id=order_id)],
-        )
+            notices.append(self._notice("canceled", {}))
+        elif attempt.kind == "rebill":
+            notices.append(Notice(template="easy_cancel", kind="order", id=order_id, facts=no_easy_cancel(self.facts)))
+        event = self._event(f"paid#{attempt.run}", now, happenings, notices=notices)
         event.revenue, event.orders, event.rebills = attempt.plan.total, 1, int(attempt.kind == "rebill")
         event.attempt = attempt.round + 1 if attempt.kind == "rebill" else 0
         self._counted(event, attempt)
@@ -330,12 +332,13 @@ class RunOf:
         facts = {"reason": reason, "attempt": str(settled.head.round)}
         if settled.head.state.next_attempt:
             facts["next_attempt"] = shown(settled.head.state.next_attempt, self.facts.zone_name())
+        template: Template = "update_billing"
         if url:
-            facts["url"] = url
+            facts["url"], template = url, "action_needed"
         if settled.disabled:
             happenings.append(self._happening("auto_order_disable"))
-        template: Literal["disabled", "update_billing"] = "disabled" if settled.disabled else "update_billing"
-        notice = Notice(template=template, kind="auto_order", id=str(self.oid), facts=facts)
+            template = "disabled"
+        notice = self._notice(template, facts)
         event = self._event(f"declined#{self.head.run}#{tries}", now, happenings, notices=[notice])
         event.declines, event.attempt = 1, self.head.round + 1
         return event
@@ -371,8 +374,7 @@ class RunOf:
         ]
 
     def _no_cancel_item(self, message: str, now: Instant) -> Event:
-        facts = {"code": "cancel_item", "message": f"The cancel item was not charged. {message}"}
-        notice = Notice(template="held", kind="auto_order", id=str(self.oid), facts=facts)
+        notice = self._notice("held", {"code": "cancel_item", "message": f"The cancel item was not charged. {message}"})
         transition = f"no_cancel_item#{self.head.run}#{self.head.fence}"
         return self._event(transition, now, [self._happening("auto_order_update")], notices=[notice])
 
@@ -381,12 +383,7 @@ class RunOf:
         after = rebills.held(self.facts, hold)
         changes = [self.moved(self.head, after)]
         if self.head.state.held != hold.code:
-            notice = Notice(
-                template="held",
-                kind="auto_order",
-                id=str(self.oid),
-                facts={"code": hold.code, "message": hold.message},
-            )
+            notice = self._notice("held", {"code": hold.code, "message": hold.message, AGAIN: "daily"})
             event = self._event(
                 f"held#{self.head.run}#{self.head.fence}", now, [self._happening("auto_order_update")], notices=[notice]
             )
@@ -403,23 +400,28 @@ class RunOf:
         seq = self.head.fence + self.head.revision + self.head.run
         return [self.moved(self.head, after), self._shop.auto_orders.logged(self.oid, entry, seq, "run_closed")]
 
-    def reminded(self, reminder: Remind, now: Instant) -> list[Change]:
+    def reminded(self, reminder: Remind | Forewarn | CardExpires, now: Instant) -> list[Change]:
+        """What the customer is told ahead. Of the three only a shipment to come is an event of the catalogue."""
         after = rebills.reminded(self.facts, reminder, now)
-        notice = Notice(
-            template="preshipment_notice",
-            kind="auto_order",
-            id=str(self.oid),
-            facts={"day": reminder.day.isoformat()},
-        )
-        event = self._event(
-            f"preshipment#{self.head.run}#{self.head.fence}",
-            now,
-            [self._happening("auto_order_preshipment")],
-            notices=[notice],
-        )
-        words = f"Preshipment notice for {reminder.day.isoformat()}"
+        happenings: list[Happening] = []
+        match reminder:
+            case Remind(day=day):
+                happenings.append(self._happening("auto_order_preshipment"))
+                notice = self._notice("preshipment_notice", {"day": day.isoformat()})
+                words = f"Preshipment notice for {day.isoformat()}"
+            case Forewarn(day=day, rises=rises):
+                notice = self._notice("price_notice", {"day": day.isoformat(), "rises": wire.kept(rises)})
+                words = f"Notice of a higher price from {day.isoformat()}"
+            case CardExpires(month=month):
+                notice = self._notice("card_expiring", {"month": month})
+                words = f"Notice that the card expires in {month}"
+        transition = f"{notice.template}#{self.head.run}#{self.head.fence}"
+        event = self._event(transition, now, happenings, notices=[notice])
         entry = decided_entry("reminded", now, words, run=self.head.run)
         return [self.moved(self.head, after), self._shop.events.happened(event), self._logged(entry, event)]
+
+    def _notice(self, template: Template, facts: dict[str, str]) -> Notice:
+        return Notice(template=template, kind="auto_order", id=str(self.oid), facts=facts)
 
     def late(self, attempt: Attempt, approved: Approved, now: Instant) -> list[Change] | None:
         if self.head.attempt is not None or self.head.run != attempt.run:
@@ -430,16 +432,14 @@ class RunOf:
         row = ClosedAttempt(attempt=attempt, closed_dts=now, outcome="late_refunded", reason=reason)
         changes = [self._shop.auto_orders.closed(self.oid, row)]
         if telling:
-            facts = {"code": "second_capture", "message": telling}
-            notice = Notice(template="held", kind="auto_order", id=str(self.oid), facts=facts)
+            notice = self._notice("held", {"code": "second_capture", "message": telling})
             transition = f"second_capture#{attempt.key}#{reason}"
             event = self._event(transition, now, [self._happening("auto_order_update")], notices=[notice])
             changes.append(self._shop.events.happened(event))
         return changes
 
     def reviewed(self, before: Head, after: Head, message: str, now: Instant) -> list[Change]:
-        facts = {"code": "payment_review", "message": message}
-        notice = Notice(template="held", kind="auto_order", id=str(self.oid), facts=facts)
+        notice = self._notice("held", {"code": "payment_review", "message": message})
         event = self._event(
             f"review#{before.run}#{before.tries}", now, [self._happening("auto_order_update")], notices=[notice]
         )

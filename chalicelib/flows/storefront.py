@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from chalicelib.domain.consents import Seen
 from chalicelib.domain.errors import Invalid, NotFound, Problem
 from chalicelib.domain.events import event_id
 from chalicelib.domain.merchants import Merchant
@@ -19,6 +20,7 @@ from chalicelib.domain.storefront import (
     in_a_shoppers_words,
     payment_method_of,
     seen_item,
+    shoppers_consent,
     shoppers_order,
 )
 from chalicelib.flows import place_order, purchase
@@ -62,9 +64,13 @@ def payment_method_token(shop: Shop, raw: Any, address: str) -> CardToken:
     return CardToken(card_token=token, expiration_dts=expires)
 
 
-def buy(shop: Shop, raw: Any, key: str | None, address: str) -> tuple[Order, PaymentOutcome, str | None]:
+def buy(
+    shop: Shop, raw: Any, key: str | None, address: str, seen: Seen | None = None
+) -> tuple[Order, PaymentOutcome, str | None]:
     """Store the order and charge its card. Returns the order as it then stands, how the payment ended, and where the
     bank wants to see the customer, if it does.
+
+    ``seen`` is where the request came from, for the record of what the shopper agreed to.
 
     ``key`` is the Idempotency-Key. The same one again returns the order as it now stands: what was charged or declined
     is not charged again, what is not known yet is asked for. Raises Invalid with all problems, TooMany; nothing is
@@ -77,7 +83,9 @@ def buy(shop: Shop, raw: Any, key: str | None, address: str) -> tuple[Order, Pay
     if fingerprint is not None:
         shop.limits.take(f"order#card#{fingerprint}", CARD_TRIES, CARD_SECONDS, shop.clock.now())
     try:
-        placed = place_order.place(shop, wanted, by_shopper=True, idempotency_key=key)
+        request = shoppers_consent(raw)
+        given = (request, seen or Seen()) if request else None
+        placed = place_order.place(shop, wanted, by_shopper=True, idempotency_key=key, consent=given)
     except Invalid as invalid:
         raise in_a_shoppers_words(invalid) from None
     order_id = placed.noun.order_id or ""

@@ -14,9 +14,10 @@ from chalicelib.domain.events import Event, Happening, NounKind
 from chalicelib.domain.mails import waiting_name
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.money import minor_units
+from chalicelib.domain.problems import problems_of
 from chalicelib.domain.reports import declined_on, paid_on, revenue_on
 from chalicelib.domain.wire import Form, render
-from chalicelib.flows import show
+from chalicelib.flows import digest, show
 from chalicelib.flows.facts import with_step_items
 from chalicelib.flows.notify import plan_mails
 from chalicelib.flows.ports import Change, Shop
@@ -45,6 +46,8 @@ def tell(shop: Shop, event_id: str) -> bool:
     event = found[0]
     merchant = shop.configuration.remembered(Merchant)
     _plan_mails(shop, event)
+    for position, problem in enumerate(problems_of(event)):
+        digest.note(shop, f"{event.event_id}#{position}", problem, merchant)
     _plan_deliveries(shop, event, merchant.form())
     for kind, name in event.nouns() if event.webhook_oid is None else ():
         _note(shop, event, kind, name, merchant.zone_name())

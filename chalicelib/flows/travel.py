@@ -22,10 +22,11 @@ from chalicelib.domain.heads import Head
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.money import ZERO, quantise, total_of
 from chalicelib.domain.orders import Order
-from chalicelib.domain.rebills import rebill_order_id
+from chalicelib.domain.rebills import next_billing, rebill_order_id
 from chalicelib.domain.waiting import DueRow
 from chalicelib.domain.wire import Noun
 from chalicelib.flows.explain import Line, digest, rehearsed
+from chalicelib.flows.facts import read_facts
 from chalicelib.flows.ports import Shop, Travel
 
 # A year and a month at once: yearly schedules come round, and the answer still comes within minutes.
@@ -105,12 +106,22 @@ def _until(shop: Shop, travel: Travel, wanted: Advance, start: Instant) -> Insta
     if wanted.advance_to != NEXT_RUN:
         # What was due already may have taken its time.
         return max(parse_instant(wanted.advance_to or ""), start)
-    far = instant(start + timedelta(days=MOST_DAYS))
-    row = _next_due(shop, travel, [AUTO_ORDERS], start, far, frozenset())
-    if row is None:
+    billed = _next_run(shop, travel, start)
+    if billed is None:
         message = f"no auto order comes due within {MOST_DAYS} days"
         raise Invalid.one("/advance_to", "nothing_due", message)
-    return row.due
+    return billed
+
+
+def _next_run(shop: Shop, travel: Travel, start: Instant) -> Instant | None:
+    """When an auto order is billed next. What comes due before that only to be looked at is looked through."""
+    first = instant(start + timedelta(days=MOST_DAYS))
+    found = None
+    for row in _due(shop, travel, AUTO_ORDERS, first):
+        if found is None or row.due < found:
+            billed = next_billing(read_facts(shop, int(row.subject))[0], row.due)
+            found = billed if billed <= first and (found is None or billed < found) else found
+    return found
 
 
 # --- on the way -------------------------------------------------------------------------------------------------------

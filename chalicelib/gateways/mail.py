@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.domain import wire
 from chalicelib.domain.dates import Instant
-from chalicelib.domain.mails import MAIL_TIMEOUT_SECONDS, Composed, Letter, Mail, mail_address, refuse_unsafe
+from chalicelib.domain.mails import MAIL_TIMEOUT_SECONDS, Mail, mail_address, refuse_unsafe
 from chalicelib.gateways import letters
 
 if TYPE_CHECKING:
@@ -107,8 +107,9 @@ class SesMailer:
         self._make = make
         self._client: Any = None
 
-    def compose(self, letter: Letter) -> Composed:
-        return letters.compose(letter)
+    compose = staticmethod(letters.compose)
+    default = staticmethod(letters.default)
+    problems = staticmethod(letters.problems)
 
     def send(self, mail: Mail) -> None:
         """Raises TimeoutError (not known), another OSError (surely not sent), ValueError (never)."""
@@ -197,8 +198,9 @@ class Mailbox:
         with self._lock:
             self._db.close()
 
-    def compose(self, letter: Letter) -> Composed:
-        return letters.compose(letter)
+    compose = staticmethod(letters.compose)
+    default = staticmethod(letters.default)
+    problems = staticmethod(letters.problems)
 
     def send(self, mail: Mail) -> None:
         """Raises OSError where the file does not take it, ValueError where no mail server would."""

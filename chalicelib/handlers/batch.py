@@ -7,6 +7,10 @@ from typing import Any
 
 from chalicelib import wiring
 from chalicelib.domain.errors import NotFound
+from chalicelib.domain.mails import one_line
+from chalicelib.domain.problems import DEAD_MESSAGE, ShopProblem
+from chalicelib.flows import digest
+from chalicelib.gateways.queues import MAXIMUM_RECEIVES
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +30,25 @@ def drain(event: dict[str, Any], handle: Handle) -> dict[str, object]:
         except NotFound:
             continue
         except Exception as error:
+            cause = f"{type(error).__name__}: {error}"
             log.exception("a message failed", extra={"message_id": record["messageId"]})
-            wiring.house().failures().noted(record["messageId"], record["body"], f"{type(error).__name__}: {error}")
+            wiring.house().failures().noted(record["messageId"], record["body"], cause)
+            if int(record.get("attributes", {}).get("ApproximateReceiveCount", 1)) >= MAXIMUM_RECEIVES:
+                _note(record, cause)
             failed.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failed}
+
+
+def _note(record: dict[str, Any], cause: str) -> None:
+    """It is a dead letter now: its merchant reads of it tomorrow."""
+    try:
+        message = _message(record["body"])
+        shop = wiring.open_shop(message["merchant_id"])
+        about = f"{message['kind']}#{message['id']}" if "kind" in message else f"delivery#{message['subject']}"
+        problem = ShopProblem(dts=shop.clock.now(), about=about, code=DEAD_MESSAGE, message=one_line(cause))
+        digest.note(shop, f"message#{record['messageId']}", problem)
+    except Exception:
+        log.exception("a dead letter is not in any digest", extra={"message_id": record["messageId"]})
 
 
 def _message(body: str) -> dict[str, str]:

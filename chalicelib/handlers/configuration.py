@@ -10,7 +10,7 @@ import msgspec
 
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.rotating import RotatingGateways
-from chalicelib.domain.settings import UNFINISHED, AutoOrderProcessing
+from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingSettings
 from chalicelib.domain.taxes import TaxSettings
 from chalicelib.domain.wire import whole
@@ -134,12 +134,10 @@ def get_auto_order_processing_schema(ask: Ask) -> dict[str, Any]:
 
 
 def form_schema() -> dict[str, Any]:
-    """The section's schema as one object, its rules in their order; a rule that is not available yet is read-only."""
+    """The section's schema as one object, its rules in their order."""
     described = msgspec.json.schema(AutoOrderProcessing)
     definitions = _without_null(described["$defs"])
     schema: dict[str, Any] = definitions.pop(AutoOrderProcessing.__name__)
-    for name in UNFINISHED:
-        schema["properties"][name]["readOnly"] = True
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "$defs": definitions}
 
 

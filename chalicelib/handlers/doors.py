@@ -4,12 +4,15 @@ from chalice.app import Blueprint
 
 from chalicelib.handlers import (
     auto_orders,
+    cancellation,
     configuration,
+    consents,
     coupons,
     customers,
     docs,
     gateways,
     items,
+    notices,
     orders,
     reconciliation,
     reports,
@@ -19,12 +22,15 @@ from chalicelib.handlers import (
 
 DOORS = (
     auto_orders.door,
+    cancellation.door,
     configuration.door,
+    consents.door,
     coupons.door,
     customers.door,
     docs.door,
     gateways.door,
     items.door,
+    notices.door,
     orders.door,
     reconciliation.door,
     reports.door,

@@ -137,9 +137,14 @@ class Ask:
         return found
 
     @property
+    def source_ip(self) -> str:
+        """The client's address as the gateway saw it: no header can pretend to another."""
+        return str(self.request.context.get("identity", {}).get("sourceIp", ""))
+
+    @property
     def address(self) -> str:
-        """The client's address as the gateway saw it: no header can pretend to another. Of IPv6, the line's network."""
-        text = str(self.request.context.get("identity", {}).get("sourceIp", ""))
+        """The client's address; of IPv6, the line's network."""
+        text = self.source_ip
         try:
             address = ip_address(text)
         except ValueError:

@@ -15,6 +15,7 @@ import msgspec
 from chalicelib.domain import wire
 from chalicelib.domain.auto_orders import AutoOrder
 from chalicelib.domain.batches import Batch
+from chalicelib.domain.consents import AutoOrderConsent
 from chalicelib.domain.coupons import Coupon
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.dates import Instant
@@ -23,6 +24,7 @@ from chalicelib.domain.events import CATALOGUE
 from chalicelib.domain.fields import LARGEST_OID
 from chalicelib.domain.items import Item
 from chalicelib.domain.money import Currency
+from chalicelib.domain.notices import NoticePreview, NoticeTemplateView
 from chalicelib.domain.orders import Order, OrderPaymentTransaction
 from chalicelib.domain.search import NOT_IN_GET, UNAVAILABLE, AutoOrderQuery, ItemQuery, OrderQuery
 from chalicelib.domain.storefront import StorefrontItem
@@ -57,6 +59,10 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "does_coupon_code_exist": {"exists": bool},
     "explain_auto_order": {"explanation": dict[str, Any]},
     "get_auto_order_processing_schema": {"schema": dict[str, Any]},
+    "get_auto_order_consent": {"consent": AutoOrderConsent},
+    "get_auto_order_processing_links": {"links": list[dict[str, str]]},
+    "get_notice_template": {"notice_template": NoticeTemplateView},
+    "get_notice_templates": {"notice_templates": list[NoticeTemplateView]},
     "get_storefront_item": {"item": StorefrontItem},
     "place_order": {
         "order": Order,
@@ -64,8 +70,12 @@ ANSWERS: dict[str, dict[str, Any]] = {
         "payment_message": str,
         "payment_url": str,
     },
+    "preview_notice_template": {"preview": NoticePreview},
     "process_payment": {"payment_transaction": OrderPaymentTransaction},
     "rehearse": {"rehearsal": dict[str, Any]},
+    "restore_notice_template": {"notice_template": NoticeTemplateView},
+    "send_test_notice": {"test_mail": dict[str, Any]},
+    "update_notice_template": {"notice_template": NoticeTemplateView},
 }
 # The criteria of a GET are the fields of its query, where the route does not list them.
 CRITERIA: dict[str, type[wire.Noun]] = {
@@ -75,7 +85,14 @@ CRITERIA: dict[str, type[wire.Noun]] = {
 }
 # Nouns that are shown whole, whatever ``_expand`` says.
 ALWAYS_WHOLE = frozenset({Coupon})
-OPTIONAL_BODIES = frozenset({"cancel_auto_order_item_by_reference_order_id", "pause_auto_order", "process_payment"})
+OPTIONAL_BODIES = frozenset(
+    {
+        "cancel_auto_order_item_by_reference_order_id",
+        "pause_auto_order",
+        "preview_notice_template",
+        "process_payment",
+    }
+)
 # Whether the header must be there.
 IDEMPOTENT = {"insert_order": False, "place_order": True}
 _WITHOUT_KEY = {OPEN: "Open to anybody.", SIGNED: "Signed by the gateway, as its account's webhook secrets say."}

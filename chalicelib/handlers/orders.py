@@ -1,4 +1,4 @@
-"""Orders over HTTP: insert, read, search, pay."""
+"""Orders over HTTP: insert, read, search, pay, ship."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from chalicelib.domain.events import event_id
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import Approved, Outcome, Pending, Unknown
 from chalicelib.domain.wire import Noun, refuse_owned, whole
-from chalicelib.flows import edit, place_order, purchase, refund, show
+from chalicelib.flows import edit, place_order, purchase, refund, ship, show
 from chalicelib.flows.find import find
 from chalicelib.flows.rebill import NOT_KNOWN_YET
 from chalicelib.flows.tell import told_now
@@ -47,6 +47,21 @@ def get_order(ask: Ask, order_id: str) -> dict[str, Any]:
     kept = ask.shop.orders.get(order_id)
     ask.etag(kept.version)
     return one("order", show.order(ask.shop, kept.noun, ask.expand, ask.form))
+
+
+@door(
+    "PUT",
+    "/order/orders/{order_id}",
+    "order_write",
+    summary="Mark an order shipped, by tracking numbers or a shipping date; nothing else of it can be changed",
+    takes=Order,
+    gives=Order,
+    query=EXPANSIONS,
+)
+def update_order(ask: Ask, order_id: str) -> dict[str, Any]:
+    ship.update(ask.shop, order_id, ask.raw(), version=ask.if_match())
+    answer: dict[str, Any] = get_order(ask, order_id)
+    return answer
 
 
 @door("GET", "/order/orders", "order_read", summary="Retrieve orders", gives=list[Order], query=PAGING)

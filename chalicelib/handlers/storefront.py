@@ -11,6 +11,7 @@ from typing import Any
 
 from chalice.app import Response
 
+from chalicelib.domain.consents import Seen
 from chalicelib.domain.orders import Order
 from chalicelib.domain.placing import StorefrontOrder
 from chalicelib.domain.storefront import (
@@ -91,7 +92,8 @@ def create_bank_account_token(ask: Ask) -> dict[str, Any]:
     base=BASE,
 )
 def place_order(ask: Ask) -> dict[str, Any]:
-    order, outcome, url = storefront.buy(ask.shop, ask.raw(), ask.header("idempotency-key"), ask.address)
+    seen = Seen(ip_address=ask.source_ip, user_agent=ask.header("user-agent") or "")
+    order, outcome, url = storefront.buy(ask.shop, ask.raw(), ask.header("idempotency-key"), ask.address, seen)
     answer = one("order", show.order(ask.shop, order, SHOWN, ask.form))
     answer |= {"payment_outcome": outcome, "payment_message": TOLD[outcome]}
     return answer | {"payment_url": url} if url else answer
@@ -114,30 +116,30 @@ ALLOWED = {
 }
 
 
-def _preflight(methods: str) -> Response:
+def preflight(methods: str) -> Response:
     return Response(body="", status_code=204, headers={**ALLOWED, "Access-Control-Allow-Methods": methods})
 
 
 @door("OPTIONS", CARD_TOKENS, OPEN, summary="Preflight of a card token", base=BASE)
 def preflight_card_token(ask: Ask) -> Response:
-    return _preflight("POST")
+    return preflight("POST")
 
 
 @door("OPTIONS", BANK_ACCOUNT_TOKENS, OPEN, summary="Preflight of a bank account token", base=BASE)
 def preflight_bank_account_token(ask: Ask) -> Response:
-    return _preflight("POST")
+    return preflight("POST")
 
 
 @door("OPTIONS", PAYMENT_METHODS, OPEN, summary="Preflight of a payment method", base=BASE)
 def preflight_payment_method(ask: Ask) -> Response:
-    return _preflight("POST")
+    return preflight("POST")
 
 
 @door("OPTIONS", ORDERS, OPEN, summary="Preflight of an order", base=BASE)
 def preflight_order(ask: Ask) -> Response:
-    return _preflight("POST")
+    return preflight("POST")
 
 
 @door("OPTIONS", ITEM, OPEN, summary="Preflight of an item", base=BASE)
 def preflight_item(ask: Ask, merchant_item_id: str) -> Response:
-    return _preflight("GET")
+    return preflight("GET")

@@ -1,5 +1,6 @@
 """Orders as they are kept: the document, and beside it a head while the order is not paid."""
 
+from chalicelib.domain.consents import AutoOrderConsent
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.heads import Head
 from chalicelib.domain.orders import Order
@@ -11,6 +12,7 @@ from chalicelib.stores.tables import PK, SK
 
 TABLE = "orders"
 MAXIMUM_ROWS = 200
+CONSENT = "consent"
 
 
 class Orders:
@@ -54,6 +56,14 @@ class Orders:
 
     def begun(self, order_id: str, head: Head) -> Change:
         return heads.begun(TABLE, self._merchant_id, order_id, head)
+
+    def consented(self, consent: AutoOrderConsent) -> Change:
+        """What was agreed to with a new order: a row of its own, written once, so that no rebill reads it."""
+        return inserted(TABLE, pk(self._merchant_id, consent.order_id), CONSENT, consent)
+
+    def consent(self, order_id: str) -> AutoOrderConsent | None:
+        found = self._port.get(TABLE, pk(self._merchant_id, order_id), CONSENT)
+        return noun_of(found, AutoOrderConsent) if found else None
 
     def moved(self, order_id: str, before: Head, after: Head) -> Change:
         return heads.moved(TABLE, self._merchant_id, order_id, before, after)

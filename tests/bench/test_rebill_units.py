@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 
+from chalicelib.flows.rebill import rebill
 from chalicelib.flows.sweep import sweep
 from chalicelib.stores.port import Call
 from tests.bench import counting
-from tests.bench.counting import a_world_with_three_lines, counted, taken
+from tests.bench.counting import a_world_with_three_lines, counted, taken, told
 
 
 def table(title: str, calls: Iterable[Call]) -> None:
@@ -29,6 +30,38 @@ def test_an_approved_rebill_keeps_its_budget_of_units_and_round_trips() -> None:
     assert cost.reads_cold() <= counting.READS_COLD
     assert cost.reads_warm <= counting.READS_WARM
     assert cost.posts == counting.GATEWAY_CALLS
+
+
+def test_a_second_mail_with_a_cancel_link_costs_what_a_notice_costs_more_than_its_being_suppressed() -> None:
+    units = []
+    for suppressed in (True, False):
+        world, oid = a_world_with_three_lines(suppress_easy_cancel_emails=suppressed)
+        rebill(world.shop, oid)
+        units.append(writes_of(told(world)))
+    without, with_it = units
+    print(f"\ntelling with the easy-cancel mail suppressed {without:g} write units, with it {with_it:g}")
+    assert with_it - without == counting.A_NOTICE - counting.A_SKIP
+
+
+def test_a_look_a_week_ahead_that_finds_nothing_to_tell_keeps_its_units() -> None:
+    world, oid = a_world_with_three_lines()
+    rebill(world.shop, oid)
+    look = world.head(oid).due_dts
+    assert look is not None
+    assert look < world.bills_at(oid)
+    world.clock.go(look)
+    taken(world.tables)
+    sweep(world.backroom)
+    pushed = [call for call in taken(world.tables) if call.writes]
+    rebill(world.shop, oid)
+    looked = taken(world.tables)
+    table("a look a week ahead, at prices that have not risen", [*pushed, *looked])
+    assert writes_of([*pushed, *looked]) <= counting.A_LOOK
+    assert sum(call.reads for call in looked) <= counting.READS_COLD
+
+
+def writes_of(calls: Iterable[Call]) -> float:
+    return sum(call.writes for call in calls)
 
 
 def test_the_sweep_reads_nothing_for_what_is_not_due() -> None:

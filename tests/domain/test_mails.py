@@ -2,7 +2,6 @@
 
 import unicodedata
 from datetime import date
-from decimal import Decimal
 from itertools import product
 from typing import Any
 
@@ -12,24 +11,17 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from chalicelib.domain import mails, wire
-from chalicelib.domain.auto_orders import AutoOrder, AutoOrderItem, AutoOrderItemFutureSchedule
 from chalicelib.domain.customers import Customer, CustomerEmail
 from chalicelib.domain.dates import Instant, later, parse_instant
 from chalicelib.domain.events import Event, Happening, Notice, NounKind, Template, event_id
 from chalicelib.domain.heads import Head
-from chalicelib.domain.items import Item
 from chalicelib.domain.mails import Addressee, Mail, SentMail
 from chalicelib.domain.merchants import Merchant
-from chalicelib.domain.money import Currency
 from chalicelib.domain.orders import (
     Order,
     OrderBilling,
-    OrderItem,
-    OrderItemOption,
     OrderPayment,
     OrderPaymentCreditCard,
-    OrderShipping,
-    OrderSummary,
 )
 from chalicelib.domain.settings import AutoOrderProcessing
 
@@ -55,11 +47,18 @@ HOSTILE = [
     "a" * 5000,
     " \t ",
 ]
+# Each notice and the kind of noun that it is about.
 KINDS: dict[Template, NounKind] = {
     "receipt": "order",
+    "shipment": "order",
     "preshipment_notice": "auto_order",
+    "price_notice": "auto_order",
+    "action_needed": "auto_order",
     "update_billing": "auto_order",
     "disabled": "auto_order",
+    "card_expiring": "auto_order",
+    "easy_cancel": "order",
+    "canceled": "auto_order",
     "held": "auto_order",
 }
 
@@ -127,36 +126,55 @@ def test_ids_differ_by_event_template_noun_and_recipient() -> None:
         for about in ("order#1", "order#2")
         for position in (0, 1)
     }
-    assert len(ids) == 2 * 5 * 2 * 2
+    assert len(ids) == 2 * len(KINDS) * 2 * 2
 
 
-FLAGS = list(product((False, True), repeat=6))
+# The settings that keep notices back, and the notices; those marked only where a rebill's order is meant.
+KEEPS_BACK: dict[str, dict[str, bool]] = {
+    "skip_receipt_email": {"receipt": True, "easy_cancel": False},
+    "skip_shipment_notification": {"shipment": True},
+    "skip_problem_emails": {"update_billing": False, "disabled": False},
+    "suppress_easy_cancel_emails": {"easy_cancel": False},
+    "skip_third_party_marketing_emails": {},
+}
 
 
 @pytest.mark.parametrize("template", KINDS)
-@pytest.mark.parametrize(("skip_receipt", "skip_problem", "do_not_send", "rebill", "address", "sender"), FLAGS)
-def test_every_combination_of_the_flags(
-    template: Template,
-    skip_receipt: bool,
-    skip_problem: bool,
-    do_not_send: bool,
-    rebill: bool,
-    address: bool,
-    sender: bool,
+@pytest.mark.parametrize("setting", KEEPS_BACK)
+@pytest.mark.parametrize("rebill", [False, True])
+def test_a_setting_keeps_its_notices_back_and_no_others(template: Template, setting: str, rebill: bool) -> None:
+    to = Addressee(email="jane@example.com", rebill=rebill)
+    assert planned(template, to)[0].state == "planned", "no setting, so nothing is kept back"
+    (found,) = planned(template, to, settings=AutoOrderProcessing(**{setting: True}))
+    rebills_only = KEEPS_BACK[setting].get(template)
+    kept_back = rebills_only is not None and (rebill or not rebills_only)
+    assert found.state == ("skipped" if kept_back else "planned")
+    assert (found.skip_reason or "").startswith(f"the setting {setting}: ") == kept_back
+
+
+FLAGS = list(product((False, True), repeat=3))
+
+
+@pytest.mark.parametrize("template", KINDS)
+@pytest.mark.parametrize(("do_not_send", "address", "sender"), FLAGS)
+def test_the_customers_wish_and_missing_addresses_keep_it_back(
+    template: Template, do_not_send: bool, address: bool, sender: bool
 ) -> None:
-    to = Addressee(email="jane@example.com" if address else None, do_not_send_mail=do_not_send, rebill=rebill)
-    merchant = MERCHANT if sender else Merchant(merchant_id="DEMO")
-    settings = AutoOrderProcessing(skip_receipt_email=skip_receipt, skip_problem_emails=skip_problem)
-    (found,) = planned(template, to, merchant, settings)
-    for_a_rebill = template == "receipt" and rebill
-    about_a_problem = template in ("update_billing", "disabled")
-    kept_back = not sender
-    if template != "held":
-        kept_back |= do_not_send or not address
-        kept_back |= (for_a_rebill and skip_receipt) or (about_a_problem and skip_problem)
+    to = Addressee(email="jane@example.com" if address else None, do_not_send_mail=do_not_send)
+    (found,) = planned(template, to, MERCHANT if sender else Merchant(merchant_id="DEMO"))
+    kept_back = not sender or (template != "held" and (do_not_send or not address))
     assert found.state == ("skipped" if kept_back else "planned")
     assert bool(found.skip_reason) == kept_back
     assert (found.next_dts is None) == kept_back
+
+
+def test_an_item_that_wants_no_easy_cancel_keeps_the_second_mail_back() -> None:
+    said = Notice(template="easy_cancel", kind="order", id="7", facts={mails.NO_EASY_CANCEL: "COURSE"})
+    (found,) = mails.planned_mails(event(said), MERCHANT, NO_RULES, {("order", "7"): JANE})
+    assert (found.state, found.skip_reason) == (
+        "skipped",
+        "the item COURSE says auto_order_upsell_no_easy_cancel",
+    )
 
 
 @pytest.mark.parametrize("template", KINDS)
@@ -194,8 +212,10 @@ def test_receipts_go_to_copies_too_and_other_mails_do_not() -> None:
         ("ann@example.com", "planned"),
     ]
     assert len({one.mail_id for one in found}) == 3
-    for template in ("preshipment_notice", "update_billing", "disabled", "held"):
+    for template in KINDS.keys() - {"receipt"}:
         assert len(planned(template, to)) == 1
+    shipped = planned("shipment", Addressee(email="jane@example.com", shipment_copies=["joe@example.com"]))
+    assert [one.email for one in shipped] == ["jane@example.com", "joe@example.com"]
 
 
 def test_where_a_rule_keeps_a_receipt_back_it_is_recorded_once() -> None:
@@ -223,7 +243,9 @@ def test_copies_are_of_the_order_and_of_the_profile_each_once() -> None:
             CustomerEmail(email="bob@example.com", shipment_notification=True),
         ],
     )
-    assert mails.addressee(order, profile).copies == ["joe@example.com", "ann@example.com"]
+    found = mails.addressee(order, profile)
+    assert found.copies == ["joe@example.com", "ann@example.com"]
+    assert found.shipment_copies == ["joe@example.com", "bob@example.com"]
 
 
 def test_copies_have_an_end() -> None:
@@ -400,6 +422,9 @@ def test_a_mail_that_cannot_be_handed_over_is_tried_eight_times_in_two_days() ->
         ("held", "planned", "failed"),
         ("update_billing", "failed", "failed"),
         ("disabled", "failed", "failed"),
+        ("action_needed", "failed", "failed"),
+        ("easy_cancel", "planned", "failed"),
+        ("price_notice", "planned", "failed"),
     ],
 )
 def test_of_a_try_that_nobody_knows_receipts_get_one_more_and_problems_none(
@@ -487,6 +512,16 @@ def test_a_paid_order_has_one() -> None:
         ("disabled", Head(status="active"), False),
         ("preshipment_notice", Head(status="active"), True),
         ("preshipment_notice", Head(status="canceled"), False),
+        ("action_needed", Head(status="active", round=2), True),
+        ("action_needed", Head(status="active", round=3), False),
+        ("price_notice", Head(status="active"), True),
+        ("price_notice", Head(status="disabled"), False),
+        ("easy_cancel", Head(status="active"), True),
+        ("easy_cancel", Head(status="canceled"), False),
+        ("easy_cancel", None, False),
+        ("canceled", Head(status="canceled"), True),
+        ("canceled", Head(status="active"), False),
+        ("card_expiring", Head(status="canceled"), False),
         ("held", Head(status="canceled"), True),
         ("held", None, True),
     ],
@@ -495,236 +530,43 @@ def test_what_has_changed_meanwhile_is_not_told(template: Template, head: Head |
     assert (mails.outdated(mail(template, facts={"attempt": "2"}), head, None) is None) is worth
 
 
-# --- what stands in it -----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("stage", ["Shipping Department", "Rejected", None])
+def test_there_is_no_shipment_notice_of_what_is_not_shipped(stage: Any) -> None:
+    assert mails.outdated(mail("shipment"), None, Order(current_stage=stage))
+    assert mails.outdated(mail("shipment"), None, Order(current_stage="Completed Order")) is None
 
 
-def order(**fields: Any) -> Order:
-    base: dict[str, Any] = {
-        "order_id": "DEMO-1-002",
-        "run": 2,
-        "currency_code": "USD",
-        "billing": OrderBilling(first_name="Jane", email="jane@example.com"),
-        "shipping": OrderShipping(shipping_method="USPS: Priority Mail"),
-        "items": [
-            OrderItem(
-                merchant_item_id="TEA",
-                description="Green tea",
-                quantity=Decimal("2.000"),
-                cost=Currency("9.5"),
-                discount=Currency("1"),
-                total_cost_with_discount=Currency("18"),
-                options=[OrderItemOption(label="Size", value="Large")],
-            )
-        ],
-        "payment": OrderPayment(
-            payment_status="Processed",
-            # Already the first of February in UTC; the shop's day is the 31st.
-            payment_dts=parse_instant("2027-01-31T22:00:00-05:00"),
-            credit_card=OrderPaymentCreditCard(card_number="XXXXXXXXXXXX1111", card_type="VISA"),
-        ),
-        "summary": OrderSummary(
-            subtotal=Currency("19"),
-            subtotal_discount=Currency("1"),
-            shipping_handling_total=Currency("5"),
-            shipping_handling_total_discount=Currency("0.5"),
-            tax=Currency("1.25"),
-            total=Currency("23.75"),
-        ),
-    }
-    return Order(**(base | fields))
+def test_the_end_of_a_card_is_not_told_of_a_card_that_was_replaced() -> None:
+    card = OrderPaymentCreditCard(card_expiration_month=3, card_expiration_year=2027)
+    original, active = Order(payment=OrderPayment(credit_card=card)), Head(status="active")
+    told = mail("card_expiring", facts={"month": "2027-03"})
+    assert mails.outdated(told, active, original) is None
+    renewed = Order(payment=OrderPayment(credit_card=replace(card, card_expiration_year=2030)))
+    for other in (renewed, Order()):
+        assert mails.outdated(told, active, other) == "the card has been changed meanwhile"
 
 
-def test_a_receipt_adds_up_and_says_what_was_charged_where_and_when() -> None:
-    letter = mails.receipt(order(), MERCHANT)
-    assert letter.subject == "Your receipt for order DEMO-1-002"
-    assert letter.words == {
-        "order_id": "DEMO-1-002",
-        "total": "$23.75",
-        "date": "31 January 2027",
-        "rebill": "2",
-        "card": "VISA ending in 1111",
-        "shipping_method": "USPS: Priority Mail",
-    }
-    assert [(row.quantity, row.name, row.amount, row.notes) for row in letter.rows] == [
-        ("2", "Green tea", "$19.00", ["Size: Large"])
-    ]
-    assert letter.totals == [
-        ("Subtotal", "$19.00"),
-        ("Shipping", "$5.00"),
-        ("Discount", "-$1.50"),
-        ("Tax", "$1.25"),
-        ("Total", "$23.75"),
-    ]
+# --- to the merchant -------------------------------------------------------------------------------------------------
 
 
-def test_a_receipt_is_in_the_currency_of_its_order() -> None:
-    letter = mails.receipt(order(currency_code="JPY", summary=OrderSummary(total=Currency("2400"))), MERCHANT)
-    assert letter.words["total"] == "¥2,400"
+def test_the_digest_of_a_day_is_planned_once_for_the_next_morning() -> None:
+    found = mails.digest_of(date(2027, 1, 31), MERCHANT, NOW)
+    assert (found.email, found.about, found.state) == ("help@example.com", "day#2027-01-31", "planned")
+    assert found.not_before == found.next_dts == parse_instant("2027-02-01T07:00:00-05:00")
+    assert mails.digest_of(date(2027, 1, 31), MERCHANT, later(NOW, hours=3)).mail_id == found.mail_id
+    assert mails.digest_of(date(2027, 2, 1), MERCHANT, NOW).mail_id != found.mail_id
 
 
-def test_a_free_order_has_a_receipt_without_a_card() -> None:
-    letter = mails.receipt(order(summary=OrderSummary(subtotal=Currency(0), total=Currency(0))), MERCHANT)
-    assert "card" not in letter.words
-    assert letter.totals == [("Subtotal", "$0.00"), ("Total", "$0.00")]
+def test_a_digest_is_not_sent_before_its_morning_whoever_comes_with_its_id() -> None:
+    found = mails.digest_of(date(2027, 1, 31), MERCHANT, NOW)
+    assert not mails.may_try(found, parse_instant("2027-02-01T06:59:59-05:00"))
+    assert mails.may_try(found, parse_instant("2027-02-01T07:00:00-05:00"))
 
 
-def test_a_long_order_is_listed_up_to_a_hundred_lines() -> None:
-    letter = mails.receipt(order(items=[OrderItem(description=f"item {number}") for number in range(250)]), MERCHANT)
-    assert (len(letter.rows), letter.more_rows) == (100, 150)
-
-
-def test_an_empty_order_still_has_a_receipt() -> None:
-    letter = mails.receipt(Order(order_id="X"), Merchant())
-    assert letter.shop == "the shop"
-    assert letter.rows == []
-
-
-@pytest.mark.parametrize("typed", HOSTILE)
-def test_typed_texts_never_leave_their_line_in_a_letter(typed: str) -> None:
-    letter = mails.receipt(
-        order(
-            billing=OrderBilling(first_name=typed),
-            shipping=OrderShipping(shipping_method=typed),
-            items=[OrderItem(description=typed, options=[OrderItemOption(label=typed, value=typed)])],
-        ),
-        replace(MERCHANT, name=typed, support_email=typed),
-    )
-    texts = [
-        letter.subject,
-        letter.shop,
-        letter.first_name,
-        letter.support_email,
-        *letter.words.values(),
-        *(text for row in letter.rows for text in (row.name, row.amount, *row.notes)),
-    ]
-    assert all(len(text.splitlines()) <= 1 and "\u202e" not in text for text in texts)
-    assert len(letter.subject) <= mails.LONGEST_SUBJECT
-
-
-@pytest.mark.parametrize("name", ["http://evil.example", "www.evil.example", "evil.example", "a@b.example", "win a/c"])
-def test_a_name_that_is_a_link_greets_nobody(name: str) -> None:
-    assert mails.receipt(order(billing=OrderBilling(first_name=name)), MERCHANT).first_name == ""
-
-
-@pytest.mark.parametrize("name", ["Jane", "J. R.", "Jean-Luc", "O'Neil", "שרה"])
-def test_a_name_that_is_one_does(name: str) -> None:
-    assert mails.receipt(order(billing=OrderBilling(first_name=name)), MERCHANT).first_name == name
-
-
-def coming(dts: str | None, *, noticed: bool | None = None, **fields: Any) -> AutoOrderItem:
-    return AutoOrderItem(
-        original_item_id="TEA",
-        original_quantity=Decimal(3),
-        next_item_id="TEA",
-        calculated_next_shipment_dts=parse_instant(dts) if dts else None,
-        preshipment_notice_sent=noticed,
-        future_schedules=[AutoOrderItemFutureSchedule(unit_cost=Decimal("9.5"))],
-        **fields,
-    )
-
-
-ITEMS = {"TEA": Item(merchant_item_id="TEA", description="Green tea")}
-
-
-def test_a_preshipment_notice_names_the_day_and_what_ships() -> None:
-    letter = mails.preshipment_notice(
-        AutoOrder(items=[coming("2027-02-28T00:00:00-05:00", noticed=True)]),
-        order(),
-        MERCHANT,
-        ITEMS,
-        date(2027, 2, 28),
-    )
-    assert letter is not None
-    assert letter.subject == "Your next shipment from Demo Shop on 28 February 2027"
-    assert letter.words == {"day": "28 February 2027", "card": "VISA ending in 1111"}
-    assert [(row.quantity, row.name, row.amount, row.notes) for row in letter.rows] == [
-        ("3", "Green tea", "$28.50", [])
-    ]
-
-
-def test_it_lists_all_that_ships_that_day_and_what_was_announced_with_it() -> None:
-    letter = mails.preshipment_notice(
-        AutoOrder(
-            items=[
-                coming("2027-03-02T00:00:00-05:00", noticed=True),
-                coming("2027-02-28T00:00:00-05:00", noticed=True),
-                coming("2027-02-28T00:00:00-05:00"),
-                coming("2027-03-15T00:00:00-04:00"),
-                coming("2027-02-28T00:00:00-05:00", noticed=True, paused=True),
-                coming(None),
-            ]
-        ),
-        order(),
-        MERCHANT,
-        ITEMS,
-        date(2027, 2, 28),
-    )
-    assert letter is not None
-    assert [row.notes for row in letter.rows] == [[], [], ["ships on 2 March 2027"]]
-
-
-def test_it_names_the_new_day_where_the_shipment_was_moved() -> None:
-    letter = mails.preshipment_notice(
-        AutoOrder(items=[coming("2027-03-05T00:00:00-05:00", noticed=True)]), order(), MERCHANT, {}, date(2027, 2, 28)
-    )
-    assert letter is not None
-    assert letter.words["day"] == "5 March 2027"
-    assert letter.rows[0].name == "TEA"
-
-
-def test_there_is_none_where_nothing_is_coming() -> None:
-    nothing = AutoOrder(items=[coming(None), coming("2027-02-28T00:00:00-05:00", noticed=True, paused=True)])
-    assert mails.preshipment_notice(nothing, order(), MERCHANT, ITEMS, date(2027, 2, 28)) is None
-
-
-def test_a_decline_says_which_attempt_it_was_and_when_the_next_is() -> None:
-    letter = mails.update_billing(
-        order(),
-        MERCHANT,
-        AutoOrderProcessing(number_of_retries=5),
-        {"attempt": "2", "next_attempt": "2027-02-03T00:00:00-05:00", "reason": "43 stolen card, pick up"},
-    )
-    assert letter.words == {
-        "card": "VISA ending in 1111",
-        "attempt": "2",
-        "attempts": "5",
-        "next_attempt": "3 February 2027",
-    }
-
-
-@pytest.mark.parametrize("reason", ["stolen card", "do not honor", "<b>no</b>"])
-def test_the_banks_reason_stays_with_the_merchant(reason: str) -> None:
-    for letter in (
-        mails.update_billing(order(), MERCHANT, NO_RULES, {"reason": reason}),
-        mails.disabled(order(), MERCHANT, {"reason": reason}),
-    ):
-        assert reason not in wire.kept(letter)
-
-
-@pytest.mark.parametrize("url", ["http://bank.example/", "javascript:alert(1)", "//bank.example", ""])
-def test_a_link_is_shown_only_where_it_is_safe(url: str) -> None:
-    assert "url" not in mails.update_billing(order(), MERCHANT, NO_RULES, {"url": url}).words
-    safe = mails.update_billing(order(), MERCHANT, NO_RULES, {"url": "https://bank.example/3ds?a=1"})
-    assert safe.words["url"] == "https://bank.example/3ds?a=1"
-
-
-def test_facts_that_say_nothing_are_left_out() -> None:
-    words = mails.update_billing(Order(), MERCHANT, NO_RULES, {"attempt": "many", "next_attempt": "soon"}).words
-    assert words == {"attempts": "3"}
-
-
-def test_a_hold_names_the_auto_order_by_its_code() -> None:
-    held = mail("held", facts={"code": "no_shipping_method", "message": "No shipping method is available."})
-    letter = mails.held(held, "ABCDEFGHJK", MERCHANT)
-    assert letter.subject == "Auto order ABCDEFGHJK needs you"
-    assert letter.words["message"] == "No shipping method is available."
-    assert mails.held(replace(held, about="order#DEMO-1"), None, MERCHANT).subject == "Order DEMO-1 needs you"
-
-
-@given(st.dates(date(2000, 1, 1), date(2200, 12, 31)))
-def test_days_read_the_same_everywhere(day: date) -> None:
-    number, month, year = mails.day_words(day).split()
-    assert (int(number), mails.MONTHS.index(month) + 1, int(year)) == (day.day, day.month, day.year)
+def test_a_shop_without_an_address_has_its_digest_recorded_as_skipped() -> None:
+    found = mails.digest_of(date(2027, 1, 31), Merchant(merchant_id="DEMO"), NOW)
+    assert (found.state, found.skip_reason) == ("skipped", "the shop has no support_email: it is missing")
+    assert found.next_dts is None
 
 
 def test_instants_are_kept_as_instants() -> None:

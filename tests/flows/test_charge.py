@@ -351,7 +351,7 @@ def test_a_payment_that_needs_the_customer_counts_as_a_soft_decline_and_the_cust
     scene = Scene("full", "action_needed")
     scene.visit()
     assert (scene.head.round, scene.head.status, scene.head.attempt) == (1, "active", None)
-    notice = scene.notices("update_billing")[0]
+    notice = scene.notices("action_needed")[0]
     assert notice.facts["url"] == "https://bank.example/verify"
 
 
@@ -880,9 +880,7 @@ def test_what_could_not_be_read_again_is_held_and_not_charged() -> None:
     oid = scene.world.shop.auto_orders.oid_by_original_order(order_id)
     assert oid is not None
     before = scene.world.sandbox.posts()
-    due = scene.world.head(oid).due_dts
-    assert due is not None
-    scene.world.clock.go(due)
+    scene.world.clock.go(scene.world.bills_at(oid))
     rebill(scene.world.shop, oid)
     orders = scene.world.sandbox.posts() - before
     assert orders == len(scene.world.rebills(oid)), "charged for an order that cannot be read"
@@ -930,8 +928,7 @@ def test_an_item_that_was_missing_from_the_catalogue_for_a_while_is_billed_when_
     step = ItemAutoOrderStep(type="item", recurring_merchant_item_id="TEA", schedule="Monthly")
     scene.world.sell("BOX", "1.00", ItemAutoOrder(auto_order_upsell=True, steps=[step]))
     oid = scene.world.subscribe({"BOX": None})
-    due = scene.world.head(oid).due_dts
-    assert due is not None
+    due = scene.world.bills_at(oid)
     kept = scene.world.shop.items.get("BOX")
     scene.world.shop.write(scene.world.shop.items.removed("BOX", kept.version))
     scene.world.clock.go(due)

@@ -25,7 +25,10 @@ from chalicelib.domain.webhooks import Answer, Delivery, Webhook, WebhookEventCa
 from chalicelib.flows.deliver import deliver, register, replay_dead, resend, rotate_secret
 from chalicelib.flows.ports import Shop
 from chalicelib.gateways.http import GuardedHttp
+from chalicelib.stores.configuration import Configuration
 from chalicelib.stores.deliveries import Deliveries
+from chalicelib.stores.mails import Mails
+from chalicelib.stores.problems import Problems
 from chalicelib.stores.sqlite import SqliteTables
 from chalicelib.stores.waiting import Waiting
 from chalicelib.stores.webhooks import Webhooks
@@ -167,7 +170,10 @@ def a_world(port: SqliteTables, http: Any = None, seed: int = 1) -> World:
     shop = SimpleNamespace(
         merchant_id="DEMO",
         clock=clock,
+        configuration=Configuration(port, "DEMO"),
         webhooks=Webhooks(port, "DEMO"),
+        mails=Mails(port, "DEMO"),
+        problems=Problems(port, "DEMO"),
         deliveries=Deliveries(port, "DEMO"),
         http=http,
         write=write,
@@ -346,6 +352,25 @@ def test_gone_disables_the_endpoint_and_nothing_follows(world: World) -> None:
     assert {delivery.state for delivery in world.shop.deliveries.dead(oid)[0]} == {"dead"}
     assert len(world.shop.deliveries.dead(oid)[0]) == 3
     assert all("410" in (delivery.reason or "") for delivery in world.shop.deliveries.dead(oid)[0])
+
+
+def test_what_is_given_up_is_a_problem_of_the_shops_day_and_what_arrives_is_none(world: World) -> None:
+    lost, gone, fine = world.endpoint(), world.endpoint(url="https://gone.example/"), world.endpoint(url="https://a.b/")
+    answers = {"https://shop.example.com/hook": ERROR, "https://gone.example/": Answer(status=410)}
+    world.http.answer = lambda post: answers.get(post.url, Answer(status=200))
+    for oid in (lost, gone, fine):
+        world.plan(oid)
+    world.pass_time(days=10)
+    day, found = NOW, []
+    for _ in range(12):
+        found += [(one.about, one.code) for one in world.shop.problems.of(day.date(), 100)]
+        day = later(day, days=1)
+    assert set(found) == {
+        (f"webhook#{lost}", "dead_delivery"),
+        (f"webhook#{gone}", "dead_delivery"),
+        (f"webhook#{gone}", "webhook_disabled"),
+    }
+    assert len(found) == 3
 
 
 def test_too_many_requests_make_everything_for_that_endpoint_wait(world: World) -> None:

@@ -118,7 +118,7 @@ def test_a_cancel_item_that_is_declined_is_not_tried_again_and_the_merchant_is_t
     world.travel(30, twice=True)
     assert world.sandbox.posts() == 2
     assert world.rebills(oid) == []
-    assert [mail.template for mail in world.shop.mails.of(f"auto_order#{oid}")] == ["held"]
+    assert [mail.template for mail in world.shop.mails.of(f"auto_order#{oid}")] == ["canceled", "held"]
 
 
 def test_a_restart_before_the_cancel_item_was_charged_forgives_it() -> None:

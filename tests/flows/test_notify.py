@@ -1,5 +1,6 @@
 """Mails from event to inbox: planned once, decided anew, at most twice where nobody knows, problems at most once."""
 
+import re
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -13,33 +14,41 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from chalicelib.domain import mails as rules
+from chalicelib.domain import wire
 from chalicelib.domain.auto_orders import AutoOrder, AutoOrderItem
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.dates import later, parse_instant
-from chalicelib.domain.errors import Contended, Refused
+from chalicelib.domain.errors import Contended, Refused, Unauthorised
 from chalicelib.domain.events import Event, Happening, Notice, NounKind, Template, event_id
 from chalicelib.domain.heads import Head, ItemProgress, State
 from chalicelib.domain.items import Item, ItemAutoOrder, ItemAutoOrderStep, ItemPricing
 from chalicelib.domain.mails import Mail, SentMail
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.money import Currency
+from chalicelib.domain.notices import NoticeTemplate
 from chalicelib.domain.orders import (
     Order,
     OrderBilling,
     OrderItem,
     OrderPayment,
     OrderPaymentCreditCard,
+    OrderShipping,
     OrderSummary,
 )
+from chalicelib.domain.problems import ShopProblem
+from chalicelib.domain.rebills import Rise
 from chalicelib.domain.settings import AutoOrderProcessing
+from chalicelib.flows import digest
 from chalicelib.flows.notify import plan_mails, send_mail
 from chalicelib.gateways.letters import compose
+from chalicelib.gateways.links import SignedLinks
 from chalicelib.gateways.mail import message_of
 from chalicelib.stores.auto_orders import AutoOrders
 from chalicelib.stores.configuration import Configuration
 from chalicelib.stores.mails import Mails
 from chalicelib.stores.orders import Orders
 from chalicelib.stores.port import Change
+from chalicelib.stores.problems import Problems
 from chalicelib.stores.shelf import Shelf
 from chalicelib.stores.sqlite import SqliteTables
 from chalicelib.stores.waiting import Waiting
@@ -48,24 +57,33 @@ NOW = parse_instant("2027-01-31T12:00:00-05:00")
 OID = 7
 KINDS: dict[Template, NounKind] = {
     "receipt": "order",
+    "shipment": "order",
     "preshipment_notice": "auto_order",
+    "price_notice": "auto_order",
+    "action_needed": "auto_order",
     "update_billing": "auto_order",
     "disabled": "auto_order",
+    "card_expiring": "auto_order",
+    "easy_cancel": "order",
+    "canceled": "auto_order",
     "held": "auto_order",
 }
+RISE = Rise(oid=1, occurrence=1, item_id="TEA", quantity=Decimal(2), paid=Decimal(1), unit_cost=Decimal("9.5"))
+NEXT_ATTEMPT = "2027-02-03T00:00:00-05:00"
 FACTS: dict[Template, dict[str, str]] = {
-    "receipt": {},
     "preshipment_notice": {"day": "2027-02-03"},
-    "update_billing": {"attempt": "1", "next_attempt": "2027-02-03T00:00:00-05:00", "reason": "stolen card"},
+    "price_notice": {"day": "2027-02-03", "rises": wire.kept([RISE])},
+    "action_needed": {"attempt": "1", "next_attempt": NEXT_ATTEMPT, "url": "https://bank.example/3ds"},
+    "update_billing": {"attempt": "1", "next_attempt": NEXT_ATTEMPT, "reason": "stolen card"},
     "disabled": {"attempt": "3", "reason": "stolen card"},
+    "card_expiring": {"month": "2027-03"},
     "held": {"code": "no_shipping_method", "message": "No shipping method is available."},
 }
 HEADS: dict[Template, Head] = {
-    "receipt": Head(status="active"),
-    "preshipment_notice": Head(status="active"),
+    "action_needed": Head(status="active", round=1),
     "update_billing": Head(status="active", round=1),
     "disabled": Head(status="disabled", round=3),
-    "held": Head(status="active"),
+    "canceled": Head(status="canceled"),
 }
 TEMPLATES = list(KINDS)
 
@@ -117,6 +135,9 @@ class Shop(SimpleNamespace):
             auto_orders=AutoOrders(self.port, merchant_id),
             orders=Orders(self.port, merchant_id),
             mails=Mails(self.port, merchant_id),
+            problems=Problems(self.port, merchant_id),
+            notice_templates=Shelf(self.port, merchant_id, "configuration", "notice_template", NoticeTemplate),
+            links=SignedLinks("https://shop.example", lambda: "secret", merchant_id, lambda: self.time),
             mail=self.post,
             write=self.port.write,
             word=lambda: f"{merchant_id}-{next(words)}",
@@ -149,10 +170,12 @@ def opened(*script: str, template: Template = "receipt", **customer: Any) -> Sho
     shop.save(Merchant(merchant_id="DEMO", name="Demo Shop", sender_email="shop@example.com", support_email="h@ex.com"))
     billing = OrderBilling(email="jane@example.com", first_name="Jane")
     card = OrderPaymentCreditCard(card_number="XXXXXXXXXXXX1111", card_type="VISA")
+    card.card_expiration_month, card.card_expiration_year = 3, 2027
     original = Order(
         order_id="DEMO-1",
         currency_code="USD",
         billing=billing,
+        current_stage="Completed Order",
         payment=OrderPayment(payment_status="Processed", payment_dts=NOW, credit_card=card),
         customer_profile_oid=99,
     )
@@ -160,6 +183,7 @@ def opened(*script: str, template: Template = "receipt", **customer: Any) -> Sho
         original,
         order_id="DEMO-1-001",
         run=1,
+        auto_order_oid=OID,
         items=[OrderItem(merchant_item_id="TEA", description="Green tea", quantity=Decimal(2), cost=Currency("9.5"))],
         summary=OrderSummary(subtotal=Currency(19), total=Currency(19)),
     )
@@ -180,7 +204,7 @@ def opened(*script: str, template: Template = "receipt", **customer: Any) -> Sho
         customer_profile_oid=99,
     )
     progress = ItemProgress(anchor=date(2027, 1, 3), noticed=1)
-    head = replace(HEADS[template], state=State(items={"1": progress}))
+    head = replace(HEADS.get(template, Head(status="active")), state=State(items={"1": progress}))
     shop.port.write(
         shop.orders.placed(original),
         shop.orders.placed(rebilled),
@@ -192,12 +216,12 @@ def opened(*script: str, template: Template = "receipt", **customer: Any) -> Sho
 
 
 def event(template: Template, name: str = "x") -> Event:
-    about = "DEMO-1-001" if template == "receipt" else str(OID)
+    about = "DEMO-1-001" if KINDS[template] == "order" else str(OID)
     return Event(
         event_id=event_id("DEMO", about, name),
         dts=NOW,
         happenings=[Happening(name="auto_order_update", kind="auto_order", id=str(OID))],
-        notices=[Notice(template=template, kind=KINDS[template], id=about, facts=FACTS[template])],
+        notices=[Notice(template=template, kind=KINDS[template], id=about, facts=FACTS.get(template, {}))],
     )
 
 
@@ -287,6 +311,119 @@ def test_a_payment_that_somebody_must_decide_on_is_told_about_its_order() -> Non
     assert shop.post.delivered[0].subject == "Order DEMO-1-001 needs you"
 
 
+def test_a_shipment_is_told_with_its_numbers() -> None:
+    shop = opened(template="shipment")
+    order = shop.orders.get("DEMO-1-001")
+    sent_off = OrderShipping(tracking_numbers=["9400 1"], shipping_date=NOW)
+    shop.port.write(shop.orders.edited(replace(order.noun, shipping=sent_off), order.version))
+    send(shop, told(shop, "shipment"))
+    (mail,) = shop.post.delivered
+    assert mail.subject == "Your order DEMO-1-001 is on its way"
+    assert "Tracking: 9400 1\n" in mail.text
+
+
+def token_of(mail: Mail, page: str) -> str:
+    found = re.search(rf"https://shop\.example/storefront/{page}\?merchant_id=DEMO&token=([\w.-]+)", mail.text)
+    assert found is not None
+    return found[1]
+
+
+def test_the_second_mail_after_a_receipt_has_a_link_that_cancels_this_auto_order() -> None:
+    shop = opened(template="easy_cancel")
+    send(shop, told(shop, "easy_cancel"))
+    (mail,) = shop.post.delivered
+    assert shop.links.read("cancel", token_of(mail, "cancel")) == str(OID)
+    assert "The next order is planned for 3 February 2027." in mail.text
+    shop.wait(days=90)
+    with pytest.raises(Unauthorised, match="expired"):
+        shop.links.read("cancel", token_of(mail, "cancel"))
+
+
+@pytest.mark.parametrize("template", ["update_billing", "disabled", "card_expiring"])
+def test_mails_about_a_card_have_a_link_to_another_one(template: Template) -> None:
+    shop = opened(template=template)
+    send(shop, told(shop, template))
+    token = token_of(shop.post.delivered[0], "update_billing")
+    assert shop.links.read("update_billing", token) == str(OID)
+
+
+def test_a_higher_price_is_told_with_a_link_to_cancel_before_it_is_charged() -> None:
+    shop = opened(template="price_notice")
+    send(shop, told(shop, "price_notice"))
+    (mail,) = shop.post.delivered
+    assert mail.subject == "A new price for your auto order at Demo Shop from 3 February 2027"
+    assert "2 x Green tea: $9.50 each\n    until now $1.00 each\n" in mail.text
+    assert shop.links.read("cancel", token_of(mail, "cancel")) == str(OID)
+
+
+def test_what_the_bank_wants_to_confirm_is_a_link_to_the_bank() -> None:
+    shop = opened(template="action_needed")
+    send(shop, told(shop, "action_needed"))
+    (mail,) = shop.post.delivered
+    assert mail.subject == "Please confirm your payment to Demo Shop"
+    assert "Confirm it here: https://bank.example/3ds\n" in mail.text
+
+
+# --- the shop's own texts --------------------------------------------------------------------------------------------
+
+
+def test_a_mail_is_laid_out_by_the_shops_own_texts_and_for_the_rest_by_the_defaults() -> None:
+    shop = opened()
+    own = NoticeTemplate(template="receipt", subject="Danke, {{ first_name }}!", text="{{ words.total }}")
+    shop.port.write(shop.notice_templates.inserted("receipt", own))
+    after = send(shop, told(shop, "receipt"))
+    (mail,) = shop.post.delivered
+    assert (mail.subject, mail.text, after.subject) == ("Danke, Jane!", "$19.00\n", "Danke, Jane!")
+    assert "This is the receipt" in (mail.html or "")
+
+
+def test_where_the_shops_own_text_fails_on_a_mail_it_goes_out_by_the_default_and_that_is_recorded() -> None:
+    shop = opened()
+    shop.port.write(shop.notice_templates.inserted("receipt", NoticeTemplate(text="\n{{ words.shipping_method }}")))
+    after = send(shop, told(shop, "receipt"))
+    assert "This is the receipt" in shop.post.delivered[0].text
+    assert after.state == "sent"
+    assert (after.failure_reason or "").startswith("the shop's own template does not fit this mail: line 2: words.ship")
+
+
+# --- the digest ------------------------------------------------------------------------------------------------------
+
+
+def noted(shop: Shop, number: int, code: str = "no_shipping_method") -> None:
+    problem = ShopProblem(dts=shop.time, about=f"auto_order#{number}", code=code, message="Please look.")
+    digest.note(shop, f"evt_{number}", problem)  # type: ignore[arg-type]
+
+
+def test_the_problems_of_a_day_are_one_mail_on_the_next_morning_and_a_quiet_day_has_none() -> None:
+    shop = opened()
+    for number in (OID, 8, 8):
+        noted(shop, number)
+        shop.wait(minutes=1)
+    assert shop.due() == []
+    (mail,) = shop.mails.of("day#2027-01-31")
+    assert send(shop, mail).state == "planned", "its morning has not come"
+    shop.time = parse_instant("2027-02-01T06:59:00-05:00")
+    assert shop.due() == []
+    shop.wait(minutes=1)
+    assert shop.due() == [(mail.about, mail.mail_id)]
+    assert send(shop, mail).state == "sent"
+    (delivered,) = shop.post.delivered
+    assert (delivered.to, delivered.subject) == ("h@ex.com", "Problems of 31 January 2027: 2")
+    assert "No shipping method: 2\n" in delivered.text
+    assert "12:00  Auto order ABCDEFGHJK\n" in delivered.text, "the auto order is called by its code"
+    assert "12:02  Auto order 8\n" in delivered.text, "what is noted twice is one problem"
+    shop.wait(days=5)
+    assert shop.due() == []
+
+
+def test_a_problem_that_is_noted_late_is_in_the_digest_of_the_day_that_it_was_noted() -> None:
+    shop = opened()
+    problem = ShopProblem(dts=NOW, about="auto_order#7", code="disabled", message="x")
+    shop.wait(days=2)
+    digest.note(shop, "evt_1", problem)  # type: ignore[arg-type]
+    assert len(shop.mails.of("day#2027-02-02")) == 1
+
+
 # --- planning --------------------------------------------------------------------------------------------------------
 
 
@@ -313,16 +450,24 @@ def test_a_notice_about_what_is_gone_is_recorded_as_skipped() -> None:
         assert planned.state == "skipped"
 
 
-FLAGS = list(product((False, True), repeat=3))
+FLAGS = list(product((False, True), repeat=2))
+# The notices of a rebill that each setting keeps back.
+KEEPS_BACK: dict[str, set[Template]] = {
+    "skip_receipt_email": {"receipt", "easy_cancel"},
+    "skip_shipment_notification": {"shipment"},
+    "skip_problem_emails": {"update_billing", "disabled"},
+    "suppress_easy_cancel_emails": {"easy_cancel"},
+}
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
-@pytest.mark.parametrize(("skip_receipt", "skip_problem", "do_not_send"), FLAGS)
+@pytest.mark.parametrize("setting", KEEPS_BACK)
+@pytest.mark.parametrize(("on", "do_not_send"), FLAGS)
 @pytest.mark.parametrize("when", ["before it is planned", "before it is sent"])
 def test_the_rules_hold_back_a_mail_until_the_last_moment(
-    template: Template, skip_receipt: bool, skip_problem: bool, do_not_send: bool, when: str
+    template: Template, setting: str, on: bool, do_not_send: bool, when: str
 ) -> None:
-    chosen = AutoOrderProcessing(skip_receipt_email=skip_receipt, skip_problem_emails=skip_problem)
+    chosen = AutoOrderProcessing(**{setting: on})
     late = when == "before it is sent"
     shop = opened(template=template, do_not_send_mail=do_not_send and not late)
     if not late:
@@ -335,11 +480,7 @@ def test_the_rules_hold_back_a_mail_until_the_last_moment(
             shop.customers.replaced(99, replace(profile.noun, do_not_send_mail=do_not_send), profile.version)
         )
     after = send(shop, mail)
-    kept_back = template != "held" and (
-        do_not_send
-        or (template == "receipt" and skip_receipt)
-        or (template in ("update_billing", "disabled") and skip_problem)
-    )
+    kept_back = template != "held" and (do_not_send or (on and template in KEEPS_BACK[setting]))
     assert after.state == ("skipped" if kept_back else "sent")
     assert len(shop.post.delivered) == (0 if kept_back else 1)
     assert stands(shop, mail) == after
@@ -405,7 +546,7 @@ def test_a_notice_is_not_sent_where_all_is_paused() -> None:
     document, _ = shop.auto_orders.read(OID)
     paused = [replace(entry, paused=True) for entry in document.noun.items]
     shop.port.write(shop.auto_orders.edited(replace(document.noun, items=paused), document.version))
-    assert send(shop, mail).skip_reason == "nothing of it ships any more"
+    assert send(shop, mail).skip_reason == "there is nothing of it to tell any more"
 
 
 def test_a_mail_that_was_never_planned_is_nobodys() -> None:
@@ -464,7 +605,7 @@ def test_where_the_answer_is_lost_only_problems_are_not_sent_again(template: Tem
     shop = opened(fate, template=template)
     mail = told(shop, template)
     after = send(shop, mail)
-    if template in rules.PROBLEMS:
+    if template in rules.NEVER_TWICE:
         assert after.state == "failed"
         shop.wait(days=3)
         assert (shop.due(), shop.post.asked) == ([], 1)
@@ -515,7 +656,7 @@ def test_a_worker_that_dies_while_sending_leaves_at_most_one_duplicate(template:
     assert shop.due() == [(mail.about, mail.mail_id)]
     after = send(shop, mail)
     sent_before = int(fate == "sent, died")
-    if template in rules.PROBLEMS:
+    if template in rules.NEVER_TWICE:
         assert after.state == "failed"
         assert (after.failure_reason or "").startswith("it may have been sent")
         assert len(shop.post.delivered) == sent_before
@@ -590,7 +731,7 @@ def test_cut_at_every_write_the_end_is_known_and_duplicates_are_bounded(
         for about, mail_id in shop.due() * 2:
             send_mail(shop, about, mail_id)  # type: ignore[arg-type]
     after = stands(shop, mail)
-    problem = template in rules.PROBLEMS
+    problem = template in rules.NEVER_TWICE
     assert after.state in ("sent", "failed")
     assert len(shop.post.delivered) <= (1 if problem else 2)
     if how == "answer lost":

@@ -195,7 +195,7 @@ def test_the_schedule_counts_from_the_local_date_of_the_payment() -> None:
     till.world.clock.go(parse_instant("2027-02-27T23:30:00-05:00"))
     till.pay()
     oid = till.auto_order_oid or 0
-    assert till.world.head(oid).due_dts == parse_instant("2027-03-27T00:00:00-04:00")
+    assert till.world.bills_at(oid) == parse_instant("2027-03-27T00:00:00-04:00")
     till.world.travel(62)
     assert till.world.rebill_days(oid) == ["2027-03-27", "2027-04-27"]
 

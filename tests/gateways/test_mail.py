@@ -24,7 +24,10 @@ from moto.ses.models import ses_backends
 
 from chalicelib.domain.dates import Instant, later, parse_instant
 from chalicelib.domain.events import Template
-from chalicelib.domain.mails import Letter, Mail, Row, one_line
+from chalicelib.domain.letters import Letter, Row
+from chalicelib.domain.mails import LONGEST_SUBJECT, Mail, one_line
+from chalicelib.domain.notices import TITLES
+from chalicelib.domain.notices import WORDS as SAYS
 from chalicelib.gateways.letters import TEMPLATES, compose
 from chalicelib.gateways.mail import Mailbox, SesMailer, message_of, ses_client
 
@@ -46,27 +49,10 @@ HOSTILE = [
     "Doe, Jane <jane@evil.example>",
     'a,b;c:d@e"f\\g',
 ]
-LETTERS: tuple[Template, ...] = ("receipt", "preshipment_notice", "update_billing", "disabled", "held")
-WORDS = {
-    "receipt": {
-        "order_id": "DEMO-1",
-        "total": "$23.75",
-        "date": "31 January 2027",
-        "rebill": "2",
-        "card": "VISA ending in 1111",
-        "shipping_method": "USPS",
-    },
-    "preshipment_notice": {"day": "28 February 2027", "card": "VISA ending in 1111"},
-    "update_billing": {
-        "card": "VISA ending in 1111",
-        "attempt": "1",
-        "attempts": "3",
-        "next_attempt": "3 February 2027",
-        "url": "https://bank.example/3ds?a=1&b=2",
-    },
-    "disabled": {"card": "VISA ending in 1111", "attempt": "3"},
-    "held": {"what": "Auto order ABC", "message": "No shipping method.", "code": "no_shipping_method"},
-}
+LETTERS: tuple[Template, ...] = tuple(TITLES)
+# What each can say at most; the links are no words, so nobody types into them.
+WORDS: dict[Template, dict[str, str]] = {name: always | sometimes for name, (always, sometimes) in SAYS.items()}
+LINKS = ("url", "cancel_url", "update_url")
 
 
 def mail(**fields: Any) -> Mail:
@@ -88,7 +74,6 @@ def mail(**fields: Any) -> Mail:
 def letter(template: Template, words: dict[str, str] | None = None, typed: str = "Jane") -> Letter:
     return Letter(
         template=template,
-        subject=f"For {typed}",
         shop=f"{typed}'s shop",
         first_name=typed,
         support_email="help@example.com",
@@ -97,6 +82,13 @@ def letter(template: Template, words: dict[str, str] | None = None, typed: str =
         more_rows=3,
         totals=[("Subtotal", "$19.00"), ("Total", "$23.75")],
     )
+
+
+def whole(template: Template, words: dict[str, str] | None = None, typed: str = "Jane") -> tuple[str, str, str]:
+    """(subject, text, HTML) by the default templates."""
+    made = compose(letter(template, words, typed))
+    assert made.html is not None
+    return made.subject, made.text, made.html
 
 
 def read(message: EmailMessage) -> Any:
@@ -209,14 +201,14 @@ def markup(html: str) -> Markup:
     return parser
 
 
-def test_every_template_stands_as_text_and_as_html() -> None:
+def test_every_template_stands_as_subject_as_text_and_as_html() -> None:
     names = {path.name for path in TEMPLATES.iterdir() if not path.name.startswith("_")}
-    assert names == {f"{template}.{form}" for template in LETTERS for form in ("txt", "html")}
+    assert names == {f"{template}.{form}" for template in LETTERS for form in ("subject", "txt", "html")}
 
 
 @pytest.mark.parametrize("template", LETTERS)
 def test_a_letter_is_whole_markup_without_anything_that_loads_or_runs(template: Template) -> None:
-    seen = markup(compose(letter(template)).html)
+    seen = markup(whole(template)[2])
     assert seen.open == []
     assert not {"script", "img", "link", "style", "iframe", "form", "object"} & set(seen.tags)
     assert not {name for name in seen.attributes if name.startswith("on") or name in ("src", "background")}
@@ -224,66 +216,76 @@ def test_a_letter_is_whole_markup_without_anything_that_loads_or_runs(template: 
 
 @pytest.mark.parametrize("template", LETTERS)
 def test_a_letter_says_the_same_in_both_forms(template: Template) -> None:
-    made = compose(letter(template))
-    in_html = " ".join(markup(made.html).words.split())
-    shown = [words for name, words in WORDS[template].items() if name not in ("rebill", "url")]
-    for words in shown:
-        assert words in made.text
-        assert words in in_html
-    if "url" in WORDS[template]:
-        assert WORDS[template]["url"] in made.text
-        assert 'href="https://bank.example/3ds?a=1&amp;b=2"' in made.html
+    _, text, html = whole(template)
+    in_html = " ".join(markup(html).words.split())
+    for name, said in WORDS[template].items():
+        if name in LINKS:
+            assert said in text
+            assert f'href="{said.replace("&", "&amp;")}"' in html
+        elif said not in ("yes", "daily", WORDS[template].get("rebill")):
+            assert said in text
+            assert said in in_html
+
+
+@pytest.mark.parametrize("template", LETTERS)
+def test_a_subject_is_one_line_that_says_what_it_is_about(template: Template) -> None:
+    subject = whole(template)[0]
+    assert subject == one_line(subject, LONGEST_SUBJECT)
+    assert len(subject.split()) >= 3
 
 
 @pytest.mark.parametrize("template", LETTERS)
 @pytest.mark.parametrize("typed", HOSTILE)
 def test_no_typed_text_changes_the_markup_or_runs_as_a_template(template: Template, typed: str) -> None:
-    words = {name: value if name == "url" else f"{typed} {value}" for name, value in WORDS[template].items()}
-    made = compose(letter(template, words, typed))
-    honest = compose(letter(template))
-    assert markup(made.html).tags == markup(honest.html).tags
-    assert markup(made.html).attributes == markup(honest.html).attributes
-    assert typed in markup(made.html).words
-    assert typed in made.text
-    assert "49" not in made.text
+    words = {name: value if name in LINKS else f"{typed} {value}" for name, value in WORDS[template].items()}
+    subject, text, html = whole(template, words, typed)
+    honest = markup(whole(template)[2])
+    assert markup(html).tags == honest.tags
+    assert markup(html).attributes == honest.attributes
+    assert typed in markup(html).words
+    assert typed in text
+    assert "49" not in subject + text
+    assert one_line(subject, LONGEST_SUBJECT) == subject
 
 
 @pytest.mark.parametrize("template", LETTERS)
-def test_a_letter_needs_only_its_subject_and_its_shop(template: Template) -> None:
-    least = {"held": {"what": "Order 1", "message": "x", "code": ""}, "preshipment_notice": {"day": "1 May 2027"}}
-    few = {"receipt": {"order_id": "1", "total": "$0.00"}, "update_billing": {"attempts": "3"}, "disabled": {}}
-    made = compose(Letter(template=template, subject="s", shop="Shop", words=(least | few)[template]))
+def test_a_letter_needs_only_what_every_mail_of_its_kind_has(template: Template) -> None:
+    made = compose(Letter(template=template, shop="Shop", words=SAYS[template][0]))
+    assert made.failure is None
+    assert made.html is not None
     assert markup(made.html).open == []
     assert "None" not in made.text
     assert not re.search(r"\n{3,}", made.text)
 
 
 def test_a_receipt_reads_well() -> None:
-    assert compose(letter("receipt")).text == (
-        "Hello Jane,\n"
-        "\n"
-        "This is the receipt for your auto order: order DEMO-1.\n"
-        "\n"
-        "2 x Tea for Jane: $19.00\n"
-        "    Size: Jane\n"
-        "and 3 more\n"
-        "\n"
-        "Subtotal: $19.00\n"
-        "Total: $23.75\n"
-        "\n"
-        "$23.75 was charged to your VISA ending in 1111 on 31 January 2027.\n"
-        "Shipping: USPS\n"
-        "\n"
-        "-- \n"
-        "Jane's shop\n"
-        "Questions? Write to help@example.com.\n"
-        "You get this mail because of your order at Jane's shop.\n"
+    assert whole("receipt")[:2] == (
+        "Your receipt for order DEMO-0009104420-002",
+        (
+            "Hello Jane,\n"
+            "\n"
+            "This is the receipt for your auto order: order DEMO-0009104420-002.\n"
+            "\n"
+            "2 x Tea for Jane: $19.00\n"
+            "    Size: Jane\n"
+            "and 3 more\n"
+            "\n"
+            "Subtotal: $19.00\n"
+            "Total: $23.75\n"
+            "\n"
+            "$55.38 was charged to your VISA ending in 1111 on 31 January 2027.\n"
+            "Shipping: USPS Priority Mail\n"
+            "\n"
+            "-- \n"
+            "Jane's shop\n"
+            "Questions? Write to help@example.com.\n"
+            "You get this mail because of your order at Jane's shop.\n"
+        ),
     )
 
 
 def test_a_decline_reads_well() -> None:
-    words = {name: value for name, value in WORDS["update_billing"].items() if name != "url"}
-    assert compose(letter("update_billing", words)).text.startswith(
+    assert whole("update_billing")[1].startswith(
         "Hello Jane,\n"
         "\n"
         "The payment for your auto order at Jane's shop did not go through (VISA ending in 1111). "
@@ -291,8 +293,29 @@ def test_a_decline_reads_well() -> None:
         "\n"
         "This was attempt 1 of 3.\n"
         "We will try again on 3 February 2027.\n"
-        "If your card has changed, please tell us before then: help@example.com.\n"
+        "\n"
+        "If your card has changed, tell us the new one here: https://shop.example.com/storefront/update_billing"
     )
+
+
+def test_only_what_is_looked_at_again_by_itself_is_said_to_be() -> None:
+    again = "It is looked at again every day"
+    assert again in whole("held")[1]
+    for code in ("second_capture", "payment_review", "cancel_item"):
+        _, text, html = whole("held", {"what": "Order 1", "message": "Please look.", "code": code})
+        assert again not in text + html
+        assert ("until you decide" in text) is (code == "payment_review")
+
+
+def test_a_price_notice_reads_well_with_and_without_a_trial() -> None:
+    subject, text, _ = whole("price_notice")
+    assert subject == "Your trial at Jane's shop ends: first charge on 28 February 2027"
+    assert "Your trial at Jane's shop ends soon. From 28 February 2027" in text
+    words = {name: said for name, said in WORDS["price_notice"].items() if name not in ("trial", "card")}
+    subject, text, _ = whole("price_notice", words)
+    assert subject == "A new price for your auto order at Jane's shop from 28 February 2027"
+    assert "goes up. From 28 February 2027 you are charged:\n" in text
+    assert "cancel before that day: https://shop.example.com/storefront/cancel?" in text
 
 
 # --- SES -------------------------------------------------------------------------------------------------------------

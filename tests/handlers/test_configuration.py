@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from chalicelib.domain.dates import Instant
-from chalicelib.domain.settings import UNFINISHED, AutoOrderProcessing
+from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.flows.ports import Backroom
 from tests.houses import TestHouse, a_house
 
@@ -85,8 +85,8 @@ def test_with_if_match_only_the_version_that_was_read_is_changed(house: TestHous
         ("auto_order_processing", {"number_of_retries": 99, "window_start": "25:00", "colour": "red"},
          {"/number_of_retries": "out_of_range", "/window_start": "out_of_range", "/colour": "unknown_field"}),
         ("auto_order_processing", {"window_start": "22:00", "window_end": "01:00"}, {"/window_end": "too_short"}),
-        ("auto_order_processing", {"skip_shipment_notification": True},
-         {"/skip_shipment_notification": "not_available"}),
+        ("auto_order_processing", {"prohibit_cancellation_until_days": 366},
+         {"/prohibit_cancellation_until_days": "out_of_range"}),
         ("auto_order_processing", {"restrict_visa": "yes"}, {"/restrict_visa": "wrong_type"}),
         ("auto_order_processing", {"cancel_reasons": [{"reason": "A"}, {"reason": "A"}]},
          {"/cancel_reasons/1/reason": "conflict"}),
@@ -157,7 +157,6 @@ def test_the_schema_describes_every_rule_as_a_form_needs_it(house: TestHouse, ke
         assert rule["title"], name
         assert rule["description"], name
         assert rule["type"] in ("boolean", "integer", "string", "array"), name
-        assert rule.get("readOnly", False) == (name in UNFINISHED), name
     assert schema["properties"]["number_of_retries"]["maximum"] == 15
     reference = schema["properties"]["cancel_reasons"]["items"]["$ref"]
     assert reference.removeprefix("#/$defs/") in schema["$defs"]

@@ -17,6 +17,7 @@ from chalicelib.domain.events import CATALOGUE
 from chalicelib.domain.payments import Charge, StoredCard
 from chalicelib.domain.webhooks import Answer
 from chalicelib.gateways.accounts import Accounts, Described
+from chalicelib.gateways.queues import MAXIMUM_RECEIVES
 from chalicelib.gateways.sandbox import Behaviour
 from chalicelib.handlers import work
 from chalicelib.handlers.http import ROUTES, STOREFRONT
@@ -166,9 +167,11 @@ class Deployed:
             for queue, message in messages:
                 self.consume(queue, json.dumps(message))
 
-    def consume(self, queue: str, body: str) -> bool:
+    def consume(self, queue: str, body: str, receives: int = 1) -> bool:
         """Whether the message was handed back as failed."""
-        record = {"messageId": "1", "body": body, "receiptHandle": "1", "attributes": {}, "eventSource": "aws:sqs"}
+        attributes = {"ApproximateReceiveCount": str(receives)}
+        record = {"messageId": "1", "body": body, "receiptHandle": "1", "attributes": attributes}
+        record["eventSource"] = "aws:sqs"
         with self.tables.as_(queue):
             return bool(getattr(work, queue)(SQSEvent({"Records": [record]}, None))["batchItemFailures"])
 
@@ -273,6 +276,8 @@ def _bill(shop: Deployed) -> None:
         hint = {"merchant_id": "DEMO", "kind": "hint", "gateway": "sandbox", "id": about, "key": "bo_unknown"}
         assert not shop.consume("rebill", json.dumps(hint))
     assert shop.consume("rebill", "{}")
+    poison = json.dumps({"merchant_id": "DEMO", "kind": "auto_order", "id": "no number"})
+    assert shop.consume("rebill", poison, receives=MAXIMUM_RECEIVES)
     assert shop.consume("deliver", "no message")
     assert shop.house.failures().cause("1")
 
@@ -311,7 +316,7 @@ def _administer(shop: Deployed) -> None:
     _hear_of_a_capture_that_is_nobodys(shop)
     shop.outside.status = 410  # gone: disabled, and its delivery dead
     shop.made("POST", "/rest/v2/item/items", {"merchant_item_id": "CUP"})
-    shop.days(1)
+    shop.days(2)  # and on the second morning the shop reads of it
     shop.made("PUT", f"/rest/v2/webhook/webhooks/{shop.names['webhookOid']}", {"disabled": False})
     shop.made("GET", "/rest/v2/report/forecast")
     shop.made("GET", "/rest/v2/report/cancel_reasons?begin_date=2027-01-01&end_date=2027-12-31")

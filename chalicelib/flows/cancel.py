@@ -1,0 +1,102 @@
+"""A customer cancels by a signed link. Looking changes nothing; canceling twice is canceling once."""
+
+from html import escape
+from typing import Any
+
+from msgspec.structs import replace
+
+from chalicelib.domain import cancellation
+from chalicelib.domain.auto_orders import assembled
+from chalicelib.domain.cancellation import Cancellation, CancelLinkRequest, CancelRequest
+from chalicelib.domain.customers import normalised_email
+from chalicelib.domain.drafts import made
+from chalicelib.domain.errors import NotFound
+from chalicelib.domain.mails import addressee, asked_for, waiting_name
+from chalicelib.domain.rebills import Facts, cancel_lines
+from chalicelib.flows import edit
+from chalicelib.flows.facts import last_shipment, read_facts, with_step_items
+from chalicelib.flows.ports import Shop
+from chalicelib.flows.sweep import DELIVER_QUEUE
+from chalicelib.flows.tell import told_now
+
+# An auto order that was merged into another leads to it; a chain of more is a circle.
+MOST_MERGED = 5
+# Who looks for his order id tries a few; an order's own mailbox is not to be filled by strangers.
+ADDRESS_ASKS, ADDRESS_SECONDS = 10, 600
+ORDER_ASKS, ORDER_SECONDS = 3, 24 * 3600
+# Who canceled, where the order has no address.
+NOBODY = "customer"
+
+
+def shown(shop: Shop, token: str) -> Cancellation:
+    """What canceling would do, now. Raises Unauthorised for what is no link of ours, NotFound."""
+    return _shown(shop, *_facts(shop, shop.links.read("cancel", token)))
+
+
+def cancel(shop: Shop, raw: Any) -> Cancellation:
+    """Cancel, and show what stands then. What is canceled already stays as it is.
+
+    Raises Unauthorised for what is no link of ours, NotFound, and Invalid: too early, or without a reason.
+    """
+    asked = made(raw, CancelRequest)
+    oid, facts = _facts(shop, shop.links.read("cancel", asked.token))
+    if facts.head.status in ("active", "disabled"):
+        now = shop.clock.now()
+        until = cancellation.prohibited_until(facts.settings, last_shipment(shop, facts), now, facts.zone_name())
+        cancellation.refuse(facts.settings, asked.cancel_reason, until)
+        profile = facts.original.customer_profile_oid
+        customer = shop.customers.find(profile) if profile else None
+        by = addressee(facts.original, customer.noun if customer else None).email or NOBODY
+        told_now(shop, edit.cancel(shop, oid, by=by, reason=asked.cancel_reason, by_customer=True))
+    return _shown(shop, oid, read_facts(shop, oid)[0])
+
+
+def _facts(shop: Shop, subject: str) -> tuple[int, Facts]:
+    """The auto order that a link stands for, or that it was merged into."""
+    oid = int(subject)
+    for _ in range(MOST_MERGED):
+        facts, _, _ = read_facts(shop, oid)
+        target = facts.auto_order.merged_into_auto_order_oid
+        if facts.head.status != "merged" or target is None:
+            return oid, facts
+        oid = target
+    raise NotFound("auto order", subject)
+
+
+def _shown(shop: Shop, oid: int, facts: Facts) -> Cancellation:
+    now = shop.clock.now()
+    noun = assembled(facts.auto_order, facts.head, facts.items, facts.zone_name(), now)
+    priced = replace(facts, items=with_step_items(shop, dict(facts.items), cancel_items=True))
+    charges = cancel_lines(priced, now) if facts.head.status == "active" else []
+    return cancellation.shown(facts, noun, charges, last_shipment(shop, facts), now)
+
+
+def ask_for_link(shop: Shop, raw: Any, address: str) -> None:
+    """Mail a link to whom the order belongs, if that is the address named. Nothing tells the asker whether it was.
+
+    Raises TooMany, and Invalid with all problems.
+    """
+    asked, now = made(raw, CancelLinkRequest), shop.clock.now()
+    shop.limits.take(f"cancel_link#address#{address}", ADDRESS_ASKS, ADDRESS_SECONDS, now)
+    shop.limits.take(f"cancel_link#order#{asked.order_id}", ORDER_ASKS, ORDER_SECONDS, now)
+    order = shop.orders.find(asked.order_id)
+    billing = order.noun.billing if order else None
+    if order is None or order.noun.auto_order_oid is None or billing is None or not billing.email:
+        return
+    if normalised_email(billing.email) != normalised_email(asked.email):
+        return
+    mail = asked_for(asked.order_id, billing.email, shop.word(), now)
+    shop.write(shop.mails.planned(mail))
+    shop.queue.send(DELIVER_QUEUE, [{"merchant_id": shop.merchant_id, "subject": waiting_name(mail)}])
+
+
+def links(shop: Shop, origins: list[str]) -> list[dict[str, str]]:
+    """The page on which a customer asks for his own link: the shop's, and one for each storefront."""
+    hosts = [origin.partition("://")[2] for origin in origins]
+    return [_link(shop, None), *(_link(shop, host) for host in hosts)]
+
+
+def _link(shop: Shop, storefront: str | None) -> dict[str, str]:
+    url = shop.links.page("cancel", **({"storefront": storefront} if storefront else {}))
+    html = f'<a href="{escape(url)}">Cancel your auto order</a>'
+    return {"url": url, "html": html} | ({"storefront": storefront} if storefront else {})
