@@ -26,6 +26,8 @@ SHORT = {
     "first_order_dts": "first",
     "last_order_dts": "last",
     "unit_cost_remaining": "cost_left",
+    "anchor_day": "dom",
+    "add_ons": "adds",
 }
 
 
@@ -33,9 +35,12 @@ class ItemProgress(msgspec.Struct, kw_only=True, omit_defaults=True, rename=SHOR
     """Where one item of an auto order stands. Occurrence ``at`` falls on the ``anchor`` itself; later ones are counted
     from there. ``billed`` is the last occurrence that is done with (in an order, or passed over as missed) and
     ``billed_day`` the date that it was scheduled for. ``next_day`` is the date of the one after, as it was told when
-    that was settled: where the catalogue's pace changes it stays, and the new pace counts from it."""
+    that was settled: where the catalogue's pace changes it stays, and the new pace counts from it. ``anchor_day`` is
+    the day of the month that months are counted by, where the anchor's own month was too short for it. ``add_ons``:
+    item id to the orders that an add-on of this item still goes into; one that goes into every order is not counted."""
 
     anchor: date
+    anchor_day: int | None = None
     at: int = 0
     billed: int = 0
     billed_day: date | None = None
@@ -47,6 +52,7 @@ class ItemProgress(msgspec.Struct, kw_only=True, omit_defaults=True, rename=SHOR
     last_order_dts: Instant | None = None
     unit_cost_remaining: int | None = None
     noticed: int = 0
+    add_ons: dict[str, int] = {}
 
 
 class State(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -76,6 +82,10 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True):
     future_auth: str | None = None
     # Of an order: the totals that its open refund is to leave.
     refund: Refunded | None = None
+    # When the open run was declined first: the discounts by retry count their days from it.
+    first_decline_dts: Instant | None = None
+    # Orders that each add-on of the whole auto order still goes into, by item id; what goes into all is not counted.
+    add_ons: dict[str, int] = {}
 
 
 class Head(msgspec.Struct, kw_only=True):

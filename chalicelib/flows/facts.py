@@ -23,9 +23,10 @@ def facts_of(shop: Shop, auto_order: AutoOrder, head: Head, original: Order) -> 
     wanted = [
         item_id
         for entry in auto_order.items or []
-        for item_id in (entry.original_item_id, entry.arbitrary_item_id)
+        for item_id in (entry.original_item_id, entry.arbitrary_item_id, *(a.item_id for a in entry.add_ons or []))
         if item_id
     ]
+    wanted += [add_on.item_id for add_on in auto_order.add_ons or [] if add_on.item_id]
     codes = [coupon.coupon_code or "" for coupon in original.coupons or []]
     merchant, settings, shipping, taxes, items, coupons = shop.configuration.price_list(wanted, codes)
     rotation = shop.configuration.remembered(RotatingGateways)

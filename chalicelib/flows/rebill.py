@@ -35,6 +35,7 @@ from chalicelib.domain.rebills import (
     Go,
     Hold,
     Look,
+    Postpone,
     Remind,
     Resolve,
     Settled,
@@ -93,6 +94,9 @@ def rebill(shop: Shop, oid: int, *, by_hand: bool = False, only_at: tuple[int, i
             return Rebilled()
         case Hold() as hold:
             return _held(shop, work, hold)
+        case Postpone() as postpone:
+            _write(shop, work.postponed(postpone, shop.clock.now()))
+            return Rebilled(failure_reason=_why(planned.reasons))
         case CloseRun():
             _write(shop, work.closed_run(shop.clock.now()))
             return Rebilled(failure_reason="nothing is due any more")
@@ -296,12 +300,12 @@ class RunOf:
             happenings.append(Happening(name="order_payment_process", kind="order", id=order_id))
         if settled.ended:
             happenings.append(self._happening("auto_order_cancel"))
-        event = self._event(
-            f"paid#{attempt.run}",
-            now,
-            happenings,
-            notices=[Notice(template="receipt", kind="order", id=order_id)],
-        )
+        notices = [Notice(template="receipt", kind="order", id=order_id)]
+        if missing := rebills.left_out(self.facts, attempt):
+            message = f"Order {order_id} went out without {', '.join(missing)}: not sold any more. Change its add-ons."
+            facts = {"code": "add_on_unavailable", "message": message}
+            notices.append(Notice(template="held", kind="auto_order", id=str(self.oid), facts=facts))
+        event = self._event(f"paid#{attempt.run}", now, happenings, notices=notices)
         event.revenue, event.orders, event.rebills = attempt.plan.total, 1, int(attempt.kind == "rebill")
         event.attempt = attempt.round + 1 if attempt.kind == "rebill" else 0
         self._counted(event, attempt)
@@ -402,6 +406,18 @@ class RunOf:
         entry = decided_entry("run_closed", now, words, run=self.head.run)
         seq = self.head.fence + self.head.revision + self.head.run
         return [self.moved(self.head, after), self._shop.auto_orders.logged(self.oid, entry, seq, "run_closed")]
+
+    def postponed(self, postpone: Postpone, now: Instant) -> list[Change]:
+        """Pushed back a day at a time, with the write that looks again costs anyway; told when it begins, not daily."""
+        after = rebills.postponed(self.facts, postpone, now)
+        changes = [self.moved(self.head, after)]
+        if self.head.state.held != rebills.PUSHED_BACK:
+            transition = f"pushed_back#{self.head.run}#{self.head.fence}"
+            event = self._event(transition, now, [self._happening("auto_order_update")])
+            words = f"Pushed back to {postpone.day}, a day at a time: the catalogue has paused its rebilling"
+            entry = decided_entry("held", now, words, run=self.head.run, reasons=self.reasons)
+            changes += [self._shop.events.happened(event), self._logged(entry, event)]
+        return changes
 
     def reminded(self, reminder: Remind, now: Instant) -> list[Change]:
         after = rebills.reminded(self.facts, reminder, now)

@@ -13,9 +13,9 @@ from tests.steps import Stepped, merges, run
 
 PORT_STEPS = frozenset({"get", "get_many", "write"})
 GATEWAY_STEPS = frozenset({"charge", "look_up"})
-# The calls of one clean rebill: three reads, the claim, the charge, the settling. Of an edit: three reads, the catalogue
-# for what is wanted, the write. Of a look that finds the capture: three reads, the look-up, the settling. Of a first
-# payment: a read, the claim, the charge, the price list, the settling.
+# The calls of one clean rebill: three reads, the claim, the charge, the settling. Of an edit: three reads, the
+# catalogue for what is wanted, the write. Of a look that finds the capture: three reads, the look-up, the settling.
+# Of a first payment: a read, the claim, the charge, the price list, the settling.
 CALLS, EDIT_CALLS, LOOK_CALLS, PAY_CALLS = 6, 5, 5, 5
 
 
