@@ -160,14 +160,14 @@ def test_while_one_payments_outcome_is_not_known_the_other_waits_for_it() -> Non
 
 
 PORT_STEPS = frozenset({"get", "get_many", "query", "write"})
-# The order, who has it, the reservation, the customer's auto orders, claim, charge, catalogue, settling.
-CALLS = 8
+# The order, who has it, the reservation, the customer's auto orders, claim, charge, catalogue, settling, the order.
+CALLS = 9
 
 
 def test_two_orders_of_one_customer_paid_at_once_begin_one_auto_order_in_whatever_order_their_steps_fall() -> None:
     """A sample of the orders; in each at least one gets through, or both are refused and can be paid again."""
     played, nobody = 0, 0
-    for order in itertools.islice(merges(CALLS, CALLS), 0, None, 31):
+    for order in itertools.islice(merges(CALLS, CALLS), 0, None, 119):
         world = opened(World(port=Stepped(SqliteTables(), PORT_STEPS), gateway=a_stepped_gateway))
         both = [placed(world, "TRIAL") for _ in range(2)]
         told: list[str] = []
