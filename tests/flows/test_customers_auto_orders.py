@@ -12,8 +12,11 @@ from chalicelib.domain.errors import Contended, Invalid
 from chalicelib.domain.events import event_id
 from chalicelib.domain.items import ItemAutoOrder
 from chalicelib.domain.orders import Order, OrderBilling, OrderItem, OrderPayment, OrderPaymentCreditCard
+from chalicelib.domain.refunds import Refunded
+from chalicelib.domain.rotating import RotatingGateway, RotatingGateways
 from chalicelib.flows import customers_auto_orders, edit, place_order
 from chalicelib.flows.purchase import look_at, pay
+from chalicelib.flows.refund import refund
 from chalicelib.flows.tell import tell
 from chalicelib.gateways.sandbox import PROFILES
 from chalicelib.stores.sqlite import SqliteTables
@@ -157,6 +160,52 @@ def test_while_one_payments_outcome_is_not_known_the_other_waits_for_it() -> Non
         look_at(world.shop, first)
     pay(world.shop, second)
     assert [capture.order_id for capture in world.sandbox.captures()] == [second]
+
+
+class Meanwhile:
+    """An engine on which something happens just before an order is read for the second time."""
+
+    def __init__(self) -> None:
+        self._port = SqliteTables()
+        self.act: Callable[[], Any] | None = None
+        self.order_id = ""
+        self.reads = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._port, name)
+
+    def get_many(self, table: str, keys: Any, **how: Any) -> Any:
+        self.reads += (table, keys[0][0]) == ("orders", f"{MERCHANT}#{self.order_id}")
+        if self.act is not None and self.reads == 2:
+            act, self.act = self.act, None
+            act()
+        return self._port.get_many(table, keys, **how)
+
+
+def test_an_order_that_lost_its_item_between_two_gateway_accounts_is_not_charged_at_the_second() -> None:
+    port = Meanwhile()
+    world = opened(World(port=port, others={"backup": None}))  # type: ignore[arg-type]
+    accounts = [RotatingGateway(code="sandbox"), RotatingGateway(code="backup", status="standby")]
+    world.shop.write(world.shop.configuration.save(RotatingGateways(gateways=accounts), 0))
+    first, second = placed(world, "TRIAL", card=DECLINES), placed(world, "TRIAL")
+    port.order_id, port.act = first, lambda: pay(world.shop, second)
+    assert refused(lambda: pay(world.shop, first)) == [("/items/0/merchant_item_id", "one_per_customer")]
+    assert [capture.order_id for capture in world.sandbox.captures()] == [second]
+    assert world.others["backup"].posts() == 0
+
+
+def test_a_refund_under_way_of_the_order_that_had_it_keeps_nobody_from_buying() -> None:
+    world = opened(World(behave_back=lambda key, posts: "timeout_before_capture"))
+    oid = bought(world, "TRIAL")
+    first = world.document(oid).original_order_id or ""
+    edit.update(world.shop, oid, {"enabled": False, "canceled_by_user": "customer"})
+    refund(world.shop, first, Refunded(total=Decimal("1.00"), subtotal_refunded=Decimal("1.00")))
+    head = world.shop.orders.read(first)[1]
+    assert head
+    assert head.attempt
+    assert head.attempt.kind == "refund"
+    assert bought(world, "TRIAL")
+    assert world.shop.orders.read(first)[1] == head, "nobody touches an order that is paid"
 
 
 PORT_STEPS = frozenset({"get", "get_many", "query", "write"})
