@@ -27,8 +27,8 @@ from chalicelib.domain.items import (
     ItemPhysical,
     Weight,
 )
-from chalicelib.domain.made_orders import rebill_order
-from chalicelib.domain.payments import Approved, Declined, FrozenPlan, NotSent
+from chalicelib.domain.made_orders import rebill_order, receivable_order
+from chalicelib.domain.payments import Approved, Declined, FrozenPlan, NotSent, PlanLine
 from chalicelib.domain.rebills import Facts, Go, Look, Planned, Postpone, plan, settle
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingMethod, ShippingSettings
@@ -399,6 +399,28 @@ def test_what_an_edit_took_out_meanwhile_is_neither_counted_nor_missed() -> None
     without = replace(of, head=head, auto_order=replace(of.auto_order, add_ons=[gift("CUP", next_x_orders=1)]))
     assert settle(without, attempt, approval(attempt), NOW).head.state.add_ons == {}
     assert rebills.left_out(without, attempt) == []
+
+
+def test_what_went_to_accounts_receivable_is_counted_then_and_not_again_when_it_is_paid() -> None:
+    rules = AutoOrderProcessing(number_of_retries=1, send_failures_to_accounts_receivable=True)
+    of = with_gifts(facts(row(arbitrary_unit_cost=Decimal(5)), settings=rules), gift(next_x_orders=2))
+    of.head.state.items["1"].unit_cost_remaining = 2
+    attempt = attempt_of(of)
+    done = settle(replace(of, head=claimed(of.head, attempt, NOW)), attempt, SOFT, NOW)
+    assert done.receivable is not None
+    counted = (done.head.state.add_ons, done.head.state.items["1"].unit_cost_remaining)
+    assert counted == ({"TEA": 1}, 1)
+    order = receivable_order(of, done.receivable, attempt.run, "no", NOW)
+    paid = rebills.collected(done.head, order, NOW)
+    assert (paid.state.add_ons, paid.state.items["1"].unit_cost_remaining) == counted
+    assert [one.number_of_rebills for one in paid.state.items.values()] == [1], "the add-on is no rebill"
+
+
+def test_a_cancel_items_order_misses_no_add_ons() -> None:
+    of = with_gifts(facts(), gift())
+    attempt = replace(attempt_of(of), kind="cancel_item")
+    attempt.plan.lines = [PlanLine(item_id="FEE", quantity=Decimal(1), unit_cost=Decimal(9))]
+    assert rebills.left_out(of, attempt) == []
 
 
 def test_an_add_on_ships_free_where_it_says_so() -> None:
