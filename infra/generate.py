@@ -131,9 +131,9 @@ FUNCTIONS = (
         {
             "configuration": "get query put",
             "customers": "get",
-            "auto_orders": "get query",
+            "auto_orders": "get query put update",
             "orders": "get",
-            "events": "get due update",
+            "events": "get due put update",
             "deliveries": "due query put update",
             "lists": "get put update delete",
         },

@@ -6,13 +6,14 @@ The document changes only when somebody edits; what every run moves stands in th
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import takewhile
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from chalicelib.domain.dates import Instant, local_date, midnight
+from chalicelib.domain.dates import Instant, later, local_date, midnight
 from chalicelib.domain.errors import Invalid, Problem
 from chalicelib.domain.fields import (
     Amount,
@@ -29,13 +30,15 @@ from chalicelib.domain.fields import (
 )
 from chalicelib.domain.heads import Head, ItemProgress, State
 from chalicelib.domain.items import Item, ItemAutoOrderStep
-from chalicelib.domain.orders import Order
-from chalicelib.domain.schedule import ARBITRARY, DAYS, LAST_YEAR, MONTHS, Frequency, add_months
+from chalicelib.domain.orders import MAXIMUM_LINES, Order
+from chalicelib.domain.schedule import ARBITRARY, DAYS, LAST_YEAR, MONTHS, Frequency, add_months, day_of_month_from
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.wire import Noun
 
 # An auto order of more items is a shop of its own; bounds the head and the transaction.
 MAXIMUM_ITEMS = 100
+# Add-ons of one item or of the whole auto order: a gift or two in any shop; bounds head and order.
+MAXIMUM_ADD_ONS = 20
 # The contract shows the next ten rebills.
 FUTURE_SCHEDULES = 10
 # No schedule is followed further than this many occurrences: a weekly one reaches it after 190 years.
@@ -68,10 +71,21 @@ class AutoOrderProperty(Noun):
     value: Annotated[str, Meta(max_length=3800)] | None = None
 
 
+class AutoOrderAddonItemOption(Noun):
+    label: Text50 | None = None
+    value: Text1024 | None = None
+
+
 class AutoOrderAddonItem(Noun):
+    """What comes along with the next ``next_x_orders`` rebills (absent: with all). It never makes a rebill due. In the
+    document ``next_x_orders`` is what was said; what is left of it stands in the head, under the item's id."""
+
+    arbitrary_unit_cost: Amount | None = None
+    free_shipping: bool | None = None
     item_id: ItemId | None = None
-    quantity: int | None = None
-    next_x_orders: int | None = None
+    next_x_orders: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    options: Annotated[list[AutoOrderAddonItemOption], Meta(max_length=50)] | None = None
+    quantity: Annotated[int, Meta(ge=1, le=100_000)] | None = None
 
 
 class AutoOrderLog(Noun):
@@ -96,8 +110,11 @@ class AutoOrderManagement(Noun):
     update_billing_url: Text2000 | None = None
 
 
+AddOns = Annotated[list[AutoOrderAddonItem], Meta(max_length=MAXIMUM_ADD_ONS)]
+
+
 class AutoOrderItem(Noun):
-    add_ons: list[AutoOrderAddonItem] | None = None
+    add_ons: AddOns | None = None
     arbitrary_item_id: ItemId | None = None
     arbitrary_percentage_discount: Percentage | None = None
     arbitrary_quantity: Quantity | None = None
@@ -142,6 +159,8 @@ class AutoOrder(Noun):
             "auto_order_oid",
             "auto_order_code",
             "original_order_id",
+            "cancel_downgrade",
+            "cancel_upgrade",
             "disabled_dts",
             "failure_reason",
             "completed",
@@ -154,11 +173,13 @@ class AutoOrder(Noun):
         }
     )
 
-    add_ons: list[AutoOrderAddonItem] | None = None
+    add_ons: AddOns | None = None
     auto_order_code: Text20 | None = None
     auto_order_oid: Oid | None = None
     cancel_after_next_x_orders: Annotated[int, Meta(ge=0, le=10_000)] | None = None
+    cancel_downgrade: bool | None = None
     cancel_reason: Text200 | None = None
+    cancel_upgrade: bool | None = None
     canceled_by_user: Text100 | None = None
     canceled_dts: Instant | None = None
     completed: bool | None = None
@@ -189,50 +210,62 @@ class AutoOrder(Noun):
 
 
 class Occurrence(msgspec.Struct, kw_only=True, frozen=True):
-    """One rebill to come of one item."""
+    """One rebill to come of one item. ``pause``: the step whose pause is what it waits for."""
 
     number: int
     day: date
     item_id: str
     step: ItemAutoOrderStep | None = None
     repeats_left: int | None = None
+    pause: ItemAutoOrderStep | None = None
 
 
-def occurrences(entry: AutoOrderItem, progress: ItemProgress, item: Item | None) -> Iterator[Occurrence]:
+def occurrences(
+    entry: AutoOrderItem, progress: ItemProgress, item: Item | None, zone_name: str
+) -> Iterator[Occurrence]:
     """The occurrences after the last one that is done with, in order, with their dates.
 
     A frequency on the auto order's item sets the pace; else the catalogue item's automatic steps do. Nothing comes
     where there is neither, or where the steps have run out.
     """
-    return _counted(entry, _pinned(entry, progress, item), item)
+    return _counted(entry, _pinned(entry, progress, item, zone_name), item, zone_name)
 
 
-def _pinned(entry: AutoOrderItem, progress: ItemProgress, item: Item | None) -> ItemProgress:
+def _pinned(entry: AutoOrderItem, progress: ItemProgress, item: Item | None, zone_name: str) -> ItemProgress:
     """Where the schedule counts from. The catalogue's steps may have been changed since the next date was told: then
     that date stays and the new pace counts from it, so nothing of the past falls due and nothing is put off. Where
     none was told (the catalogue lacked the item for a while), the new pace counts from what was billed last."""
-    coming, told, billed = next(_counted(entry, progress, item), None), progress.next_day, progress.billed_day
+    coming = next(_counted(entry, progress, item, zone_name), None)
+    told, billed = progress.next_day, progress.billed_day
     if coming is not None and told is not None and coming.day != told:
-        return replace(progress, anchor=told, at=progress.billed + 1)
+        return _anchored(progress, told, progress.billed + 1)
     if coming is not None and told is None and billed is not None and coming.day <= billed:
-        return replace(progress, anchor=billed, at=progress.billed)
+        return _anchored(progress, billed, progress.billed)
     return progress
 
 
-def _counted(entry: AutoOrderItem, progress: ItemProgress, item: Item | None) -> Iterator[Occurrence]:
+def _anchored(progress: ItemProgress, day: date, at: int) -> ItemProgress:
+    """Counted on from occurrence ``at``, which falls on that date of the schedule. Where its month was too short for
+    the schedule's day of the month, that day comes back in the months to come: 31 Jan, 28 Feb, 31 Mar."""
+    wanted = progress.anchor_day or progress.anchor.day
+    cut = wanted > day.day and add_months(day, 0, wanted) == day
+    return replace(progress, anchor=day, at=at, anchor_day=wanted if cut else None)
+
+
+def _counted(entry: AutoOrderItem, progress: ItemProgress, item: Item | None, zone_name: str) -> Iterator[Occurrence]:
     """The occurrences that are not done with, counted from the anchor. Those that are done with are passed over a
     stretch at a time: a weekly auto order of three years has 150 behind it, and a plan counts a dozen times."""
-    months = days = 0
+    walk = _Walk(base=progress.anchor, day_of_month=progress.anchor_day or progress.anchor.day)
     for stretch in _stretches(entry, item):
         # Occurrence ``at`` falls on the anchor, so no time is counted up to it.
-        before = max(progress.at, stretch.first - 1)
+        before, pause = max(progress.at, stretch.first - 1), None
         if stretch.first > progress.at:
-            days += stretch.pause
+            pause, ended_on_it = walk.wait(stretch.pauses, zone_name)
+            before += ended_on_it
         for number in range(max(stretch.first, progress.at, progress.billed + 1), stretch.last + 1):
             step, ahead = stretch.step, number - before
-            day = add_months(progress.anchor, months + stretch.months * ahead)
-            day += timedelta(days=days + stretch.days * ahead)
-            if day.year > LAST_YEAR:
+            day = walk.ahead(stretch.months * ahead, stretch.days * ahead)
+            if day is None:
                 return
             item_id = entry.arbitrary_item_id or (step and step.recurring_merchant_item_id) or entry.original_item_id
             repeats = step.repeat_count if step else None
@@ -242,21 +275,66 @@ def _counted(entry: AutoOrderItem, progress: ItemProgress, item: Item | None) ->
                 item_id=item_id or "",
                 step=step,
                 repeats_left=repeats - (number - stretch.first) if repeats else None,
+                pause=pause if number == stretch.first else None,
             )
         passed = max(0, stretch.last - before)
-        months, days = months + stretch.months * passed, days + stretch.days * passed
+        walk.months, walk.days = walk.months + stretch.months * passed, walk.days + stretch.days * passed
+
+
+_NO_PAUSES: tuple[ItemAutoOrderStep, ...] = ()
 
 
 class _Stretch(msgspec.Struct, kw_only=True, frozen=True):
-    """Occurrences of one pace, from ``first`` to ``last``: so many months and days between two of them, and ``pause``
-    days more before the first."""
+    """Occurrences of one pace, from ``first`` to ``last``: so many months and days between two of them, and ``pauses``
+    before the first."""
 
     first: int
     last: int
     months: int
     days: int
-    pause: int = 0
+    pauses: tuple[ItemAutoOrderStep, ...] = _NO_PAUSES
     step: ItemAutoOrderStep | None = None
+
+
+class _Walk(msgspec.Struct, kw_only=True):
+    """A way along the calendar: months and days are counted from ``base`` in one sum, so nothing drifts where steps
+    mix both. A pause until a date is a new base."""
+
+    base: date
+    day_of_month: int
+    months: int = 0
+    days: int = 0
+
+    def ahead(self, months: int, days: int) -> date | None:
+        """The day so much further on; None past the year to which schedules are followed."""
+        months, days = self.months + months, self.days + days
+        if self.base.year + months // 12 + days // 366 > LAST_YEAR:
+            return None
+        day = add_months(self.base, months, self.day_of_month) + timedelta(days=days)
+        return day if day.year <= LAST_YEAR else None
+
+    def wait(self, pauses: tuple[ItemAutoOrderStep, ...], zone_name: str) -> tuple[ItemAutoOrderStep | None, bool]:
+        """Go past the pauses. Returns the one that was waited for, and whether it was until a date that was yet to
+        come: then the next occurrence is on that date, and not an interval later."""
+        waited, on_it = None, False
+        for pause in pauses:
+            if pause.type == "pause":
+                self.days += pause.pause_days or 0
+                waited = pause
+            elif (begins := self.ahead(0, 0)) and (ends := _pause_ends(pause, begins, zone_name)):
+                self.base, self.day_of_month = ends, pause.pause_until_day_of_month or ends.day
+                self.months = self.days = 0
+                waited, on_it = pause, True
+        return waited, on_it
+
+
+def _pause_ends(step: ItemAutoOrderStep, begins: date, zone_name: str) -> date | None:
+    """The date until which a 'pause until' that begins on that date lasts; None where its date is not to come."""
+    if step.pause_until_day_of_month is not None:
+        delay = max(1, step.pause_until_minimum_delay_days or 0)
+        return day_of_month_from(begins + timedelta(days=delay), step.pause_until_day_of_month)
+    ends = local_date(step.pause_until_date, zone_name) if step.pause_until_date else begins
+    return ends if ends > begins else None
 
 
 def _stretches(entry: AutoOrderItem, item: Item | None) -> Iterator[_Stretch]:
@@ -265,17 +343,17 @@ def _stretches(entry: AutoOrderItem, item: Item | None) -> Iterator[_Stretch]:
     steps = item.steps() if item else []
     if not steps and override:
         yield _Stretch(first=1, last=MAXIMUM_OCCURRENCES, months=override[0], days=override[1])
-    number, pause = 0, 0
+    number, pauses = 0, _NO_PAUSES
     while steps and number < MAXIMUM_OCCURRENCES:
         before = number
         for step in steps:
-            if step.type == "pause":
-                pause += step.pause_days or 0
+            if step.type in ("pause", "pause until"):
+                pauses = (*pauses, step)
             elif step.type == "item" and number < MAXIMUM_OCCURRENCES:
                 months, days = override or _interval(step.schedule, step.arbitrary_schedule_days)
                 last = min(MAXIMUM_OCCURRENCES, number + (step.repeat_count or MAXIMUM_OCCURRENCES))
-                yield _Stretch(first=number + 1, last=last, months=months, days=days, pause=pause, step=step)
-                number, pause = last, 0
+                yield _Stretch(first=number + 1, last=last, months=months, days=days, pauses=pauses, step=step)
+                number, pauses = last, _NO_PAUSES
         if steps[-1].type != "loop" or number == before:
             return
 
@@ -304,6 +382,7 @@ def advance(
     day: date,
     claimed_day: date,
     *,
+    zone_name: str,
     edited: bool,
 ) -> None:
     """The occurrence, scheduled for that day, is done with: paid by a charge that was claimed on the other.
@@ -314,17 +393,17 @@ def advance(
     """
     if occurrence <= progress.billed:
         return
-    pinned = _pinned(entry, progress, item)
-    progress.anchor, progress.at = pinned.anchor, pinned.at
-    stands = next((one.day for one in occurrences(entry, progress, item) if one.number >= occurrence), None)
-    ahead = next((one.day for one in occurrences(entry, progress, item) if one.day > claimed_day), None)
+    count = _pinned(entry, progress, item, zone_name)
+    stands = next((one.day for one in _counted(entry, count, item, zone_name) if one.number >= occurrence), None)
+    ahead = next((one.day for one in _counted(entry, count, item, zone_name) if one.day > claimed_day), None)
     if stands is not None and stands != day:
         if not edited:
-            progress.anchor, progress.at = day, occurrence
+            count = _anchored(count, day, occurrence)
         elif ahead is not None:
-            progress.anchor, progress.at, day = ahead, occurrence + 1, claimed_day
+            count, day = _anchored(count, ahead, occurrence + 1), claimed_day
+    progress.anchor, progress.at, progress.anchor_day = count.anchor, count.at, count.anchor_day
     progress.billed, progress.billed_day, progress.next_day = occurrence, day, None
-    after = next(occurrences(entry, progress, item), None)
+    after = next(occurrences(entry, progress, item, zone_name), None)
     progress.next_day = after.day if after else None
 
 
@@ -332,23 +411,105 @@ def next_occurrence(
     entry: AutoOrderItem, progress: ItemProgress, item: Item | None, zone_name: str
 ) -> Occurrence | None:
     """The one that comes next, or None where the item has ended: steps done, or past its 'no order after'."""
-    for occurrence in occurrences(entry, progress, item):
-        ends = entry.no_order_after_dts
-        return None if ends is not None and midnight(occurrence.day, zone_name) > ends else occurrence
-    return None
+    coming = next(occurrences(entry, progress, item, zone_name), None)
+    return None if coming is None or is_past_end(entry, coming, zone_name) else coming
 
 
-def unit_cost(
-    entry: AutoOrderItem, progress: ItemProgress, occurrence: Occurrence, item: Item, now: Instant
-) -> Decimal:
-    """What one costs on this rebill: the override while it lasts, the step's cost, else the item's own price now."""
-    override = entry.arbitrary_unit_cost
+def is_past_end(entry: AutoOrderItem, occurrence: Occurrence, zone_name: str) -> bool:
+    """Whether 'no order after' forbids it."""
+    ends = entry.no_order_after_dts
+    return ends is not None and midnight(occurrence.day, zone_name) > ends
+
+
+class Cost(msgspec.Struct, kw_only=True, frozen=True):
+    """What one costs on a rebill and which rule says so; ``setting`` is its field, None for the item's own price."""
+
+    unit_cost: Decimal
+    rule: Literal["unit_cost_override", "retry_discount", "grandfather_pricing", "step_unit_cost", "item_unit_cost"]
+    setting: str | None = None
+
+
+def cost_of(
+    entry: AutoOrderItem,
+    progress: ItemProgress,
+    occurrence: Occurrence,
+    item: Item,
+    now: Instant,
+    zone_name: str,
+    *,
+    retry_days: int | None,
+) -> Cost:
+    """What one costs on this rebill: the customer's own override while it lasts; else the grandfathered cost, the
+    step's cost or the item's own price now, and less on a retry where the step says so. ``retry_days``: days since the
+    run's first decline, None where there was none."""
     left = progress.unit_cost_remaining
-    if override is not None and (left is None or left > 0):
-        return override
-    if occurrence.step is not None and occurrence.step.arbitrary_unit_cost is not None:
-        return occurrence.step.arbitrary_unit_cost
-    return item.unit_cost(now, on_auto_order=True)
+    if entry.arbitrary_unit_cost is not None and (left is None or left > 0):
+        return Cost(unit_cost=entry.arbitrary_unit_cost, rule="unit_cost_override", setting="arbitrary_unit_cost")
+    step = occurrence.step or ItemAutoOrderStep()
+    since = local_date(progress.first_order_dts, zone_name) if progress.first_order_dts else occurrence.day
+    kept = _grandfathered(step, since, zone_name)
+    if kept is not None:
+        cost = Cost(unit_cost=kept, rule="grandfather_pricing", setting="grandfather_pricing")
+    elif step.arbitrary_unit_cost is not None:
+        cost = Cost(unit_cost=step.arbitrary_unit_cost, rule="step_unit_cost", setting="arbitrary_unit_cost")
+    else:
+        cost = Cost(unit_cost=item.unit_cost(now, on_auto_order=True), rule="item_unit_cost")
+    on_retry = _on_retry(step, retry_days)
+    if on_retry is not None and on_retry < cost.unit_cost:
+        return Cost(unit_cost=on_retry, rule="retry_discount", setting="arbitrary_unit_cost_schedules")
+    return cost
+
+
+def _grandfathered(step: ItemAutoOrderStep, since: date, zone_name: str) -> Decimal | None:
+    """What one costs for who bought the item first on that date: the earliest date that fits decides."""
+    rows = [
+        (local_date(row.on_or_before_date, zone_name), row.unit_cost)
+        for row in step.grandfather_pricing or []
+        if row.on_or_before_date is not None and row.unit_cost is not None
+    ]
+    return next((cost for until, cost in sorted(rows) if since <= until), None)
+
+
+def _on_retry(step: ItemAutoOrderStep, days: int | None) -> Decimal | None:
+    """What one costs so many days after the first decline: the row of the most days that have passed."""
+    rows = [
+        (row.retry_days, row.arbitrary_unit_cost)
+        for row in step.arbitrary_unit_cost_schedules or []
+        if row.retry_days is not None and row.arbitrary_unit_cost is not None
+    ]
+    passed = [row for row in sorted(rows) if days is not None and row[0] <= days]
+    return passed[-1][1] if passed else None
+
+
+def retry_days(head: Head, moment: Instant, zone_name: str) -> int | None:
+    """Local days from the open run's first decline to that moment; None where it has not been declined."""
+    first = head.state.first_decline_dts
+    if not head.round or first is None:
+        return None
+    return max(0, (local_date(moment, zone_name) - local_date(first, zone_name)).days)
+
+
+# --- add-ons ---------------------------------------------------------------------------------------------------------
+
+
+def standing_add_ons(add_ons: list[AutoOrderAddonItem] | None, left: Mapping[str, int]) -> list[AutoOrderAddonItem]:
+    """The add-ons that still go into an order, each with the number of orders that is left of it. ``left``: what the
+    head has counted down; the others have been in no order since they were named."""
+    found = [replace(a, next_x_orders=left.get(a.item_id or "", a.next_x_orders)) for a in add_ons or []]
+    return [add_on for add_on in found if add_on.next_x_orders != 0]
+
+
+def add_ons_at(auto_order: AutoOrder, oid: int) -> list[AutoOrderAddonItem]:
+    """The add-ons of the item of that oid; those of the whole auto order for 0."""
+    if not oid:
+        return auto_order.add_ons or []
+    return next((e.add_ons or [] for e in auto_order.items or [] if e.auto_order_item_oid == oid), [])
+
+
+def counted_down(left: Mapping[str, int], add_ons: list[AutoOrderAddonItem], item_id: str) -> dict[str, int]:
+    """One order less is left of an add-on that was in an order; one that goes into all orders is not counted."""
+    said = next((add_on.next_x_orders for add_on in add_ons if add_on.item_id == item_id), None)
+    return {**left, item_id: max(0, left.get(item_id, said) - 1)} if said is not None else {**left}
 
 
 # --- the noun, put together ------------------------------------------------------------------------------------------
@@ -359,8 +520,10 @@ def assembled(
 ) -> AutoOrder:
     """The auto order as clients see it. ``items`` are catalogue items by id; ``future`` adds the coming rebills."""
     state = head.state
+    entries = document.items or []
     return replace(
         document,
+        add_ons=standing_add_ons(document.add_ons, state.add_ons) or None,
         status=head.status if head.status in ("active", "canceled", "disabled", "merged") else None,
         enabled=head.status == "active",
         credit_card_attempt=head.round,
@@ -369,25 +532,26 @@ def assembled(
         disabled_dts=state.disabled_dts,
         completed=state.completed or None,
         cancel_after_next_x_orders=state.cancel_after_next_x_orders,
-        items=[_assembled_item(entry, state, items, zone_name, now, future=future) for entry in document.items or []],
+        items=[_assembled_item(entry, head, items, zone_name, now, future=future) for entry in entries],
     )
 
 
 def _assembled_item(
-    entry: AutoOrderItem, state: State, items: Mapping[str, Item], zone_name: str, now: Instant, *, future: bool
+    entry: AutoOrderItem, head: Head, items: Mapping[str, Item], zone_name: str, now: Instant, *, future: bool
 ) -> AutoOrderItem:
-    progress = state.items.get(str(entry.auto_order_item_oid))
+    progress = head.state.items.get(str(entry.auto_order_item_oid))
     if progress is None:
         return entry
     item = items.get(entry.original_item_id or "")
-    coming = next(occurrences(entry, progress, item), None)
-    still = next_occurrence(entry, progress, item, zone_name)
+    coming = next(occurrences(entry, progress, item, zone_name), None)
+    still = None if coming is None or is_past_end(entry, coming, zone_name) else coming
     steps = [step for step in item.steps() if step.type == "item"] if item else []
     notice = coming.step.preshipment_notice_days if coming and coming.step else None
     left = progress.unit_cost_remaining
     spent = left == 0
     return replace(
         entry,
+        add_ons=standing_add_ons(entry.add_ons, progress.add_ons) or None,
         arbitrary_unit_cost=None if spent else entry.arbitrary_unit_cost,
         arbitrary_unit_cost_remaining_orders=None if spent else left,
         number_of_rebills=progress.number_of_rebills,
@@ -412,28 +576,35 @@ def _assembled_item(
             if len(steps) == 1 and item and len(item.steps()) == 1
             else None
         ),
-        future_schedules=_future(entry, progress, items, zone_name, now) if future else None,
+        future_schedules=_future(entry, progress, head, items, zone_name, now) if future else None,
     )
 
 
 def _future(
-    entry: AutoOrderItem, progress: ItemProgress, items: Mapping[str, Item], zone_name: str, now: Instant
+    entry: AutoOrderItem,
+    progress: ItemProgress,
+    head: Head,
+    items: Mapping[str, Item],
+    zone_name: str,
+    now: Instant,
 ) -> list[AutoOrderItemFutureSchedule]:
     found: list[AutoOrderItemFutureSchedule] = []
-    item = items.get(entry.original_item_id or "")
-    for occurrence in occurrences(entry, progress, item):
-        ends = entry.no_order_after_dts
-        if len(found) == FUTURE_SCHEDULES or (ends is not None and midnight(occurrence.day, zone_name) > ends):
+    today = local_date(now, zone_name)
+    for occurrence in occurrences(entry, progress, items.get(entry.original_item_id or ""), zone_name):
+        if len(found) == FUTURE_SCHEDULES or is_past_end(entry, occurrence, zone_name):
             break
         rebilled = items.get(occurrence.item_id)
         left = progress.unit_cost_remaining
         ahead = replace(progress, unit_cost_remaining=None if left is None else max(0, left - len(found)))
+        in_open_run = not found and occurrence.day <= today
+        days = retry_days(head, max(now, head.state.next_attempt or now), zone_name) if in_open_run else None
+        cost = cost_of(entry, ahead, occurrence, rebilled, now, zone_name, retry_days=days) if rebilled else None
         found.append(
             AutoOrderItemFutureSchedule(
                 item_id=occurrence.item_id,
                 rebill_count=progress.number_of_rebills + len(found) + 1,
                 shipment_dts=midnight(occurrence.day, zone_name),
-                unit_cost=unit_cost(entry, ahead, occurrence, rebilled, now) if rebilled else None,
+                unit_cost=cost.unit_cost if cost else None,
             )
         )
     return found
@@ -465,6 +636,7 @@ def begun(
             original_quantity=line.quantity,
             frequency=line.auto_order_schedule,
             options=[AutoOrderItemOption(label=o.label, value=o.value) for o in line.options or []] or None,
+            properties=[AutoOrderProperty(name=p.name, value=p.value) for p in line.properties or []] or None,
         )
         line.item_reference_oid = entry.auto_order_item_oid
         entries.append(entry)
@@ -476,7 +648,7 @@ def begun(
             original_value=Decimal(line.total_cost_with_discount or 0),
             paid=None if line.unit_cost_with_discount is None else Decimal(line.unit_cost_with_discount),
         )
-        first = next(occurrences(entry, begins, item), None)
+        first = next(occurrences(entry, begins, item, zone_name), None)
         begins.next_day = first.day if first else None
         progress[str(entry.auto_order_item_oid)] = begins
     if not entries:
@@ -539,9 +711,8 @@ def edited(
     the request laid over it. ``by_customer``: he can name only the reasons that he is shown. Raises Invalid with all
     problems: a stale copy, a past date, an unknown item, ...
     """
-    problems = _stale(before, wanted)
-    if wanted.add_ons:
-        problems.append(Problem(pointer="/add_ons", code="not_available", message="add-ons are not available yet"))
+    problems = _stale(before, wanted) + _add_on_problems(wanted.add_ons, before.add_ons, items, "/add_ons")
+    problems += _too_many_lines(wanted)
     state = replace(head.state, items={key: replace(p) for key, p in head.state.items.items()})
     known = {entry.auto_order_item_oid: entry for entry in before.items or []}
     entries: list[AutoOrderItem] = []
@@ -558,9 +729,9 @@ def edited(
         seen.add(entry.auto_order_item_oid or 0)
         item_oid = entry.auto_order_item_oid if old else next(oids)
         progress = state.items.setdefault(str(item_oid), ItemProgress(anchor=local_date(now, zone_name)))
-        problems += _reschedule(entry, old, progress, now, zone_name, at)
-        left = entry.arbitrary_unit_cost_remaining_orders
-        progress.unit_cost_remaining = left if entry.arbitrary_unit_cost is not None else None
+        problems += _reschedule(entry, old, progress, _catalogued(old or entry, items), now, zone_name, at)
+        progress.unit_cost_remaining = entry.arbitrary_unit_cost_remaining_orders
+        progress.add_ons = {}
         entries.append(replace(_kept_item(entry), auto_order_item_oid=item_oid))
     problems += _cancel_problems(before, wanted, settings.reasons(to_customers=by_customer))
     if problems:
@@ -584,6 +755,7 @@ def edited(
         rebill_orders=None,
     )
     state.cancel_after_next_x_orders = wanted.cancel_after_next_x_orders
+    state.add_ons = {}
     if state.next_attempt is not None and wanted.next_attempt is not None:
         state.next_attempt = wanted.next_attempt
     changed = Edited(document=document, head=replace(head, state=state, revision=head.revision + 1))
@@ -625,8 +797,14 @@ def _item_problems(
         found.append(
             problem("auto_order_item_oid", "unknown", "is no item of this auto order; leave it out to add one")
         )
-    if entry.add_ons:
-        found.append(problem("add_ons", "not_available", "add-ons are not available yet"))
+    found += _add_on_problems(entry.add_ons, old.add_ons if old else None, items, f"{at}/add_ons")
+    left = entry.arbitrary_unit_cost_remaining_orders
+    if left is not None and entry.arbitrary_unit_cost is None:
+        message = "is required: the number of orders says how long it lasts"
+        found.append(problem("arbitrary_unit_cost", "required", message))
+    elif left == 0:
+        message = "must be at least 1; leave it out for the rest of the auto order"
+        found.append(problem("arbitrary_unit_cost_remaining_orders", "out_of_range", message))
     if not entry.original_item_id:
         found.append(problem("original_item_id", "required", "is required"))
     for name in ("original_item_id", "arbitrary_item_id"):
@@ -645,17 +823,60 @@ def _item_problems(
     return found
 
 
+def _catalogued(entry: AutoOrderItem, items: Mapping[str, Item]) -> Item | None:
+    return items.get(entry.original_item_id or "")
+
+
+def _add_on_problems(
+    add_ons: list[AutoOrderAddonItem] | None,
+    before: list[AutoOrderAddonItem] | None,
+    items: Mapping[str, Item],
+    at: str,
+) -> list[Problem]:
+    """Each names an item that is sold (or was named before), and no item stands twice in one place: it is counted by
+    its name."""
+    known = {add_on.item_id for add_on in before or []}
+    found: list[Problem] = []
+    seen: set[str] = set()
+    for position, add_on in enumerate(add_ons or []):
+        pointer, name = f"{at}/{position}/item_id", add_on.item_id
+        item = items.get(name or "")
+        if not name:
+            found.append(Problem(pointer=pointer, code="required", message="is required"))
+        elif name not in known and (item is None or item.inactive):
+            found.append(Problem(pointer=pointer, code="unknown", message=f"there is no item {name} that is sold"))
+        elif name in seen:
+            message = "stands there twice; say the quantity once"
+            found.append(Problem(pointer=pointer, code="conflict", message=message))
+        seen.add(name or "")
+    return found
+
+
+def _too_many_lines(wanted: AutoOrder) -> list[Problem]:
+    """A rebill with every item and every add-on must fit into one order."""
+    entries = wanted.items or []
+    lines = len(entries) + sum(len(entry.add_ons or []) for entry in entries) + len(wanted.add_ons or [])
+    if lines <= MAXIMUM_LINES:
+        return []
+    message = f"items and add-ons make {lines} lines; an order has {MAXIMUM_LINES} at most"
+    return [Problem(pointer="/add_ons", code="too_many", message=message)]
+
+
 def _reschedule(
     entry: AutoOrderItem,
     old: AutoOrderItem | None,
     progress: ItemProgress,
+    item: Item | None,
     now: Instant,
     zone_name: str,
     at: str,
 ) -> list[Problem]:
     """Take a new date, frequency or item: a new anchor, counted on from the occurrence that comes next. A new pace
     alone keeps the date that the customer was told, and counts from it; what had ended begins again today, or on the
-    day after the one that was billed last."""
+    day after the one that was billed last. ``item`` is the catalogue's of the schedule as it stood.
+
+    A later date of the schedule itself skips what lies before it: what was to come first comes then, and the dates
+    after it are the schedule's own."""
     moved = entry.next_shipment_dts is not None and (old is None or entry.next_shipment_dts != old.next_shipment_dts)
     paced = old is not None and any(
         getattr(entry, name) != getattr(old, name)
@@ -678,8 +899,18 @@ def _reschedule(
                 message=f"must be after {progress.billed_day}, the date that was billed last",
             )
         ]
-    progress.anchor, progress.at, progress.next_day = day, progress.billed + 1, None
+    anew = ItemProgress(anchor=day, at=progress.billed + 1)
+    if old is not None and told and (not moved or _is_scheduled(old, progress, item, day, zone_name)):
+        anew = _anchored(progress, day, progress.billed + 1)
+    progress.anchor, progress.at, progress.anchor_day = anew.anchor, anew.at, anew.anchor_day
+    progress.next_day = None
     return []
+
+
+def _is_scheduled(entry: AutoOrderItem, progress: ItemProgress, item: Item | None, day: date, zone_name: str) -> bool:
+    """Whether the day is one of those that the schedule has."""
+    dates = (one.day for one in occurrences(entry, progress, item, zone_name))
+    return day in takewhile(lambda one: one <= day, dates)
 
 
 def _cancel_problems(before: AutoOrder, wanted: AutoOrder, reasons: list[str]) -> list[Problem]:
@@ -719,3 +950,101 @@ def _switch(before: AutoOrder, wanted: AutoOrder, changed: Edited, now: Instant)
         head.state.completed = False
         head.state.cancel_item = None
         document.canceled_dts = document.cancel_reason = document.canceled_by_user = None
+        document.cancel_upgrade = document.cancel_downgrade = None
+
+
+# --- its customer buys something else --------------------------------------------------------------------------------
+
+
+class Bought(msgspec.Struct, kw_only=True, frozen=True):
+    """What an order means for the auto orders that its customer had before. ``began``: items that it put on an auto
+    order. ``cancels``: an item of it that cancels all other auto orders, if there is one."""
+
+    began: frozenset[str]
+    cancels: str | None = None
+
+
+# What replaces an item that nothing replaces.
+NEITHER = ("", "")
+
+
+def owned(document: AutoOrder, head: Head, now: Instant) -> frozenset[str]:
+    """The items that an auto order brings its customer again: none where it is not active."""
+    entries = document.items or [] if head.status == "active" else []
+    ends = [(entry.original_item_id or "", entry.no_order_after_dts) for entry in entries]
+    return frozenset(item_id for item_id, end in ends if end is None or end > now)
+
+
+def superseded(
+    document: AutoOrder, head: Head, items: Mapping[str, Item], bought: Bought, now: Instant, zone_name: str
+) -> Edited | None:
+    """What the purchase makes of an earlier auto order of the same customer; None: it stays as it is.
+
+    An item whose catalogue tab names what was put on an auto order as its upgrade or downgrade rebills no more; where
+    nothing else would rebill either, the auto order is canceled. No cancel item is charged: the customer goes on.
+    """
+    if head.status != "active" and not (head.status == "disabled" and head.state.failed):
+        return None
+    entries = document.items or []
+    going_on = [entry for entry in entries if _goes_on(entry, head, items, zone_name)]
+    kinds = {entry.auto_order_item_oid: _replaced_by(entry, items, bought.began) for entry in going_on}
+    replacing = [(kind, item_id) for kind, item_id in kinds.values() if kind]
+    if not (bought.cancels or replacing):
+        return None
+    state = replace(head.state, items={key: replace(p) for key, p in head.state.items.items()})
+    done = Edited(document=replace(document), head=replace(head, state=state, revision=head.revision + 1))
+    reason = f"Replaced by {replacing[0][1]}" if replacing else f"Canceled by {bought.cancels}"
+    if bought.cancels or len(replacing) == len(going_on):
+        done.canceled, done.head.status, state.failed = True, "canceled", False
+        done.document.canceled_dts = now
+        done.document.cancel_reason = reason
+        done.document.cancel_upgrade = any(kind == "upgrade" for kind, _ in replacing) or None
+        done.document.cancel_downgrade = any(kind == "downgrade" for kind, _ in replacing) or None
+        return done
+    done.document.items = [
+        _ended(entry, head, items, reason, now, zone_name)
+        if kinds.get(entry.auto_order_item_oid, NEITHER)[0]
+        else entry
+        for entry in entries
+    ]
+    return done
+
+
+def _replaced_by(entry: AutoOrderItem, items: Mapping[str, Item], began: frozenset[str]) -> tuple[str, str]:
+    """Whether what began is an upgrade or a downgrade of the item, and which one it is; empty where it is neither."""
+    item = _catalogued(entry, items)
+    tab = item.auto_order if item else None
+    for kind, others in (
+        ("upgrade", tab.auto_order_upgrade_items if tab else None),
+        ("downgrade", tab.auto_order_downgrade_items if tab else None),
+    ):
+        named = [other for other in others or [] if other in began]
+        if named:
+            return kind, named[0]
+    return NEITHER
+
+
+def _goes_on(entry: AutoOrderItem, head: Head, items: Mapping[str, Item], zone_name: str) -> bool:
+    """Whether the item rebills once more, or would if nobody had paused it or the catalogue knew it."""
+    progress = head.state.items.get(str(entry.auto_order_item_oid))
+    if progress is None:
+        return False
+    coming = next_occurrence(entry, progress, _catalogued(entry, items), zone_name)
+    return coming is not None or is_unknown(entry, items)
+
+
+def _ended(
+    entry: AutoOrderItem, head: Head, items: Mapping[str, Item], reason: str, now: Instant, zone_name: str
+) -> AutoOrderItem:
+    progress = head.state.items.get(str(entry.auto_order_item_oid))
+    ends = now_or_before(entry, progress, _catalogued(entry, items), now, zone_name)
+    return replace(entry, cancel_dts=now, cancel_reason=reason, no_order_after_dts=ends)
+
+
+def now_or_before(
+    entry: AutoOrderItem, progress: ItemProgress | None, item: Item | None, now: Instant, zone_name: str
+) -> Instant:
+    """When an item ends that ends now. Where an occurrence is due that nobody has paid for yet (a charge that is tried
+    again, say), it is the second before that: who ends an item is not billed for it any more."""
+    coming = next(occurrences(entry, progress, item, zone_name), None) if progress else None
+    return min(now, later(midnight(coming.day, zone_name), seconds=-1)) if coming else now

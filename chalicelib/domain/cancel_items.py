@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-from chalicelib.domain.auto_orders import AutoOrderItem, occurrences, unit_cost
+from chalicelib.domain.auto_orders import AutoOrderItem, cost_of, occurrences
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.heads import ItemProgress, State
 from chalicelib.domain.items import Item, ItemAutoOrder
@@ -33,10 +33,10 @@ def owed(entries: list[AutoOrderItem], state: State, items: Mapping[str, Item]) 
             yield Owed(entry=entry, tab=tab, progress=progress)
 
 
-def cost(one: Owed, cancel_item: Item, items: Mapping[str, Item], now: Instant) -> Decimal:
+def cost(one: Owed, cancel_item: Item, items: Mapping[str, Item], now: Instant, zone_name: str) -> Decimal:
     """What it costs: the cancel item's price, or what is missing to the minimums where the tab says so."""
     if one.tab.auto_order_cancel_charge_minimum_balance:
-        return _minimum_balance(one, items, now)
+        return _minimum_balance(one, items, now, zone_name)
     return cancel_item.unit_cost(now, on_auto_order=True)
 
 
@@ -57,16 +57,17 @@ def _bought(progress: ItemProgress) -> int:
     return int(progress.original_value > 0)
 
 
-def _minimum_balance(one: Owed, items: Mapping[str, Item], now: Instant) -> Decimal:
+def _minimum_balance(one: Owed, items: Mapping[str, Item], now: Instant, zone_name: str) -> Decimal:
     """What is missing to the minimums, the dearest of them: a missing rebill is worth what the next one costs."""
     entry, tab, progress = one.entry, one.tab, one.progress
     rebills, value = progress.number_of_rebills, progress.rebill_value
     each = Decimal(0)
-    coming = next(occurrences(entry, progress, items.get(entry.original_item_id or "")), None)
+    coming = next(occurrences(entry, progress, items.get(entry.original_item_id or ""), zone_name), None)
     rebilled = items.get(coming.item_id) if coming else None
     if coming is not None and rebilled is not None:
         quantity = entry.arbitrary_quantity or entry.original_quantity or Decimal(1)
-        each = unit_cost(entry, progress, coming, rebilled, now) * quantity
+        next_one = cost_of(entry, progress, coming, rebilled, now, zone_name, retry_days=None)
+        each = next_one.unit_cost * quantity
     missing_rebills = (tab.auto_order_cancel_minimum_rebill_count or 0) - rebills
     missing_orders = (tab.auto_order_cancel_minimum_life_time_count or 0) - rebills - _bought(progress)
     return max(

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from chalicelib.domain.auto_orders import MAXIMUM_ITEMS, AutoOrder
+from chalicelib.domain.auto_orders import MAXIMUM_ITEMS, AutoOrder, standing_add_ons
 from chalicelib.domain.customers import normalised_email
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import Invalid, Problem
@@ -59,7 +59,7 @@ def refuse(target: Part, sources: Sequence[tuple[int, Part]]) -> None:
             names = ", ".join(source.head.state.receivables)
             message = f"has unpaid orders in Accounts Receivable, which count for it when they are paid: {names}"
             problems.append(Problem(pointer=at, code="receivables", message=message))
-        if source.document.add_ons:
+        if standing_add_ons(source.document.add_ons, source.head.state.add_ons):
             message = "has add_ons of its own: clear them first, or give them to an item"
             problems.append(Problem(pointer=at, code="add_ons", message=message))
     count = sum(len(part.document.items or []) for part in [target, *(source for _, source in sources)])

@@ -156,6 +156,13 @@ def normalised_email(email: str) -> str:
     return unicodedata.normalize("NFC", email.strip().lower())
 
 
+def customer_names(profile_oid: int | None, email: str | None) -> list[str]:
+    """What a buyer is known by, the surest first: the e-mail address and the profile, where there are any. Somebody
+    who made a profile after the first order, or gave the profile another address, is still known by the other."""
+    names = [f"email#{normalised_email(email)}"] if email and email.strip() else []
+    return [*names, f"profile#{profile_oid}"] if profile_oid else names
+
+
 def validate(customer: Customer) -> None:
     """Rules between the fields. Raises Invalid with all problems."""
     problems = _email_problems(customer.email, "/email")

@@ -49,6 +49,7 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     ``seq`` rises with every change of the subject, so that a receiver can drop what is older than it knows.
     ``attempt`` is the attempt of its run that was paid or declined, 1 the first.
     ``gateway`` is the rotating account that took the charge or declined it; ``failed`` says which.
+    ``bought``: the order by which somebody bought, which may end auto orders that the customer had before.
     ``webhook_oid``: nothing happened; this endpoint alone asked to be told once more how things stand."""
 
     event_id: str
@@ -64,6 +65,7 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     attempt: int = 0
     gateway: str | None = None
     failed: bool = False
+    bought: str | None = None
     webhook_oid: int | None = None
 
     def nouns(self) -> list[tuple[NounKind, str]]:

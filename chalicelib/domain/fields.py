@@ -38,3 +38,8 @@ Text10000 = Annotated[str, Meta(max_length=10000)]
 CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}$")]
 ItemId = Annotated[str, Meta(min_length=1, max_length=20, pattern=r"^[A-Za-z0-9._/-]+$")]
 OrderId = Annotated[str, Meta(min_length=1, max_length=30, pattern=r"^[A-Za-z0-9._-]+$")]
+
+
+def rule(title: str, description: str) -> Meta:
+    """The title and the help of a field that is a rule: forms and the schema are made from them."""
+    return Meta(title=title, description=description)

@@ -26,6 +26,8 @@ SHORT = {
     "first_order_dts": "first",
     "last_order_dts": "last",
     "unit_cost_remaining": "cost_left",
+    "anchor_day": "dom",
+    "add_ons": "adds",
 }
 
 
@@ -33,11 +35,14 @@ class ItemProgress(msgspec.Struct, kw_only=True, omit_defaults=True, rename=SHOR
     """Where one item of an auto order stands. Occurrence ``at`` falls on the ``anchor`` itself; later ones are counted
     from there. ``billed`` is the last occurrence that is done with (in an order, or passed over as missed) and
     ``billed_day`` the date that it was scheduled for. ``next_day`` is the date of the one after, as it was told when
-    that was settled: where the catalogue's pace changes it stays, and the new pace counts from it. ``paid`` is what was
-    paid for one last, after discounts; ``warned`` the occurrence whose higher price was told last, ``noticed`` the one
-    whose shipment was."""
+    that was settled: where the catalogue's pace changes it stays, and the new pace counts from it. ``anchor_day`` is
+    the day of the month that months are counted by, where the anchor's own month was too short for it. ``paid`` is what
+    was paid for one last, after discounts; ``warned`` the occurrence whose higher price was told last, ``noticed`` the
+    one whose shipment was. ``add_ons``: item id to the orders that an add-on of this item still goes into; one that
+    goes into every order is not counted."""
 
     anchor: date
+    anchor_day: int | None = None
     at: int = 0
     billed: int = 0
     billed_day: date | None = None
@@ -51,6 +56,7 @@ class ItemProgress(msgspec.Struct, kw_only=True, omit_defaults=True, rename=SHOR
     paid: Decimal | None = None
     warned: int = 0
     noticed: int = 0
+    add_ons: dict[str, int] = {}
 
 
 class State(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -82,6 +88,10 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True):
     refund: Refunded | None = None
     # The card and the month in which its end was announced last, so that it is announced once a month.
     card_told: str | None = None
+    # When the open run was declined first: the discounts by retry count their days from it.
+    first_decline_dts: Instant | None = None
+    # Orders that each add-on of the whole auto order still goes into, by item id; what goes into all is not counted.
+    add_ons: dict[str, int] = {}
 
 
 class Head(msgspec.Struct, kw_only=True):

@@ -7,11 +7,11 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from chalicelib.domain import wire
-from chalicelib.domain.auto_orders import MAXIMUM_ITEMS, AutoOrder, AutoOrderItem, occurrences
-from chalicelib.domain.dates import Instant, later, midnight
+from chalicelib.domain.auto_orders import MAXIMUM_ITEMS, AutoOrder, AutoOrderItem, now_or_before
+from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import Invalid, NotFound, Problem
 from chalicelib.domain.fields import Oid
-from chalicelib.domain.heads import ItemProgress, State
+from chalicelib.domain.heads import State
 from chalicelib.domain.items import Item
 from chalicelib.domain.wire import Noun
 
@@ -82,17 +82,7 @@ def changed_items(
         return [*(stands.items or [])], len(rest) + 1
     progress = state.items.get(str(entry.auto_order_item_oid))
     item = items.get(entry.original_item_id or "")
-    last = request.no_orders_after_dts or _now_or_before(entry, progress, item, now, zone_name)
+    last = request.no_orders_after_dts or now_or_before(entry, progress, item, now, zone_name)
     ended = replace(entry, no_order_after_dts=last, cancel_dts=entry.cancel_dts or now)
     kept = [ended if other is entry else other for other in stands.items or []]
     return [*kept, *appended], len(kept)
-
-
-def _now_or_before(
-    entry: AutoOrderItem, progress: ItemProgress | None, item: Item | None, now: Instant, zone_name: str
-) -> Instant:
-    """Now; but where an occurrence is due that nobody has paid for yet (a charge that is tried again, say), the second
-    before it: who ends an item is not billed for it any more."""
-    coming = next(occurrences(entry, progress, item), None) if progress else None
-    first = midnight(coming.day, zone_name) if coming else now
-    return min(now, later(first, seconds=-1))

@@ -1,6 +1,6 @@
 """Items of the catalogue, with the auto-order tab that says how they rebill."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 
@@ -22,13 +22,18 @@ from chalicelib.domain.fields import (
     Text100,
     Text512,
     Text3800,
+    rule,
 )
-from chalicelib.domain.schedule import ARBITRARY, Frequency
+from chalicelib.domain.schedule import ARBITRARY, LAST_YEAR, Frequency
 from chalicelib.domain.wire import Noun
 
 # Steps of one item: a programme of a hundred different boxes is beyond any shop seen; bounds the document.
 MAXIMUM_STEPS = 100
 MAXIMUM_TAGS = 100
+# Prices of one step by retry or by date: a few in any shop; bounds the document.
+MAXIMUM_STEP_PRICES = 20
+# Upgrades or downgrades of one item; bounds the document.
+MAXIMUM_OTHER_ITEMS = 50
 
 
 class Weight(Noun):
@@ -52,31 +57,103 @@ class Distance(Noun):
 
 
 class ItemAutoOrderStepArbitraryUnitCostSchedule(Noun):
+    """What one costs on a retry, from so many days after the run's first decline on."""
+
     arbitrary_unit_cost: Amount | None = None
     retry_days: Days | None = None
 
 
 class ItemAutoOrderStepGrandfatherPricing(Noun):
+    """What one costs for customers whose first order of the item was on that local date or before it."""
+
     on_or_before_date: Instant | None = None
     unit_cost: Amount | None = None
 
 
 class ItemAutoOrderStep(Noun):
-    """One step of an automatic schedule: rebill an item ``repeat_count`` times (absent: for ever), pause, or loop."""
+    """One step of an automatic schedule: rebill an item ``repeat_count`` times (absent: for ever), pause so many days,
+    pause until a date or a day of the month, or loop. ``kit only`` acts for buyers of kits and is passed over for all
+    others."""
 
-    arbitrary_schedule_days: Annotated[int, Meta(ge=1, le=3650)] | None = None
-    arbitrary_unit_cost: Amount | None = None
-    arbitrary_unit_cost_schedules: list[ItemAutoOrderStepArbitraryUnitCostSchedule] | None = None
-    grandfather_pricing: list[ItemAutoOrderStepGrandfatherPricing] | None = None
-    managed_by: Text50 | None = None
-    pause_days: Annotated[int, Meta(ge=1, le=3650)] | None = None
-    pause_until_date: Instant | None = None
-    pause_until_day_of_month: Annotated[int, Meta(ge=1, le=31)] | None = None
-    pause_until_minimum_delay_days: Days | None = None
+    arbitrary_schedule_days: (
+        Annotated[
+            int, Meta(ge=1, le=3650, title="Days", description="The days between two rebills where it is 'Every...'.")
+        ]
+        | None
+    ) = None
+    arbitrary_unit_cost: (
+        Annotated[Amount, rule("Unit cost", "What one costs on this step. Blank: the item's own price.")] | None
+    ) = None
+    arbitrary_unit_cost_schedules: (
+        Annotated[
+            list[ItemAutoOrderStepArbitraryUnitCostSchedule],
+            Meta(
+                max_length=MAXIMUM_STEP_PRICES,
+                title="Discount by retry",
+                description="On a retry: the unit cost from so many days after the first decline on. It only ever "
+                "lowers the price.",
+            ),
+        ]
+        | None
+    ) = None
+    grandfather_pricing: (
+        Annotated[
+            list[ItemAutoOrderStepGrandfatherPricing],
+            Meta(
+                max_length=MAXIMUM_STEP_PRICES,
+                title="Grandfather pricing",
+                description="Customers whose first order of the item was on or before the date keep that unit cost. "
+                "Where several dates fit, the earliest counts.",
+            ),
+        ]
+        | None
+    ) = None
+    managed_by: Annotated[Text50, rule("Managed by", "Who looks after the step; kept as it is sent.")] | None = None
+    pause_days: (
+        Annotated[
+            int,
+            Meta(
+                ge=1, le=3650, title="Pause (days)", description="Added to the time until the next item step's rebill."
+            ),
+        ]
+        | None
+    ) = None
+    pause_until_date: (
+        Annotated[
+            Instant,
+            rule("Pause until", "The next rebill is on this date. Where it is past already, the step does nothing."),
+        ]
+        | None
+    ) = None
+    pause_until_day_of_month: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                le=31,
+                title="Pause until the day of the month",
+                description="The next rebill is on the next such day; 31 is the last day of any month.",
+            ),
+        ]
+        | None
+    ) = None
+    pause_until_minimum_delay_days: (
+        Annotated[
+            Days,
+            rule("At least (days)", "The least days between the last order and that day of the month. Blank: 1."),
+        ]
+        | None
+    ) = None
     preshipment_notice_days: Annotated[int, Meta(ge=0, le=365)] | None = None
     recurring_merchant_item_id: ItemId | None = None
     recurring_merchant_item_oid: Oid | None = None
-    repeat_count: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    repeat_count: (
+        Annotated[
+            int,
+            Meta(ge=1, le=10_000, title="Repeat", description="Times to rebill. Blank on the last step: for ever."),
+        ]
+        | None
+    ) = None
     schedule: Frequency | None = None
     type: Literal["item", "pause", "loop", "kit only", "pause until"] | None = None
 
@@ -91,16 +168,48 @@ class ItemAutoOrder(Noun):
     auto_order_cancel_minimum_life_time_value: Amount | None = None
     auto_order_cancel_minimum_rebill_count: Count | None = None
     auto_order_cancel_minimum_rebill_value: Amount | None = None
-    auto_order_downgrade_items: list[ItemId] | None = None
-    auto_order_paused: bool | None = None
+    auto_order_downgrade_items: (
+        Annotated[
+            list[ItemId],
+            Meta(
+                max_length=MAXIMUM_OTHER_ITEMS,
+                title="Downgrade items",
+                description="Who has this item on an auto order and begins one of those loses this one.",
+            ),
+        ]
+        | None
+    ) = None
+    auto_order_paused: (
+        Annotated[
+            bool,
+            rule("Pause rebilling", "What is due is pushed back a day at a time until this is taken back."),
+        ]
+        | None
+    ) = None
     auto_order_prohibit_expiring_cards: Annotated[int, Meta(ge=0, le=60)] | None = None
     auto_order_schedules: list[Frequency] | None = None
-    auto_order_upgrade_items: list[ItemId] | None = None
+    auto_order_upgrade_items: (
+        Annotated[
+            list[ItemId],
+            Meta(
+                max_length=MAXIMUM_OTHER_ITEMS,
+                title="Upgrade items",
+                description="Who has this item on an auto order and begins one of those loses this one.",
+            ),
+        ]
+        | None
+    ) = None
     auto_order_upsell: bool | None = None
     auto_order_upsell_no_easy_cancel: bool | None = None
-    auto_order_upsell_one_per_customer: bool | None = None
+    auto_order_upsell_one_per_customer: (
+        Annotated[bool, rule("One per customer", "Nobody has more than one of it on active auto orders at a time.")]
+        | None
+    ) = None
     auto_orderable: bool | None = None
-    cancel_other_auto_orders: bool | None = None
+    cancel_other_auto_orders: (
+        Annotated[bool, rule("Cancel other auto orders", "Who buys it loses the auto orders that he had before.")]
+        | None
+    ) = None
     free_shipping_auto_order: bool | None = None
     refund_other_auto_orders: bool | None = None
     steps: Annotated[list[ItemAutoOrderStep], Meta(max_length=MAXIMUM_STEPS)] | None = None
@@ -209,9 +318,22 @@ class Item(Noun):
         return list(tab.auto_order_schedules or []) if tab and tab.auto_orderable else []
 
     def steps(self) -> list[ItemAutoOrderStep]:
-        """The automatic schedule; empty where the item has none."""
+        """The automatic schedule; empty where the item has none. Steps for buyers of kits are not among them."""
+        return [step for step in self._all_steps() if step.type != "kit only"]
+
+    def steps_for_kits(self) -> list[ItemAutoOrderStep]:
+        """The steps that are passed over because nobody has bought the item in a kit."""
+        return [step for step in self._all_steps() if step.type == "kit only"]
+
+    def _all_steps(self) -> list[ItemAutoOrderStep]:
         tab = self.auto_order
         return list(tab.steps or []) if tab and tab.auto_order_upsell else []
+
+    def rebilling_is_paused(self) -> bool:
+        return bool(self.auto_order and self.auto_order.auto_order_paused)
+
+    def is_one_per_customer(self) -> bool:
+        return bool(self.auto_order and self.auto_order.auto_order_upsell_one_per_customer)
 
     def unit_cost(self, now: Instant, *, on_auto_order: bool) -> Decimal:
         """What one costs now: the sale price while the sale lasts, else the auto-order price where it applies."""
@@ -229,23 +351,10 @@ class Item(Noun):
 # Fields of the auto-order tab whose rule is not built yet: refused by name rather than stored and ignored.
 UNFINISHED_TAB = (
     "auto_order_cancel_item_oid",
-    "auto_order_downgrade_items",
-    "auto_order_paused",
-    "auto_order_upgrade_items",
-    "auto_order_upsell_one_per_customer",
-    "cancel_other_auto_orders",
     "refund_other_auto_orders",
 )
-UNFINISHED_STEP = (
-    "arbitrary_unit_cost_schedules",
-    "grandfather_pricing",
-    "managed_by",
-    "pause_until_date",
-    "pause_until_day_of_month",
-    "pause_until_minimum_delay_days",
-    "recurring_merchant_item_oid",
-)
-UNFINISHED_STEP_TYPES = ("kit only", "pause until")
+
+Refuse = Callable[[str, str, str], None]
 
 
 def validate(item: Item) -> None:
@@ -277,31 +386,92 @@ def validate(item: Item) -> None:
                 "not_allowed_value",
                 f"'{ARBITRARY}' needs a number of days and can be set on an auto order only",
             )
+        _validate_other_items(tab, item.merchant_item_id, refuse)
         for position, step in enumerate(tab.steps or []):
             _validate_step(step, position, len(tab.steps or []), refuse)
     if problems:
         raise Invalid(problems)
 
 
-def _validate_step(step: ItemAutoOrderStep, position: int, count: int, refuse: Callable[[str, str, str], None]) -> None:
+def _validate_other_items(tab: ItemAutoOrder, own: str | None, refuse: Refuse) -> None:
+    seen: set[str] = set()
+    for name in ("auto_order_upgrade_items", "auto_order_downgrade_items"):
+        for position, other in enumerate(getattr(tab, name) or []):
+            if other == own:
+                refuse(f"/auto_order/{name}/{position}", "conflict", "is the item itself")
+            elif other in seen:
+                refuse(f"/auto_order/{name}/{position}", "conflict", "stands there twice, or as the other kind too")
+            seen.add(other)
+
+
+def _validate_step(step: ItemAutoOrderStep, position: int, count: int, refuse: Refuse) -> None:
     at = f"/auto_order/steps/{position}"
-    for name in UNFINISHED_STEP:
-        if getattr(step, name):
-            refuse(f"{at}/{name}", "not_available", "this rule is not available yet; leave it out")
     if step.type is None:
-        refuse(f"{at}/type", "required", "is required: item, pause or loop")
-    elif step.type in UNFINISHED_STEP_TYPES:
-        refuse(f"{at}/type", "not_available", f"steps of type '{step.type}' are not available yet")
-    if step.type == "item":
-        if not step.recurring_merchant_item_id:
-            refuse(f"{at}/recurring_merchant_item_id", "required", "an item step names the item to rebill")
-        if step.schedule is None:
-            refuse(f"{at}/schedule", "required", "an item step has a schedule")
-        elif step.schedule == ARBITRARY and not step.arbitrary_schedule_days:
-            refuse(f"{at}/arbitrary_schedule_days", "required", f"'{ARBITRARY}' needs a number of days")
-        if step.repeat_count is None and position != count - 1:
-            refuse(f"{at}/repeat_count", "required", "only the last step may repeat for ever")
+        refuse(f"{at}/type", "required", "is required: item, kit only, pause, pause until or loop")
+    if step.type in ("item", "kit only"):
+        _validate_item_step(step, at, refuse, last=position == count - 1)
     if step.type == "pause" and not step.pause_days:
         refuse(f"{at}/pause_days", "required", "a pause step has a number of days")
+    if step.type == "pause until":
+        _validate_pause_until(step, at, refuse)
     if step.type == "loop" and (position != count - 1 or position == 0):
         refuse(f"{at}/type", "conflict", "a loop is the last step, after at least one other")
+    for name in FIELDS_OF_OTHER_STEPS.get(step.type or "", ()):
+        if getattr(step, name) is not None:
+            refuse(f"{at}/{name}", "conflict", f"says nothing on a step of type '{step.type}'; leave it out")
+
+
+# What a step of the type cannot do: refused, so that nobody thinks that it acts.
+_PRICES = ("arbitrary_unit_cost", "arbitrary_unit_cost_schedules", "grandfather_pricing")
+_PAUSES = ("pause_until_date", "pause_until_day_of_month", "pause_until_minimum_delay_days")
+FIELDS_OF_OTHER_STEPS = {
+    "item": _PAUSES,
+    "kit only": _PAUSES,
+    "pause": (*_PRICES, *_PAUSES),
+    "pause until": _PRICES,
+    "loop": (*_PRICES, *_PAUSES),
+}
+
+
+def _validate_item_step(step: ItemAutoOrderStep, at: str, refuse: Refuse, *, last: bool) -> None:
+    if not step.recurring_merchant_item_id:
+        refuse(f"{at}/recurring_merchant_item_id", "required", "an item step names the item to rebill")
+    if step.schedule is None:
+        refuse(f"{at}/schedule", "required", "an item step has a schedule")
+    elif step.schedule == ARBITRARY and not step.arbitrary_schedule_days:
+        refuse(f"{at}/arbitrary_schedule_days", "required", f"'{ARBITRARY}' needs a number of days")
+    if step.repeat_count is None and not last:
+        refuse(f"{at}/repeat_count", "required", "only the last step may repeat for ever")
+    _validate_prices(
+        [(one.retry_days, one.arbitrary_unit_cost) for one in step.arbitrary_unit_cost_schedules or []],
+        (f"{at}/arbitrary_unit_cost_schedules", "retry_days", "arbitrary_unit_cost"),
+        refuse,
+    )
+    _validate_prices(
+        [(one.on_or_before_date, one.unit_cost) for one in step.grandfather_pricing or []],
+        (f"{at}/grandfather_pricing", "on_or_before_date", "unit_cost"),
+        refuse,
+    )
+
+
+def _validate_prices(rows: Sequence[tuple[object, object]], names: tuple[str, str, str], refuse: Refuse) -> None:
+    """Each row has a key of its own (the days, the date) and a cost."""
+    at, key_name, cost_name = names
+    for position, (key, cost) in enumerate(rows):
+        if key is None:
+            refuse(f"{at}/{position}/{key_name}", "required", "is required")
+        elif key in [before for before, _ in rows[:position]]:
+            refuse(f"{at}/{position}/{key_name}", "conflict", "stands there twice")
+        if cost is None:
+            refuse(f"{at}/{position}/{cost_name}", "required", "is required")
+
+
+def _validate_pause_until(step: ItemAutoOrderStep, at: str, refuse: Refuse) -> None:
+    if step.pause_until_date is None and step.pause_until_day_of_month is None:
+        refuse(f"{at}/pause_until_date", "required", "a pause until has a date or a day of the month")
+    elif step.pause_until_date is not None and step.pause_until_day_of_month is not None:
+        refuse(f"{at}/pause_until_date", "conflict", "a pause is until a date or a day of the month, not both")
+    if step.pause_until_minimum_delay_days is not None and step.pause_until_day_of_month is None:
+        refuse(f"{at}/pause_until_minimum_delay_days", "conflict", "goes with a day of the month only; leave it out")
+    if step.pause_until_date is not None and step.pause_until_date.year >= LAST_YEAR:
+        refuse(f"{at}/pause_until_date", "out_of_range", f"must be before {LAST_YEAR}")

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
+from chalicelib.domain.auto_orders import add_ons_at
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.items import Item, Weight
 from chalicelib.domain.money import ZERO, Currency, quantise
@@ -15,6 +16,7 @@ from chalicelib.domain.orders import (
     OrderCurrentStageHistory,
     OrderItem,
     OrderItemOption,
+    OrderItemProperty,
     OrderMarketing,
     OrderPayment,
     OrderPaymentTransaction,
@@ -88,10 +90,18 @@ def _run_order(facts: Facts, plan: FrozenPlan, run: int, stage: Stage, now: Inst
 
 
 def _rebill_item(facts: Facts, line: PlanLine, index: int, currency: str) -> OrderItem:
-    entry = next((e for e in facts.auto_order.items or [] if e.auto_order_item_oid == line.oid), None)
+    """A line with what the auto order says about it; an add-on is no item of the auto order and refers to none."""
     made = order_item_of(line, facts.items.get(line.item_id), index, currency)
-    if entry is not None and entry.options:
-        made.options = [OrderItemOption(label=o.label, value=o.value) for o in entry.options]
+    if line.add_on:
+        made.item_reference_oid = None
+        add_ons = add_ons_at(facts.auto_order, line.oid)
+        options = next((add_on.options for add_on in add_ons if add_on.item_id == line.item_id), None)
+        made.options = [OrderItemOption(label=o.label, value=o.value) for o in options or []] or None
+        return made
+    entry = next((e for e in facts.auto_order.items or [] if e.auto_order_item_oid == line.oid), None)
+    if entry is not None:
+        made.options = [OrderItemOption(label=o.label, value=o.value) for o in entry.options or []] or None
+        made.properties = [OrderItemProperty(name=p.name, value=p.value) for p in entry.properties or []] or None
     return made
 
 

@@ -295,7 +295,9 @@ class OrderAutoOrder(Noun):
     auto_order_code: Text20 | None = None
     auto_order_oid: Oid | None = None
     cancel_after_next_x_orders: int | None = None
+    cancel_downgrade: bool | None = None
     cancel_reason: Text1024 | None = None
+    cancel_upgrade: bool | None = None
     canceled_by_user: Text100 | None = None
     canceled_dts: Instant | None = None
     completed: bool | None = None
@@ -311,7 +313,8 @@ class OrderAutoOrder(Noun):
 class Order(Noun):
     """``own`` fields: the attempt's ``charge_key`` is the receipt of an approval; ``run`` is the rebill's number;
     ``late`` marks a capture that was learnt of after a cancel or a closed attempt; ``request_hash`` tells a repeated
-    request from another one under the same Idempotency-Key; ``reasons`` are rules that had a say in a rebill's plan."""
+    request from another one under the same Idempotency-Key; ``reasons`` are rules that had a say in a rebill's plan;
+    ``sole_items`` are sold one per customer: before it is paid nobody else may be about to get one for the customer."""
 
     expansions: ClassVar[dict[str, str]] = {
         "items": "item",
@@ -321,7 +324,16 @@ class Order(Noun):
     }
     deep: ClassVar[dict[str, str]] = {"payment.transaction": "transactions"}
     own: ClassVar[frozenset[str]] = frozenset(
-        {"charge_key", "run", "late", "auto_order_oid", "customer_profile_oid", "request_hash", "reasons"}
+        {
+            "charge_key",
+            "run",
+            "late",
+            "auto_order_oid",
+            "customer_profile_oid",
+            "request_hash",
+            "reasons",
+            "sole_items",
+        }
     )
     read_only: ClassVar[frozenset[str]] = frozenset(
         {"merchant_id", "current_stage_histories", "auto_order", "refund_dts", "reject_dts"}
@@ -358,6 +370,7 @@ class Order(Noun):
     customer_profile_oid: int | None = None
     request_hash: str | None = None
     reasons: list[dict[str, Any]] | None = None
+    sole_items: list[str] | None = None
 
 
 def masked(last_four: str) -> str:

@@ -158,6 +158,8 @@ SHORT_LINE = {
     "day": "d",
     "skipped": "s",
     "discount": "off",
+    "override": "x",
+    "add_on": "a",
 }
 SHORT_PLAN = {"currency": "in", "discount": "off", "shipping_method": "method", "shipping_discount": "shipping_off"}
 SHORT_ATTEMPT = {
@@ -171,7 +173,9 @@ SHORT_ATTEMPT = {
 
 class PlanLine(msgspec.Struct, kw_only=True, omit_defaults=True, rename=SHORT_LINE):
     """One line of a frozen plan. For a rebill ``oid`` is the auto order item, ``occurrence`` what of it is billed and
-    ``day`` the date that it was scheduled for; ``skipped`` counts missed ones before it that are passed over."""
+    ``day`` the date that it was scheduled for; ``skipped`` counts missed ones before it that are passed over.
+    ``override``: it costs what the item's override says, so one order less of it is left. ``add_on``: it only came
+    along, with the item of that oid or (0) with the whole order; no occurrence is billed by it."""
 
     item_id: str
     quantity: Decimal
@@ -181,6 +185,8 @@ class PlanLine(msgspec.Struct, kw_only=True, omit_defaults=True, rename=SHORT_LI
     day: date | None = None
     skipped: int = 0
     discount: Decimal = ZERO
+    override: bool = False
+    add_on: bool = False
 
 
 class FrozenPlan(msgspec.Struct, kw_only=True, omit_defaults=True, rename=SHORT_PLAN):

@@ -138,6 +138,8 @@ class Shelves(msgspec.Struct, kw_only=True):
     items: Mapping[str, Item]
     coupons: list[Coupon]
     used: Mapping[str, int] = {}
+    # Items that are sold one per customer and that the customer has on an active auto order.
+    owned: frozenset[str] = frozenset()
 
 
 def placed(order: Order, shelves: Shelves, order_id: str, now: Instant, *, by_shopper: bool) -> Order:
@@ -192,6 +194,7 @@ def placed(order: Order, shelves: Shelves, order_id: str, now: Instant, *, by_sh
         ],
         shipping=shipping if order.shipping or plan.shipping_method else None,
         coupons=[OrderCoupon(coupon_code=code, base_coupon_code=code) for code in plan.coupons] or None,
+        sole_items=sole_items(order, shelves.items) or None,
         payment=_unprocessed(order.payment or OrderPayment()),
         summary=summary(plan),
         taxes=OrderTaxes(tax_rate=plan.tax_rate, tax_shipping=plan.tax_shipping) if plan.tax_rate else None,
@@ -260,7 +263,7 @@ def _filled(pointer: str) -> Problem:
 def _line_problems(order: Order, shelves: Shelves, *, by_shopper: bool) -> list[Problem]:
     if not order.items:
         return [Problem(pointer="/items", code="required", message="an order has at least one item")]
-    found: list[Problem] = []
+    found = _one_per_customer_problems(order, shelves)
     for position, line in enumerate(order.items):
         at = f"/items/{position}"
         item = shelves.items.get(line.merchant_item_id or "")
@@ -273,6 +276,49 @@ def _line_problems(order: Order, shelves: Shelves, *, by_shopper: bool) -> list[
         else:
             found += _quantity_problems(line.quantity, item, at)
         found += _schedule_problems(line, item, shelves.settings, at, by_shopper=by_shopper)
+    return found
+
+
+def rebills_by_itself(line: OrderItem, item: Item) -> bool:
+    """Whether the line begins an auto order when it is paid."""
+    return bool(line.auto_order_schedule or item.steps())
+
+
+def sole_items(order: Order, items: Mapping[str, Item]) -> list[str]:
+    """The items of the order that a customer may have once on active auto orders."""
+    found = {
+        line.merchant_item_id or ""
+        for line in order.items or []
+        if (item := items.get(line.merchant_item_id or "")) is not None
+        and item.is_one_per_customer()
+        and rebills_by_itself(line, item)
+    }
+    return sorted(found)
+
+
+def has_it_already(item_id: str) -> str:
+    return f"the customer has {item_id} on an auto order already; it is sold one per customer"
+
+
+def _one_per_customer_problems(order: Order, shelves: Shelves) -> list[Problem]:
+    """One of it, in one line, for who has none."""
+    found: list[Problem] = []
+    sole, seen = set(sole_items(order, shelves.items)), set(shelves.owned)
+    for position, line in enumerate(order.items or []):
+        item_id = line.merchant_item_id or ""
+        if item_id not in sole:
+            continue
+        at = f"/items/{position}"
+        if item_id in shelves.owned:
+            message = has_it_already(item_id)
+            found.append(Problem(pointer=f"{at}/merchant_item_id", code="one_per_customer", message=message))
+        elif item_id in seen:
+            message = f"{item_id} stands there twice; it is sold one per customer"
+            found.append(Problem(pointer=f"{at}/merchant_item_id", code="one_per_customer", message=message))
+        elif line.quantity is not None and line.quantity > 1:
+            message = "must be 1: it is sold one per customer"
+            found.append(Problem(pointer=f"{at}/quantity", code="one_per_customer", message=message))
+        seen.add(item_id)
     return found
 
 
@@ -310,7 +356,7 @@ def _schedule_problems(
 
 def _line(line: OrderItem, items: Mapping[str, Item], now: Instant) -> Line:
     item = items[line.merchant_item_id or ""]
-    on_auto_order = bool(line.auto_order_schedule) or bool(item.steps())
+    on_auto_order = rebills_by_itself(line, item)
     cost = item.unit_cost(now, on_auto_order=bool(line.auto_order_schedule))
     if line.arbitrary_unit_cost is not None:
         cost = Decimal(line.arbitrary_unit_cost)

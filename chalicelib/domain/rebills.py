@@ -16,13 +16,20 @@ from msgspec.structs import replace
 from chalicelib.domain import cancel_items
 from chalicelib.domain.auto_orders import (
     AutoOrder,
+    AutoOrderAddonItem,
     AutoOrderItem,
+    Cost,
     Occurrence,
+    add_ons_at,
     advance,
+    cost_of,
+    counted_down,
+    is_past_end,
     is_unknown,
     next_occurrence,
     occurrences,
-    unit_cost,
+    retry_days,
+    standing_add_ons,
 )
 from chalicelib.domain.coupons import Coupon
 from chalicelib.domain.dates import Instant, instant, later, local_date, local_time, midnight, zone
@@ -76,6 +83,8 @@ PRICE_NOTICE_DAYS = 7
 CARD_NOTICE_MONTHS = (-1, 0)
 # So much of a card's fingerprint tells it from the customer's other cards.
 CARD_MARK = 8
+# What a head is held by while the catalogue's pause pushes it back: told once, not every day.
+PUSHED_BACK = "item_pushed_back"
 # The bank's words that a head carries; a gateway may be talkative, and the head is written with every step.
 LONGEST_REASON = 200
 
@@ -171,6 +180,13 @@ class Fail(msgspec.Struct, kw_only=True, tag="fail"):
     hard: bool = False
 
 
+class Postpone(msgspec.Struct, kw_only=True, tag="postpone"):
+    """Due, but the catalogue has paused the rebilling of these items (by oid): they are pushed back to that day."""
+
+    items: list[str]
+    day: date
+
+
 class CloseRun(msgspec.Struct, kw_only=True, tag="close_run"):
     """The run lost all its items while it was open: it ends without a charge."""
 
@@ -189,7 +205,7 @@ class Drop(msgspec.Struct, kw_only=True, tag="drop"):
     message: str
 
 
-Decision = Look | Resolve | Remind | Forewarn | CardExpires | Hold | Fail | CloseRun | Go | Drop
+Decision = Look | Resolve | Remind | Forewarn | CardExpires | Hold | Fail | Postpone | CloseRun | Go | Drop
 
 
 class Planned(msgspec.Struct, kw_only=True):
@@ -265,9 +281,9 @@ def plan(facts: Facts, now: Instant, *, by_hand: bool = False) -> Planned:
         )
         at = waiting if cascades else window_opening(waiting, settings, zone_name)
         return Planned(decision=Look(at=at), reasons=reasons)
-    due = due_items(facts, now, reasons)
+    due, pushed_back = due_items(facts, now, reasons)
     if not due:
-        return _nothing_due(facts, now, reasons)
+        return _nothing_due(facts, now, reasons, pushed_back)
     opening = window_opening(now, settings, zone_name)
     if opening != now and not by_hand and not head.state.tried:
         reasons.append(Reason(code="window_closed", params={"opens": opening}, setting="window_start"))
@@ -300,37 +316,39 @@ def _last_attempt(facts: Facts, now: Instant) -> list[Reason]:
     return reasons
 
 
-def due_items(facts: Facts, now: Instant, reasons: list[Reason]) -> list[Due]:
-    """Every item that is due on the local date, one occurrence each.
+def due_items(facts: Facts, now: Instant, reasons: list[Reason]) -> tuple[list[Due], list[str]]:
+    """Every item that is due on the local date, one occurrence each; and the oids of those whose rebilling the
+    catalogue has paused.
 
     Where several of one item are due, all but the latest are missed: passed over if the merchant does not bill
     missed shipments, else the oldest is billed and the rest wait for the days to come.
     """
-    zone_name = facts.zone_name()
-    today = local_date(now, zone_name)
+    today = local_date(now, facts.zone_name())
     skips = bool(facts.settings.do_not_bill_prior_missed_shipments)
     found: list[Due] = []
+    pushed_back: list[str] = []
     for entry in facts.auto_order.items or []:
         progress = facts.head.state.items.get(str(entry.auto_order_item_oid))
         if progress is None:
             continue
         oid = entry.auto_order_item_oid
         if entry.paused:
-            reasons.append(Reason(code="item_paused", params={"auto_order_item_oid": oid}))
+            reasons.append(Reason(code="item_paused", params={"auto_order_item_oid": oid}, setting="paused"))
             continue
         if is_unknown(entry, facts.items):
             reasons.append(Reason(code="item_unavailable", params={"item_id": entry.original_item_id}))
             continue
+        _steps_for_kits(entry, facts, reasons)
         open_ones = _open(entry, progress, facts, today)
         if not open_ones:
-            coming = next_occurrence(entry, progress, facts.items.get(entry.original_item_id or ""), zone_name)
-            reasons.append(
-                Reason(code="item_not_due", params={"auto_order_item_oid": oid, "next": coming.day})
-                if coming
-                else Reason(code="item_ended", params={"auto_order_item_oid": oid})
-            )
+            reasons.append(_why_not_due(entry, progress, facts))
             continue
         chosen = open_ones[-1] if skips else open_ones[0]
+        if is_pushed_back(facts, entry, chosen):
+            params = {"auto_order_item_oid": oid, "day": open_ones[0].day, "to": today + timedelta(days=1)}
+            reasons.append(Reason(code="item_pushed_back", params=params, setting="auto_order_paused"))
+            pushed_back.append(str(oid))
+            continue
         skipped = len(open_ones) - 1 if skips else 0
         if skipped:
             reasons.append(
@@ -347,16 +365,46 @@ def due_items(facts: Facts, now: Instant, reasons: list[Reason]) -> list[Due]:
             )
         )
         found.append(Due(entry=entry, progress=progress, occurrence=chosen, skipped=skipped))
-    return found
+    return found, pushed_back
+
+
+def _steps_for_kits(entry: AutoOrderItem, facts: Facts, reasons: list[Reason]) -> None:
+    item = facts.items.get(entry.original_item_id or "")
+    if item is not None and item.steps_for_kits():
+        params = {"auto_order_item_oid": entry.auto_order_item_oid, "steps": len(item.steps_for_kits())}
+        reasons.append(Reason(code="kit_steps_passed_over", params=params, setting="type"))
+
+
+def _why_not_due(entry: AutoOrderItem, progress: ItemProgress, facts: Facts) -> Reason:
+    """It comes later, perhaps after a pause; or it has ended: by its 'no order after', or its steps are done."""
+    coming = next(occurrences(entry, progress, facts.items.get(entry.original_item_id or ""), facts.zone_name()), None)
+    params: dict[str, Any] = {"auto_order_item_oid": entry.auto_order_item_oid}
+    if coming is None:
+        return Reason(code="item_ended", params=params)
+    if is_past_end(entry, coming, facts.zone_name()):
+        return Reason(code="item_ended", params=params, setting="no_order_after_dts")
+    params["next"] = coming.day
+    if coming.pause is None:
+        return Reason(code="item_not_due", params=params, setting="frequency" if entry.frequency else None)
+    if coming.pause.type == "pause":
+        return Reason(code="item_waits", params=params, setting="pause_days")
+    by_day = coming.pause.pause_until_day_of_month is not None
+    setting = "pause_until_day_of_month" if by_day else "pause_until_date"
+    return Reason(code="item_waits", params=params, setting=setting)
+
+
+def is_pushed_back(facts: Facts, entry: AutoOrderItem, occurrence: Occurrence) -> bool:
+    """Whether the catalogue has paused rebilling: of the item that sets the schedule, or of the one that is sent."""
+    items = (facts.items.get(name or "") for name in (entry.original_item_id, occurrence.item_id))
+    return any(item is not None and item.rebilling_is_paused() for item in items)
 
 
 def _open(entry: AutoOrderItem, progress: ItemProgress, facts: Facts, today: date) -> list[Occurrence]:
     """The occurrences of one item that are due by today, oldest first."""
     found: list[Occurrence] = []
-    ends = entry.no_order_after_dts
-    for occurrence in occurrences(entry, progress, facts.items.get(entry.original_item_id or "")):
-        past_end = ends is not None and midnight(occurrence.day, facts.zone_name()) > ends
-        if occurrence.day > today or past_end:
+    zone_name = facts.zone_name()
+    for occurrence in occurrences(entry, progress, facts.items.get(entry.original_item_id or ""), zone_name):
+        if occurrence.day > today or is_past_end(entry, occurrence, zone_name):
             break
         found.append(occurrence)
     return found
@@ -378,7 +426,7 @@ def _failed(head: Head) -> bool:
     return head.status == "disabled" and head.state.failed
 
 
-def _nothing_due(facts: Facts, now: Instant, reasons: list[Reason]) -> Planned:
+def _nothing_due(facts: Facts, now: Instant, reasons: list[Reason], pushed_back: list[str]) -> Planned:
     head = facts.head
     unknown = _unknown(facts)
     if unknown and not _coming(facts, head):
@@ -388,6 +436,9 @@ def _nothing_due(facts: Facts, now: Instant, reasons: list[Reason]) -> Planned:
     if head.round or head.state.tried or head.state.next_attempt is not None:
         reasons.append(Reason(code="run_lost_its_items", params={"run": head.run}))
         return Planned(decision=CloseRun(), reasons=reasons)
+    if pushed_back:
+        tomorrow = local_date(now, facts.zone_name()) + timedelta(days=1)
+        return Planned(decision=Postpone(items=pushed_back, day=tomorrow), reasons=reasons)
     if reminder := _reminder(facts, now):
         reasons.append(Reason(code="preshipment_notice_due", params={"day": reminder.day}))
         return Planned(decision=reminder, reasons=reasons)
@@ -404,12 +455,12 @@ def _reminder(facts: Facts, now: Instant) -> Remind | None:
     today = local_date(now, facts.zone_name())
     noticed: dict[str, int] = {}
     days: list[date] = []
-    for key, progress, coming in _coming(facts, facts.head):
-        ahead = _notice_days(coming)
-        if ahead is None or progress.noticed >= coming.number:
+    for one in _coming(facts, facts.head):
+        coming, ahead = one.occurrence, _notice_days(one.occurrence)
+        if ahead is None or one.progress.noticed >= coming.number or one.pushed_back:
             continue
         if coming.day - timedelta(days=ahead) <= today:
-            noticed[key] = coming.number
+            noticed[one.key] = coming.number
             days.append(coming.day)
     return Remind(noticed=noticed, day=min(days)) if noticed else None
 
@@ -417,7 +468,7 @@ def _reminder(facts: Facts, now: Instant) -> Remind | None:
 def _forewarning(facts: Facts, now: Instant) -> Forewarn | None:
     """The next day within a week on which anything costs more than it did, where that has not been told."""
     today = local_date(now, facts.zone_name())
-    for day in sorted({coming.day for _, _, coming in _coming(facts, facts.head)}):
+    for day in sorted({one.occurrence.day for one in _coming(facts, facts.head)}):
         if today < day <= today + timedelta(days=PRICE_NOTICE_DAYS) and (rises := _rises(facts, facts.head, day)):
             return Forewarn(rises=rises, day=day)
     return None
@@ -428,15 +479,17 @@ def _rises(facts: Facts, head: Head, day: date) -> list[Rise]:
     by the steps, overrides, prices and coupons that hold on that day."""
     entries = {str(entry.auto_order_item_oid): entry for entry in facts.auto_order.items or []}
     due = [
-        Due(entry=entries[key], progress=progress, occurrence=coming, skipped=0)
-        for key, progress, coming in _coming(facts, head)
-        if coming.day == day
+        Due(entry=entries[one.key], progress=one.progress, occurrence=one.occurrence, skipped=0)
+        for one in _coming(facts, head)
+        if one.occurrence.day == day
     ]
     if all(one.progress.paid is None or one.progress.warned >= one.occurrence.number for one in due):
         return []
     priced = _priced(replace(facts, head=head), due, midnight(day, facts.zone_name()), []).priced
     found: list[Rise] = []
     for line in priced.lines if priced else []:
+        if line.add_on:
+            continue
         progress, unit = head.state.items.get(str(line.oid)), paid_for_one(line, facts.merchant.currency())
         if progress is None or progress.paid is None or progress.warned >= line.occurrence or unit <= progress.paid:
             continue
@@ -484,7 +537,7 @@ def _card_month(facts: Facts, head: Head) -> tuple[str, date, str] | None:
     if not card.card_expiration_year or not card.card_expiration_month:
         return None
     ends = date(card.card_expiration_year, card.card_expiration_month, 1)
-    months = _months_asked(facts, [coming.item_id for _, _, coming in _coming(facts, head)])
+    months = _months_asked(facts, [one.occurrence.item_id for one in _coming(facts, head)])
     return card.stored_card.fingerprint[:CARD_MARK], _first_of(ends, -months), f"{ends.year:04d}-{ends.month:02d}"
 
 
@@ -494,15 +547,15 @@ def _first_of(month: date, months: int) -> date:
 
 def _comes_after(facts: Facts, head: Head, month: date) -> bool:
     """Whether anything is still to be billed after that month."""
-    after = _first_of(month, 1)
+    after, zone_name = _first_of(month, 1), facts.zone_name()
     for entry in facts.auto_order.items or []:
         progress = head.state.items.get(str(entry.auto_order_item_oid))
         if progress is None or entry.paused:
             continue
         ends = entry.no_order_after_dts
-        if ends is not None and midnight(after, facts.zone_name()) > ends:
+        if ends is not None and midnight(after, zone_name) > ends:
             continue
-        coming = occurrences(entry, progress, facts.items.get(entry.original_item_id or ""))
+        coming = occurrences(entry, progress, facts.items.get(entry.original_item_id or ""), zone_name)
         if any(occurrence.day >= after for occurrence in coming):
             return True
     return False
@@ -514,7 +567,11 @@ def _notice_looks(facts: Facts, head: Head, now: Instant) -> list[Instant]:
     zone_name = facts.zone_name()
     today = local_date(now, zone_name)
     coming = _coming(facts, head)
-    days = {one.day for _, progress, one in coming if progress.paid is not None and progress.warned < one.number}
+    days = {
+        one.occurrence.day
+        for one in coming
+        if one.progress.paid is not None and one.progress.warned < one.occurrence.number
+    }
     looks: list[Instant] = []
     for day in days:
         begins = midnight(day - timedelta(days=PRICE_NOTICE_DAYS), zone_name)
@@ -539,7 +596,16 @@ def _unknown(facts: Facts) -> list[AutoOrderItem]:
     return [entry for entry in facts.auto_order.items or [] if not entry.paused and is_unknown(entry, facts.items)]
 
 
-def _coming(facts: Facts, head: Head) -> list[tuple[str, ItemProgress, Occurrence]]:
+class Coming(msgspec.Struct, kw_only=True, frozen=True):
+    """What comes next of one item. ``pushed_back``: the catalogue has paused its rebilling, so not on its day."""
+
+    key: str
+    progress: ItemProgress
+    occurrence: Occurrence
+    pushed_back: bool
+
+
+def _coming(facts: Facts, head: Head) -> list[Coming]:
     """What comes next of each item that is neither paused nor ended."""
     found = []
     for entry in facts.auto_order.items or []:
@@ -549,20 +615,24 @@ def _coming(facts: Facts, head: Head) -> list[tuple[str, ItemProgress, Occurrenc
             continue
         coming = next_occurrence(entry, progress, facts.items.get(entry.original_item_id or ""), facts.zone_name())
         if coming:
-            found.append((key, progress, coming))
+            pushed_back = is_pushed_back(facts, entry, coming)
+            found.append(Coming(key=key, progress=progress, occurrence=coming, pushed_back=pushed_back))
     return found
 
 
 def next_values(facts: Facts, now: Instant) -> list[CanceledItem]:
     """What the next rebill of each item would come to, goods alone; an item that has ended or is paused to nothing."""
-    coming = {key: (progress, occurrence) for key, progress, occurrence in _coming(facts, facts.head)}
+    coming, zone_name = {one.key: one for one in _coming(facts, facts.head)}, facts.zone_name()
     found = []
     for entry in facts.auto_order.items or []:
         lost = Decimal(0)
         if one := coming.get(str(entry.auto_order_item_oid)):
-            item = facts.items.get(one[1].item_id)
+            item = facts.items.get(one.occurrence.item_id)
             quantity = entry.arbitrary_quantity or entry.original_quantity or Decimal(1)
-            cost = unit_cost(entry, one[0], one[1], item, now) * quantity if item else lost
+            cost = lost
+            if item:
+                each = cost_of(entry, one.progress, one.occurrence, item, now, zone_name, retry_days=None)
+                cost = each.unit_cost * quantity
             off = cost * (entry.arbitrary_percentage_discount or Decimal(0)) / 100
             lost = quantise(cost - off, facts.merchant.currency())
         found.append(CanceledItem(item_id=entry.original_item_id or "", lost=lost))
@@ -583,15 +653,17 @@ def next_look(facts: Facts, head: Head, now: Instant) -> Instant | None:
     if head.state.tried:
         return now
     today = local_date(now, zone_name)
+    tomorrow = today + timedelta(days=1)
     looks: list[Instant] = []
-    for _, progress, coming in _coming(facts, head):
-        day = coming.day
+    for one in _coming(facts, head):
+        day, coming = one.occurrence.day, one.occurrence
         if head.state.last_run_date == today and day <= today and not settings.do_not_bill_prior_missed_shipments:
-            day = today + timedelta(days=1)
+            day = tomorrow
         looks.append(window_opening(max(midnight(day, zone_name), now), settings, zone_name))
         ahead = _notice_days(coming)
-        if ahead is not None and progress.noticed < coming.number:
-            looks.append(max(midnight(coming.day - timedelta(days=ahead), zone_name), now))
+        if ahead is not None and one.progress.noticed < coming.number:
+            soonest = midnight(tomorrow, zone_name) if one.pushed_back else now
+            looks.append(max(midnight(coming.day - timedelta(days=ahead), zone_name), soonest))
     looks += _notice_looks(facts, head, now)
     if _unknown(facts):
         looks.append(later(now, hours=HELD_AGAIN_HOURS))
@@ -612,28 +684,21 @@ def next_billing(facts: Facts, moment: Instant) -> Instant:
 
 
 def _priced(facts: Facts, due: list[Due], now: Instant, reasons: list[Reason]) -> Planned:
-    lines: list[Line] = []
     again = later(now, hours=HELD_AGAIN_HOURS)
+    lines: list[Line] = []
+    marks: list[dict[str, Any]] = []
     for one in due:
         item = facts.items.get(one.occurrence.item_id)
         if item is None or item.inactive:
             message = f"The item {one.occurrence.item_id} is not sold any more."
             reasons.append(Reason(code="item_unavailable", params={"item_id": one.occurrence.item_id}))
             return Planned(decision=Hold(code="item_unavailable", message=message, at=again), reasons=reasons)
-        cost = unit_cost(one.entry, one.progress, one.occurrence, item, now)
-        tab = item.auto_order
-        lines.append(
-            Line(
-                item=item,
-                quantity=one.entry.arbitrary_quantity or one.entry.original_quantity or Decimal(1),
-                unit_cost=cost,
-                oid=one.entry.auto_order_item_oid or 0,
-                occurrence=one.occurrence.number,
-                skipped=one.skipped,
-                percentage_discount=one.entry.arbitrary_percentage_discount or Decimal(0),
-                free_shipping=bool(tab and tab.free_shipping_auto_order),
-            )
-        )
+        cost = _cost_of(facts, one, item, now, reasons)
+        lines.append(_line_of(one, item, cost, reasons))
+        marks.append({"day": one.occurrence.day, "override": cost.rule == "unit_cost_override"})
+    for line in _add_ons(facts, due, now, reasons):
+        lines.append(line)
+        marks.append({"add_on": True})
     skip_coupons = bool(facts.settings.skip_coupons_from_original_order)
     if skip_coupons and facts.coupons:
         reasons.append(Reason(code="coupons_skipped", setting="skip_coupons_from_original_order"))
@@ -642,8 +707,8 @@ def _priced(facts: Facts, due: list[Due], now: Instant, reasons: list[Reason]) -
         reasons.append(Reason(code=priced.code, params=dict(priced.params)))
         return Planned(decision=Hold(code=priced.code, message=priced.message, at=again), reasons=reasons)
     reasons += _told(priced)
-    dated = [replace(line, day=one.occurrence.day) for line, one in zip(priced.plan.lines, due, strict=True)]
-    frozen = replace(priced.plan, lines=dated)
+    marked = [replace(line, **mark) for line, mark in zip(priced.plan.lines, marks, strict=True)]
+    frozen = replace(priced.plan, lines=marked)
     return replace(_payable(facts, frozen, now, reasons), priced=frozen)
 
 
@@ -671,6 +736,96 @@ def _told(priced: Priced) -> list[Reason]:
     reasons = [Reason(code=note.code, params=dict(note.params), setting=note.setting) for note in priced.notes]
     reasons.append(Reason(code="total", params={"total": priced.plan.total, "currency": priced.plan.currency}))
     return reasons
+
+
+def _cost_of(facts: Facts, one: Due, item: Item, now: Instant, reasons: list[Reason]) -> Cost:
+    zone_name = facts.zone_name()
+    days = retry_days(facts.head, now, zone_name)
+    cost = cost_of(one.entry, one.progress, one.occurrence, item, now, zone_name, retry_days=days)
+    params: dict[str, Any] = {"auto_order_item_oid": one.entry.auto_order_item_oid, "unit_cost": cost.unit_cost}
+    if cost.rule == "unit_cost_override" and one.progress.unit_cost_remaining is not None:
+        params["remaining_orders"] = one.progress.unit_cost_remaining
+    if cost.rule == "retry_discount":
+        params["retry_days"] = days
+    reasons.append(Reason(code=cost.rule, params=params, setting=cost.setting))
+    return cost
+
+
+# Fields of an auto order's item that its line shows, and what is said of them.
+_OVERRIDES = (
+    ("quantity_override", "arbitrary_quantity"),
+    ("item_override", "arbitrary_item_id"),
+    ("days_override", "arbitrary_schedule_days"),
+    ("options", "options"),
+    ("properties", "properties"),
+)
+
+
+def _line_of(one: Due, item: Item, cost: Cost, reasons: list[Reason]) -> Line:
+    entry = one.entry
+    for code, name in _OVERRIDES:
+        value = getattr(entry, name)
+        if value:
+            params = {"auto_order_item_oid": entry.auto_order_item_oid}
+            said = len(value) if isinstance(value, list) else value
+            reasons.append(Reason(code=code, params={**params, name: said}, setting=name))
+    tab = item.auto_order
+    return Line(
+        item=item,
+        quantity=entry.arbitrary_quantity or entry.original_quantity or Decimal(1),
+        unit_cost=cost.unit_cost,
+        oid=entry.auto_order_item_oid or 0,
+        occurrence=one.occurrence.number,
+        skipped=one.skipped,
+        percentage_discount=entry.arbitrary_percentage_discount or Decimal(0),
+        free_shipping=bool(tab and tab.free_shipping_auto_order),
+    )
+
+
+def _add_ons(facts: Facts, due: list[Due], now: Instant, reasons: list[Reason]) -> list[Line]:
+    """What comes along: with the items that are due, then with the whole order. One that is not sold any more is left
+    out (it is no reason to hold what the customer waits for) and counts no order."""
+    found: list[Line] = []
+    for oid, add_on in add_ons_of(facts, [one.entry.auto_order_item_oid or 0 for one in due]):
+        params = {"item_id": add_on.item_id, "auto_order_item_oid": oid} if oid else {"item_id": add_on.item_id}
+        item = facts.items.get(add_on.item_id or "")
+        if item is None or item.inactive:
+            reasons.append(Reason(code="add_on_unavailable", params=params, setting="add_ons"))
+            continue
+        if add_on.next_x_orders is not None:
+            params |= {"remaining_orders": add_on.next_x_orders}
+        reasons.append(Reason(code="add_on", params=params, setting="add_ons"))
+        cost = add_on.arbitrary_unit_cost
+        found.append(
+            Line(
+                item=item,
+                quantity=Decimal(add_on.quantity or 1),
+                unit_cost=item.unit_cost(now, on_auto_order=True) if cost is None else cost,
+                oid=oid,
+                free_shipping=bool(add_on.free_shipping),
+            )
+        )
+    return found
+
+
+def add_ons_of(facts: Facts, oids: list[int]) -> list[tuple[int, AutoOrderAddonItem]]:
+    """The add-ons of an order with these items, each with the oid of its item; 0 for those of the whole order."""
+    state, found = facts.head.state, []
+    for oid in [*oids, 0]:
+        progress = state.items.get(str(oid))
+        left = (progress.add_ons if progress else {}) if oid else state.add_ons
+        found += [(oid, add_on) for add_on in standing_add_ons(add_ons_at(facts.auto_order, oid), left)]
+    return found
+
+
+def left_out(facts: Facts, attempt: Attempt) -> list[str]:
+    """The add-ons (item ids) that should have been in the order of the attempt and were not to be had. ``facts``: as
+    they were before it is settled; none where somebody has edited the auto order since."""
+    if attempt.kind != "rebill" or facts.head.revision != attempt.revision:
+        return []
+    billed = [line.oid for line in attempt.plan.lines if not line.add_on]
+    along = {(line.oid, line.item_id) for line in attempt.plan.lines if line.add_on}
+    return [add_on.item_id or "" for oid, add_on in add_ons_of(facts, billed) if (oid, add_on.item_id) not in along]
 
 
 def _payable(facts: Facts, frozen: FrozenPlan, now: Instant, reasons: list[Reason]) -> Planned:
@@ -791,7 +946,7 @@ def cancel_lines(facts: Facts, now: Instant) -> list[Line]:
     for one in cancel_items.owed(facts.auto_order.items or [], facts.head.state, facts.items):
         item = facts.items.get(one.tab.auto_order_cancel_item_id or "")
         if item is not None:
-            cost = cancel_items.cost(one, item, facts.items, now)
+            cost = cancel_items.cost(one, item, facts.items, now, facts.zone_name())
             lines.append(Line(item=item, quantity=Decimal(1), unit_cost=cost, oid=0, occurrence=0, skipped=0))
     return lines
 
@@ -910,6 +1065,8 @@ def declined(
     or another attempt would be in vain (``final``). At the end comes the cancel item, else Accounts Receivable, where
     the merchant wants them; the auto order is disabled."""
     head = _closed(facts.head)
+    if not head.round:
+        head.state.first_decline_dts = now
     head.round += 1
     head.state.tried = []
     head.state.failure_reason = reason[:LONGEST_REASON]
@@ -943,6 +1100,7 @@ def _hand_over(facts: Facts, settled: Settled, billing: Billing) -> None:
         return
     _advance(facts, settled.head, billing)
     settled.head.run, settled.head.round, settled.head.tries = billing.run + 1, 0, 0
+    state.first_decline_dts = None
     order_id = rebill_order_id(facts.auto_order.original_order_id or "", billing.run)
     state.receivables = [*state.receivables, order_id]
     settled.receivable = billing.plan
@@ -951,14 +1109,18 @@ def _hand_over(facts: Facts, settled: Settled, billing: Billing) -> None:
 def _advance(facts: Facts, head: Head, billing: Billing) -> None:
     """Move exactly the items of the plan on: what of them was billed is done with."""
     entries = {entry.auto_order_item_oid: entry for entry in facts.auto_order.items or []}
+    zone_name = facts.zone_name()
     for line in billing.plan.lines:
         progress, entry = head.state.items.get(str(line.oid)), entries.get(line.oid)
+        if line.add_on:
+            _count_down(facts, head.state, line)
+            continue
         if progress is None or entry is None:
             continue
         item = facts.items.get(entry.original_item_id or "")
-        day = line.day or billing.day
-        advance(entry, progress, item, line.occurrence, day, billing.day, edited=billing.edited)
-        if progress.unit_cost_remaining:
+        day, number = line.day or billing.day, line.occurrence
+        advance(entry, progress, item, number, day, billing.day, zone_name=zone_name, edited=billing.edited)
+        if line.override and progress.unit_cost_remaining:
             progress.unit_cost_remaining -= 1
 
 
@@ -966,13 +1128,14 @@ def _paid(facts: Facts, attempt: Attempt, now: Instant) -> Settled:
     head = _closed(facts.head)
     _advance(facts, head, billing_of(facts, attempt))
     for line in attempt.plan.lines:
-        value = line.unit_cost * line.quantity - line.discount
-        _count(head, line.oid, value, paid_for_one(line, attempt.plan.currency), now)
+        if not line.add_on:
+            value = line.unit_cost * line.quantity - line.discount
+            _count(head, line.oid, value, paid_for_one(line, attempt.plan.currency), now)
     late = head.status != "active" and not _failed(facts.head)
     if _failed(facts.head):
         head.status, head.state.failed, head.state.disabled_dts = "active", False, None
     head.run, head.round, head.tries = attempt.run + 1, 0, 0
-    head.state.next_attempt = head.state.failure_reason = None
+    head.state.next_attempt = head.state.failure_reason = head.state.first_decline_dts = None
     head.state.tried = []
     head.state.last_run_date = local_date(now, facts.zone_name())
     head.state.last_order_dts = now
@@ -1012,7 +1175,7 @@ def cancel_item_dropped(facts: Facts, now: Instant, *, refused_card: str | None 
     head.state.refused_card = refused_card or head.state.refused_card
     settled = Settled(head=head, outcome="declined")
     if after_declines:
-        due = due_items(facts, now, [])
+        due, _ = due_items(facts, now, [])
         decision = _priced(facts, due, now, []).decision if due else None
         if isinstance(decision, Go | Fail):
             today = local_date(now, facts.zone_name())
@@ -1032,6 +1195,15 @@ def collected(head: Head, order: Order, now: Instant) -> Head:
     after.state.last_order_dts = now
     after.state.receivables = [name for name in head.state.receivables if name != order.order_id]
     return after
+
+
+def _count_down(facts: Facts, state: State, line: PlanLine) -> None:
+    """An add-on was in a paid order. One that an edit has taken out meanwhile is counted no more."""
+    add_ons, progress = add_ons_at(facts.auto_order, line.oid), state.items.get(str(line.oid))
+    if not line.oid:
+        state.add_ons = counted_down(state.add_ons, add_ons, line.item_id)
+    elif progress is not None:
+        progress.add_ons = counted_down(progress.add_ons, add_ons, line.item_id)
 
 
 def _end_if_done(facts: Facts, head: Head, now: Instant) -> bool:
@@ -1055,7 +1227,7 @@ def closed_run(facts: Facts, now: Instant) -> Head:
     """The head of a run that lost its items: closed without a charge, the next one may open."""
     head = _closed(facts.head)
     head.run, head.round, head.tries = head.run + 1, 0, 0
-    head.state.next_attempt = head.state.failure_reason = None
+    head.state.next_attempt = head.state.failure_reason = head.state.first_decline_dts = None
     head.state.tried = []
     head.due_dts = next_look(facts, head, now)
     return head
@@ -1074,6 +1246,20 @@ def reminded(facts: Facts, reminder: Remind | Forewarn | CardExpires, now: Insta
                 head.state.items[str(rise.oid)].warned = rise.occurrence
         case CardExpires(told=told):
             head.state.card_told = told
+    head.due_dts = next_look(facts, head, now)
+    return head
+
+
+def postponed(facts: Facts, postpone: Postpone, now: Instant) -> Head:
+    """The head after items were pushed back: their next occurrence falls on the new day, and all later ones count from
+    there. A claim that was thought out meanwhile is refused (fence)."""
+    head = _closed(facts.head)
+    head.fence += 1
+    for key in postpone.items:
+        progress = head.state.items[key]
+        progress.anchor, progress.at, progress.anchor_day = postpone.day, progress.billed + 1, None
+        progress.next_day = postpone.day
+    head.state.held = PUSHED_BACK
     head.due_dts = next_look(facts, head, now)
     return head
 

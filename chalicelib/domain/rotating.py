@@ -11,10 +11,9 @@ import msgspec
 from msgspec import Meta
 
 from chalicelib.domain.errors import Invalid, Problem
-from chalicelib.domain.fields import Amount, Text3, Text20, Text50
+from chalicelib.domain.fields import Amount, Text3, Text20, Text50, rule
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.payments import CardType, StoredCard
-from chalicelib.domain.settings import rule
 from chalicelib.domain.wire import Noun
 
 # Accounts that one shop rotates over; the plan looks at each of them.

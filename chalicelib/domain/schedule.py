@@ -1,8 +1,7 @@
-"""When an item rebills: date = f(anchor, occurrence). Counted from the anchor, so nothing drifts."""
+"""How often an item may rebill, and the arithmetic of months: counted from the anchor, so nothing drifts."""
 
 from calendar import monthrange
-from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date
 from typing import Literal
 
 Frequency = Literal[
@@ -49,29 +48,17 @@ MONTHS = {
 LAST_YEAR = 2200
 
 
-def add_months(day: date, months: int) -> date:
-    """The same day of the month, or the month's last day where it is shorter (31 Jan + 1 month = 28 Feb)."""
+def add_months(day: date, months: int, day_of_month: int | None = None) -> date:
+    """The same day of the month, or the month's last day where it is shorter (31 Jan + 1 month = 28 Feb).
+
+    ``day_of_month`` is the day that is wanted where ``day`` itself was cut (28 Feb of a 31st + 1 month = 31 Mar).
+    """
     years, month = divmod(day.month - 1 + months, 12)
     year, month = day.year + years, month + 1
-    return date(year, month, min(day.day, monthrange(year, month)[1]))
+    return date(year, month, min(day_of_month or day.day, monthrange(year, month)[1]))
 
 
-def occurrence_date(anchor: date, frequency: str, days: int | None, times: int) -> date:
-    """The date ``times`` periods after the anchor. 31 Jan monthly gives 28 Feb, 31 Mar, 30 Apr: the day is kept.
-
-    ``days`` is the length of the period where the frequency is ``Every...``.
-    """
-    if frequency in MONTHS:
-        return add_months(anchor, MONTHS[frequency] * times)
-    period = (days or 0) if frequency == ARBITRARY else DAYS[frequency]
-    if period < 1:
-        raise ValueError("'Every...' needs arbitrary_schedule_days of at least 1")
-    return anchor + timedelta(days=period * times)
-
-
-def occurrence_dates(anchor: date, frequency: str, days: int | None) -> Iterator[date]:
-    """All dates after the anchor, in order, until LAST_YEAR."""
-    times = 1
-    while (day := occurrence_date(anchor, frequency, days, times)).year <= LAST_YEAR:
-        yield day
-        times += 1
+def day_of_month_from(earliest: date, day_of_month: int) -> date:
+    """The first such day of a month on or after ``earliest``; in a shorter month its last day (31 ends any)."""
+    found = add_months(earliest, 0, day_of_month)
+    return found if found >= earliest else add_months(earliest, 1, day_of_month)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from chalicelib.domain.errors import Invalid, Problem
-from chalicelib.domain.fields import Text200, Text1024
+from chalicelib.domain.fields import Text200, Text1024, rule
 from chalicelib.domain.wire import Noun
 
 # What a blank means, as the product page has it.
@@ -19,10 +19,6 @@ SHORTEST_WINDOW_HOURS = 4
 MAXIMUM_CANCEL_REASONS = 50
 
 LocalHour = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
-
-
-def rule(title: str, description: str) -> Meta:
-    return Meta(title=title, description=description)
 
 
 class AutoOrderCancelReason(Noun):

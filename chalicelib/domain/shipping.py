@@ -11,9 +11,8 @@ import msgspec
 from msgspec import Meta
 
 from chalicelib.domain.errors import Invalid, Problem
-from chalicelib.domain.fields import Amount, CountryCode, Quantity
+from chalicelib.domain.fields import Amount, CountryCode, Quantity, rule
 from chalicelib.domain.money import ZERO, quantise
-from chalicelib.domain.settings import rule
 from chalicelib.domain.wire import Noun
 
 # A shopper chooses from one list; nobody reads more. Bounds the section's document with the two below.

@@ -5,8 +5,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from chalicelib.domain.errors import Invalid, Problem
-from chalicelib.domain.fields import CountryCode, Percentage
-from chalicelib.domain.settings import rule
+from chalicelib.domain.fields import CountryCode, Percentage, rule
 from chalicelib.domain.shipping import Place
 from chalicelib.domain.wire import Noun
 

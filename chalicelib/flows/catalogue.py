@@ -16,7 +16,7 @@ from chalicelib.domain.dates import Instant
 from chalicelib.domain.drafts import changed, made
 from chalicelib.domain.errors import Contended, Invalid, NotFound, Problem, Refused, Stale
 from chalicelib.domain.events import Event, Happening, event_id
-from chalicelib.domain.items import Item, ItemPricing
+from chalicelib.domain.items import Item, ItemAutoOrder, ItemPricing
 from chalicelib.domain.merchants import Merchant
 from chalicelib.flows.ports import Kept, Shop
 from chalicelib.flows.tell import told_now
@@ -136,19 +136,32 @@ def _item_rules(shop: Shop, item: Item) -> None:
     if own not in (None, currency):
         message = f"must be the shop's currency; allowed is {currency}"
         problems.append(Problem(pointer="/pricing/currency_code", code="not_allowed_value", message=message))
-    named = {
-        f"/auto_order/steps/{position}/recurring_merchant_item_id": step.recurring_merchant_item_id
-        for position, step in enumerate((item.auto_order.steps if item.auto_order else None) or [])
-        if step.recurring_merchant_item_id not in (None, item.merchant_item_id)
-    }
+    named = _named_items(item)
     there = {name: shop.items.find(name) is not None for name in set(named.values())}
     problems += [
         Problem(pointer=pointer, code="unknown", message=f"there is no item {name}; insert it first")
         for pointer, name in named.items()
         if not there[name]
     ]
+    for position, step in enumerate((item.auto_order.steps if item.auto_order else None) or []):
+        oid, name = step.recurring_merchant_item_oid, step.recurring_merchant_item_id
+        if oid is not None and name != shop.items.name_by(OID, oid):
+            pointer = f"/auto_order/steps/{position}/recurring_merchant_item_oid"
+            problems.append(Problem(pointer=pointer, code="conflict", message=f"is no oid of {name}; leave it out"))
     if problems:
         raise Invalid(problems)
+
+
+def _named_items(item: Item) -> dict[str, str]:
+    """The other items that an item names, each under its pointer."""
+    tab = item.auto_order or ItemAutoOrder()
+    names = {
+        f"/auto_order/steps/{position}/recurring_merchant_item_id": step.recurring_merchant_item_id or ""
+        for position, step in enumerate(tab.steps or [])
+    }
+    for kind in ("auto_order_upgrade_items", "auto_order_downgrade_items"):
+        names |= {f"/auto_order/{kind}/{position}": name for position, name in enumerate(getattr(tab, kind) or [])}
+    return {pointer: name for pointer, name in names.items() if name not in ("", item.merchant_item_id)}
 
 
 # --- coupons ---------------------------------------------------------------------------------------------------------

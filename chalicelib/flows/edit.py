@@ -138,7 +138,7 @@ def change(shop: Shop, oid: int, think: Think, *, version: int | None = None) ->
 
 def standing(shop: Shop, oid: int) -> Standing:
     """Raises NotFound."""
-    facts, document, original = read_facts(shop, oid)
+    facts, document, original = read_facts(shop, oid, to_charge=False)
     now = shop.clock.now()
     noun = assembled(facts.auto_order, facts.head, facts.items, facts.zone_name(), now)
     return Standing(oid, facts, document, original, noun, now)
@@ -253,7 +253,7 @@ def edited_by(
     facts, zone_name, now = stands.facts, stands.facts.zone_name(), stands.now
     wanted = wire.overlay(stands.noun, {name: value for name, value in said.items() if name != "original_order"})
     ordered = _original(stands.original.noun, said.get("original_order"))
-    facts = facts_of(shop, wanted, facts.head, ordered or stands.original.noun)
+    facts = facts_of(shop, wanted, facts.head, ordered or stands.original.noun, to_charge=False)
     rules = (facts.settings, now, zone_name, shop.oids)
     done = edited(stands.noun, wanted, facts.head, facts.items, *rules, by_customer=by_customer)
     if done.canceled and stands.noun.enabled and any(owed(done.document.items or [], done.head.state, facts.items)):

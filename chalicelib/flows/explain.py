@@ -83,6 +83,7 @@ def _plan(frozen: FrozenPlan) -> dict[str, Any]:
                 "quantity": line.quantity,
                 "unit_cost": line.unit_cost,
                 "discount": line.discount,
+                "add_on": line.add_on,
             }
             for line in frozen.lines
         ],
@@ -170,6 +171,8 @@ def runs(facts: Facts, now: Instant, until: Instant) -> tuple[list[Line], dict[s
                 head = rebills.reminded(facts, reminder, moment)
             case Look(at=again) if again is not None and again > moment:
                 head = replace(facts.head, due_dts=again)
+            case rebills.Postpone() as postpone:
+                head = rebills.postponed(facts, postpone, moment)
             case rebills.CloseRun():
                 head = rebills.closed_run(facts, moment)
             case rebills.Drop():

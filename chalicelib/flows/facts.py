@@ -17,20 +17,24 @@ from chalicelib.flows.ports import Kept, Shop
 LATEST_ORDERS = 12
 
 
-def read_facts(shop: Shop, oid: int) -> tuple[Facts, Kept[AutoOrder], Kept[Order]]:
-    """Everything about one auto order, consistently where it decides about money. Raises NotFound."""
+def read_facts(shop: Shop, oid: int, *, to_charge: bool = True) -> tuple[Facts, Kept[AutoOrder], Kept[Order]]:
+    """Everything about one auto order, consistently where it decides about money. Raises NotFound.
+
+    ``to_charge`` False: without what only a charge asks for (what gateways have taken, what the card was declined for).
+    """
     document, head = shop.auto_orders.read(oid)
     original = shop.orders.get(document.noun.original_order_id or "")
-    return facts_of(shop, document.noun, head, original.noun), document, original
+    return facts_of(shop, document.noun, head, original.noun, to_charge=to_charge), document, original
 
 
-def facts_of(shop: Shop, auto_order: AutoOrder, head: Head, original: Order) -> Facts:
+def facts_of(shop: Shop, auto_order: AutoOrder, head: Head, original: Order, *, to_charge: bool = True) -> Facts:
     wanted = [
         item_id
         for entry in auto_order.items or []
-        for item_id in (entry.original_item_id, entry.arbitrary_item_id)
+        for item_id in (entry.original_item_id, entry.arbitrary_item_id, *(a.item_id for a in entry.add_ons or []))
         if item_id
     ]
+    wanted += [add_on.item_id for add_on in auto_order.add_ons or [] if add_on.item_id]
     codes = [coupon.coupon_code or "" for coupon in original.coupons or []]
     merchant, settings, shipping, taxes, items, coupons = shop.configuration.price_list(wanted, codes)
     rotation = shop.configuration.remembered(RotatingGateways)
@@ -46,8 +50,8 @@ def facts_of(shop: Shop, auto_order: AutoOrder, head: Head, original: Order) -> 
         items=with_step_items(shop, items, cancel_items=last or head.state.cancel_item is not None),
         coupons=coupons,
         rotation=rotation,
-        usage=usage_of(shop, rotation, merchant),
-        declines=declines_of(shop, original) if head.round or head.state.tried else [],
+        usage=usage_of(shop, rotation, merchant) if to_charge else {},
+        declines=declines_of(shop, original) if to_charge and (head.round or head.state.tried) else [],
     )
 
 

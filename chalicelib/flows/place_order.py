@@ -15,9 +15,10 @@ from chalicelib.domain.heads import Head
 from chalicelib.domain.items import Item
 from chalicelib.domain.orders import Order, OrderPayment, OrderPaymentCreditCard, OrderPaymentECheck, masked
 from chalicelib.domain.payments import Card, StoredCard, card_type_of, luhn
-from chalicelib.domain.placing import OF_ACCOUNT, Shelves, placed
+from chalicelib.domain.placing import OF_ACCOUNT, Shelves, placed, rebills_by_itself, sole_items
 from chalicelib.domain.storefront import BankAccountRequest, is_aba_code
 from chalicelib.domain.wire import kept
+from chalicelib.flows.customers_auto_orders import names_of, owned_items
 from chalicelib.flows.ports import Change, Kept, Shop
 
 # Hosted-field tokens are valid this long (the contract's two hours).
@@ -203,6 +204,8 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
     ids = [line.merchant_item_id for line in wanted.items or [] if line.merchant_item_id]
     codes = [coupon.coupon_code or "" for coupon in wanted.coupons or []]
     merchant, settings, shipping, taxes, items, coupons = shop.configuration.price_list(ids, codes)
+    customer_profile_oid = _customer(shop, wanted)
+    sole = sole_items(wanted, items)
     shelves = Shelves(
         merchant=merchant,
         settings=settings,
@@ -210,6 +213,7 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
         taxes=taxes,
         items=items,
         coupons=coupons,
+        owned=owned_items(shop, names_of(wanted, customer_profile_oid)) & frozenset(sole) if sole else frozenset(),
     )
     if merchant.merchant_id is None:
         merchant.merchant_id = shop.merchant_id
@@ -224,7 +228,7 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
         raise Invalid(problems)
     if order.payment is not None and payment is not None:
         order.payment.credit_card, order.payment.echeck = payment.credit_card, payment.echeck
-    order.customer_profile_oid = _customer(shop, order)
+    order.customer_profile_oid = customer_profile_oid
     return order
 
 
@@ -235,8 +239,7 @@ def _has_card(payment: OrderPayment | None) -> bool:
 def _needs_card(order: Order, items: Mapping[str, Item]) -> bool:
     if order.summary and order.summary.total:
         return True
-    lines = order.items or []
-    return any(line.auto_order_schedule or items[line.merchant_item_id or ""].steps() for line in lines)
+    return any(rebills_by_itself(line, items[line.merchant_item_id or ""]) for line in order.items or [])
 
 
 def _customer(shop: Shop, order: Order) -> int | None:

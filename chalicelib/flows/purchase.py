@@ -32,6 +32,7 @@ from chalicelib.domain.rotating import RotatingGateways, Wanted, choose, may_cas
 from chalicelib.domain.timeline import SYSTEM, TimelineEntry
 from chalicelib.flows import charge
 from chalicelib.flows.charge import Asked
+from chalicelib.flows.customers_auto_orders import names_of, reserve
 from chalicelib.flows.facts import declines_of, usage_of, with_step_items
 from chalicelib.flows.ports import Change, Kept, Shop
 from chalicelib.flows.rebill import closed_row, declined_card, readable
@@ -69,8 +70,16 @@ def pay(shop: Shop, order_id: str, *, again: bool = True) -> Outcome | None:
         return Declined(code="network_ceiling", reason=why)
     asked = Asked(kind=work.kind(), plan=plan)
     if plan.total == 0:
-        return charge.charge(shop, work, asked)
+        return _charge(shop, work, asked)
     return _charged(shop, work, asked)
+
+
+def _charge(shop: Shop, work: "PaymentOf", asked: Asked) -> Outcome | None:
+    """Charge the order as it was read last: what it brings its customer alone is reserved for it first, each time, for
+    another order may have taken it over since."""
+    if work.order.noun.sole_items:
+        reserve(shop, work.order.noun)
+    return charge.charge(shop, work, asked)
 
 
 def _ceiling(shop: Shop, order: Order, plan: FrozenPlan) -> str | None:
@@ -88,7 +97,7 @@ def _charged(shop: Shop, work: "PaymentOf", asked: Asked) -> Outcome | None:
         chosen = work.chosen(asked.plan, work.head.state.tried) or work.card()
         if chosen is None or chosen.gateway not in shop.payments:
             return NotSent(reason=f"there is no payment gateway {chosen.gateway if chosen else ''}")
-        outcome = charge.charge(shop, work, replace(asked, gateway=chosen.gateway, card=chosen))
+        outcome = _charge(shop, work, replace(asked, gateway=chosen.gateway, card=chosen))
         work.refresh()
         if not work.cascades or not charge.has_time(shop):
             return outcome
@@ -110,11 +119,11 @@ def _tested(shop: Shop, work: "PaymentOf", asked: Asked, tests: AuthTests) -> Ou
     that gets lost is tried again until its outcome is known."""
     if tests.future and work.head.state.future_auth is None:
         future = replace(asked, kind="auth_future", amount=tests.future)
-        outcome = charge.charge(shop, work, future)
+        outcome = _charge(shop, work, future)
         work.refresh()
         if not isinstance(outcome, Approved) or work.head.attempt is not None:
             return outcome
-    outcome = charge.charge(shop, work, replace(asked, amount=tests.amount))
+    outcome = _charge(shop, work, replace(asked, amount=tests.amount))
     work.refresh()
     if work.head.attempt is not None and work.head.attempt.kind == "void":
         charge.resolve(shop, work)
@@ -330,6 +339,7 @@ class PaymentOf:
         self._counted(event, attempt)
         changes: list[Change] = [self.moved(self.head, after)]
         if begins:
+            event.bought = self._order_id
             changes += self._auto_order(order, now, event)
         if attempt.kind == "receivable":
             changes += self._collected(order, now, event)
@@ -397,7 +407,8 @@ class PaymentOf:
         words = f"Begun by the first payment of {order.order_id}"
         entry = TimelineEntry(log_dts=now, kind="begun", actor=SYSTEM, log_message=words, order_id=order.order_id)
         logged = self._shop.auto_orders.logged(int(oid), entry, 0, event.event_id)
-        return [*self._shop.auto_orders.begun(document, head), logged]
+        listed = self._shop.auto_orders.listed(int(oid), names_of(order, order.customer_profile_oid), now)
+        return [*self._shop.auto_orders.begun(document, head), logged, *listed]
 
     def late(self, attempt: Attempt, approved: Approved, now: Instant) -> list[Change] | None:
         if self.head.attempt is not None or self.head.status == "paid" or attempt.kind in charge.AUTHORISATIONS:

@@ -38,6 +38,7 @@ from chalicelib.domain.rebills import (
     Go,
     Hold,
     Look,
+    Postpone,
     Remind,
     Resolve,
     Settled,
@@ -96,6 +97,9 @@ def rebill(shop: Shop, oid: int, *, by_hand: bool = False, only_at: tuple[int, i
             return Rebilled()
         case Hold() as hold:
             return _held(shop, work, hold)
+        case Postpone() as postpone:
+            _write(shop, work.postponed(postpone, shop.clock.now()))
+            return Rebilled(failure_reason=_why(planned.reasons))
         case CloseRun():
             _write(shop, work.closed_run(shop.clock.now()))
             return Rebilled(failure_reason="nothing is due any more")
@@ -303,6 +307,9 @@ class RunOf:
             notices.append(self._notice("canceled", {}))
         elif attempt.kind == "rebill":
             notices.append(Notice(template="easy_cancel", kind="order", id=order_id, facts=no_easy_cancel(self.facts)))
+        if missing := rebills.left_out(self.facts, attempt):
+            message = f"Order {order_id} went out without {', '.join(missing)}: not sold any more. Change its add-ons."
+            notices.append(self._notice("held", {"code": "add_on_unavailable", "message": message}))
         event = self._event(f"paid#{attempt.run}", now, happenings, notices=notices)
         event.revenue, event.orders, event.rebills = attempt.plan.total, 1, int(attempt.kind == "rebill")
         event.attempt = attempt.round + 1 if attempt.kind == "rebill" else 0
@@ -399,6 +406,18 @@ class RunOf:
         entry = decided_entry("run_closed", now, words, run=self.head.run)
         seq = self.head.fence + self.head.revision + self.head.run
         return [self.moved(self.head, after), self._shop.auto_orders.logged(self.oid, entry, seq, "run_closed")]
+
+    def postponed(self, postpone: Postpone, now: Instant) -> list[Change]:
+        """Pushed back a day at a time, with the write that looks again costs anyway; told when it begins, not daily."""
+        after = rebills.postponed(self.facts, postpone, now)
+        changes = [self.moved(self.head, after)]
+        if self.head.state.held != rebills.PUSHED_BACK:
+            transition = f"pushed_back#{self.head.run}#{self.head.fence}"
+            event = self._event(transition, now, [self._happening("auto_order_update")])
+            words = f"Pushed back to {postpone.day}, a day at a time: the catalogue has paused its rebilling"
+            entry = decided_entry("held", now, words, run=self.head.run, reasons=self.reasons)
+            changes += [self._shop.events.happened(event), self._logged(entry, event)]
+        return changes
 
     def reminded(self, reminder: Remind | Forewarn | CardExpires, now: Instant) -> list[Change]:
         """What the customer is told ahead. Of the three only a shipment to come is an event of the catalogue."""

@@ -30,7 +30,7 @@ def cancel_rows(shop: Shop, event: Event, zone_name: str) -> list[Change]:
         if happening.name != CANCEL:
             continue
         try:
-            facts, document, _ = read_facts(shop, int(happening.id))
+            facts, document, _ = read_facts(shop, int(happening.id), to_charge=False)
         except NotFound:
             continue
         noun = document.noun

@@ -121,6 +121,8 @@ def auto_order_block(document: AutoOrder, head: Head) -> OrderAutoOrder:
         completed=state.completed or None,
         cancel_after_next_x_orders=state.cancel_after_next_x_orders,
         cancel_reason=document.cancel_reason,
+        cancel_upgrade=document.cancel_upgrade,
+        cancel_downgrade=document.cancel_downgrade,
         canceled_by_user=document.canceled_by_user,
         canceled_dts=document.canceled_dts,
     )

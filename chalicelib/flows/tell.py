@@ -18,6 +18,7 @@ from chalicelib.domain.problems import problems_of
 from chalicelib.domain.reports import declined_on, paid_on, revenue_on
 from chalicelib.domain.wire import Form, render
 from chalicelib.flows import digest, show
+from chalicelib.flows.customers_auto_orders import end_others
 from chalicelib.flows.facts import with_step_items
 from chalicelib.flows.notify import plan_mails
 from chalicelib.flows.ports import Change, Shop
@@ -51,6 +52,7 @@ def tell(shop: Shop, event_id: str) -> bool:
     _plan_deliveries(shop, event, merchant.form())
     for kind, name in event.nouns() if event.webhook_oid is None else ():
         _note(shop, event, kind, name, merchant.zone_name())
+    end_others(shop, event)
     day = local_date(event.dts, merchant.zone_name()).isoformat()
     amounts = _amounts(event, merchant)
     changes: list[Change] = [shop.lists.counted(day, amounts)] if amounts else []

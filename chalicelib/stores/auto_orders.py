@@ -1,18 +1,23 @@
 """Auto orders as they are kept: head and document side by side, attempts that made no order, edits' logs."""
 
+from collections.abc import Sequence
+
 from chalicelib.domain.access import key_hash
 from chalicelib.domain.auto_orders import AutoOrder
+from chalicelib.domain.dates import Instant, parse_instant
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.heads import Head
 from chalicelib.domain.payment_updates import PaymentUpdate
 from chalicelib.domain.payments import ClosedAttempt
 from chalicelib.domain.timeline import TimelineEntry
 from chalicelib.stores import heads
-from chalicelib.stores.port import Absent, Change, Cursor, Put, Record, TablePort
+from chalicelib.stores.port import MAXIMUM_PAGE, Absent, Change, Cursor, Equals, Put, Record, TablePort
 from chalicelib.stores.records import DOCUMENT, Versioned, claimed, inserted, noun_of, pk, replaced, text_of, versioned
 from chalicelib.stores.tables import PK, SK
 
 TABLE = "auto_orders"
+# The row that says by which order a customer has an item that is sold one per customer.
+SOLE = "one_per_customer"
 # Attempts of one auto order that are read together at most.
 MAXIMUM_ROWS = 200
 ATTEMPT = "attempt"
@@ -86,6 +91,39 @@ class AutoOrders:
                 TABLE, pk(self._merchant_id, "original_order", document.original_order_id), "original_order", oid=oid
             ),
         ]
+
+    def listed(self, oid: int, customers: Sequence[str], began: Instant) -> list[Change]:
+        """The rows that find an auto order by what its customer is known by (``domain.customers.customer_names``)."""
+        keys = [pk(self._merchant_id, "customer", name) for name in customers]
+        return [Put(TABLE, {PK: key, SK: str(oid), "began_dts": str(began)}) for key in keys]
+
+    def of_customer(self, customers: Sequence[str]) -> list[tuple[Instant, int]]:
+        """When each auto order of a customer began and its oid, oldest first, whatever became of it."""
+        found: set[tuple[Instant, int]] = set()
+        for name in customers:
+            cursor: Cursor | None = None
+            while True:
+                page = self._port.query(
+                    TABLE, pk(self._merchant_id, "customer", name), limit=MAXIMUM_PAGE, cursor=cursor, consistent=True
+                )
+                found |= {(parse_instant(str(row["began_dts"])), int(row[SK])) for row in page.records}
+                cursor = page.cursor
+                if cursor is None:
+                    break
+        return sorted(found)
+
+    def sole_order(self, customer: str, item_id: str) -> str | None:
+        """The order by which the customer has, or is about to get, an item of which he may have one."""
+        record = self._port.get(TABLE, self._sole(customer, item_id), SOLE, consistent=True)
+        return str(record["order_id"]) if record else None
+
+    def made_sole(self, customer: str, item_id: str, order_id: str, instead_of: str | None) -> Change:
+        """From now on it is this order; refused where it is not ``instead_of`` any more."""
+        record: Record = {PK: self._sole(customer, item_id), SK: SOLE, "order_id": order_id}
+        return Put(TABLE, record, when=(Equals("order_id", instead_of) if instead_of else Absent(),))
+
+    def _sole(self, customer: str, item_id: str) -> str:
+        return pk(self._merchant_id, SOLE, item_id, customer)
 
     def moved(self, oid: int, before: Head, after: Head) -> Change:
         return heads.moved(TABLE, self._merchant_id, str(oid), before, after)

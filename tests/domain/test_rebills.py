@@ -38,6 +38,7 @@ from chalicelib.domain.rebills import (
     Go,
     Hold,
     Look,
+    Postpone,
     Remind,
     Resolve,
     due_items,
@@ -406,7 +407,11 @@ def test_every_outcome_closes_the_attempt_and_leaves_what_was_read_as_it_was(out
 
 
 def test_counters_change_once_for_each_paid_run_and_for_nothing_else() -> None:
-    of = facts(row(), row(2, "TEA"), progress={"1": ItemProgress(anchor=date(2027, 1, 31), unit_cost_remaining=2)})
+    of = facts(
+        row(arbitrary_unit_cost=Decimal(10)),
+        row(2, "TEA"),
+        progress={"1": ItemProgress(anchor=date(2027, 1, 31), unit_cost_remaining=2)},
+    )
     for outcome in (SOFT, HARD, LINK, NotSent(reason="down"), None):
         assert settled(of, outcome).head.state.items == of.head.state.items
         assert settled(of, outcome).head.run == 1
@@ -663,6 +668,10 @@ class Life(RuleBasedStateMachine):
                 self.head = rebills.reminded(self.facts, reminder, self.now)
             case Hold() as hold:
                 self.head = rebills.held(self.facts, hold)
+            case Postpone() as postpone:
+                self.head = rebills.postponed(self.facts, postpone, self.now)
+                assert self.head.due_dts is not None
+                assert self.head.due_dts > self.now, "it would be pushed back for ever"
             case CloseRun():
                 self.head = rebills.closed_run(self.facts, self.now)
             case Fail(message=message, hard=hard, plan=frozen):
@@ -671,7 +680,7 @@ class Life(RuleBasedStateMachine):
             case Resolve():
                 assert self.head.attempt is not None
             case Go():
-                due = due_items(self.facts, self.now, reasons)
+                due, _ = due_items(self.facts, self.now, reasons)
                 self.claim({one.entry.auto_order_item_oid or 0: one.occurrence.day for one in due}, by_hand=by_hand)
 
     def claim(self, days: dict[int, date], *, by_hand: bool) -> None:
@@ -728,10 +737,11 @@ class Life(RuleBasedStateMachine):
         counts = {key: one.number_of_rebills for key, one in before.state.items.items()}
         self.head = settle(self.facts, attempt, approval(attempt), self.now).head
         assert self.head.run == attempt.run + 1
-        for line in attempt.plan.lines:
+        lines = [line for line in attempt.plan.lines if not line.add_on]
+        for line in lines:
             self.paid.setdefault(line.oid, []).append(line)
             self.paid_days.setdefault(line.oid, []).append(self.days[attempt.key][line.oid])
-        billed = {str(line.oid) for line in attempt.plan.lines}
+        billed = {str(line.oid) for line in lines}
         for key, one in self.head.state.items.items():
             assert one.number_of_rebills == counts[key] + (key in billed)
 

@@ -163,8 +163,8 @@ def test_a_list_that_cannot_be_had_is_refused_by_name(
         (TEA | {"auto_order": {"auto_orderable": True, "auto_order_schedules": ["Fortnightly"]}},
          {"/auto_order/auto_order_schedules/0": "not_allowed_value"}),
         (TEA | {"auto_order": {"auto_orderable": True}}, {"/auto_order/auto_order_schedules": "required"}),
-        (TEA | {"auto_order": MONTHLY | {"cancel_other_auto_orders": True}},
-         {"/auto_order/cancel_other_auto_orders": "not_available"}),
+        (TEA | {"auto_order": MONTHLY | {"refund_other_auto_orders": True}},
+         {"/auto_order/refund_other_auto_orders": "not_available"}),
         (TEA | {"restriction": {"minimum_quantity": -2}}, {"/restriction/minimum_quantity": "out_of_range"}),
     ],
 )  # fmt: skip
@@ -227,6 +227,59 @@ def test_a_step_rebills_an_item_that_there_is(house: TestHouse, key: str) -> Non
     assert house.call("POST", ITEMS, box("BOX"), key=key).status == 200, "itself, for one"
     house.call("POST", ITEMS, TEA, key=key)
     assert house.call("PUT", f"{ITEMS}/1001", box("TEA"), key=key).status == 200
+
+
+def test_a_whole_programme_is_kept_and_shown_as_it_was_said(house: TestHouse, key: str) -> None:
+    house.call("POST", ITEMS, TEA, key=key)
+    house.call("POST", ITEMS, TEA | {"merchant_item_id": "BIG"}, key=key)
+    tab = {
+        "auto_order_upsell": True,
+        "auto_order_upsell_one_per_customer": True,
+        "auto_order_paused": True,
+        "cancel_other_auto_orders": True,
+        "auto_order_upgrade_items": ["BIG"],
+        "auto_order_downgrade_items": ["TEA"],
+        "steps": [
+            {"type": "pause until", "pause_until_day_of_month": 31, "pause_until_minimum_delay_days": 10},
+            {"type": "kit only", "recurring_merchant_item_id": "BIG", "schedule": "Weekly", "repeat_count": 1},
+            {
+                "type": "item",
+                "recurring_merchant_item_id": "TEA",
+                "recurring_merchant_item_oid": 1001,
+                "schedule": "Every...",
+                "arbitrary_schedule_days": 9,
+                "repeat_count": 3,
+                "managed_by": "The club",
+                "arbitrary_unit_cost": 9,
+                "arbitrary_unit_cost_schedules": [{"retry_days": 3, "arbitrary_unit_cost": 7.5}],
+                "grandfather_pricing": [{"on_or_before_date": "2026-12-31T00:00:00-05:00", "unit_cost": 6}],
+            },
+            {"type": "pause until", "pause_until_date": "2028-06-01T00:00:00-04:00"},
+            {"type": "loop"},
+        ],
+    }
+    made = house.call("POST", ITEMS, {"merchant_item_id": "BOX", "auto_order": tab}, key=key)
+    assert made.status == 200, made.body
+    oid = made.json["item"]["merchant_item_oid"]
+    shown = house.call("GET", f"{ITEMS}/{oid}", key=key, query={"_expand": "auto_order"}).json["item"]["auto_order"]
+    assert shown == tab
+    assert house.call("PUT", f"{ITEMS}/{oid}", {"auto_order": shown}, key=key).headers["ETag"] == '"1"'
+
+
+def test_an_item_names_others_that_there_are_and_by_their_own_oids(house: TestHouse, key: str) -> None:
+    house.call("POST", ITEMS, TEA, key=key)
+    step = {"type": "item", "recurring_merchant_item_id": "TEA", "schedule": "Monthly"}
+    tab = {"auto_order_upgrade_items": ["TEA", "BIG"], "auto_order_downgrade_items": ["SMALL"]}
+    reply = house.call("POST", ITEMS, {"merchant_item_id": "BOX", "auto_order": tab}, key=key)
+    assert reply.problems == {
+        "/auto_order/auto_order_upgrade_items/1": "unknown",
+        "/auto_order/auto_order_downgrade_items/0": "unknown",
+    }
+    for oid, problems in ((1001, None), (77, {"/auto_order/steps/0/recurring_merchant_item_oid": "conflict"})):
+        steps = [{**step, "recurring_merchant_item_oid": oid}]
+        body = {"merchant_item_id": f"BOX{oid}", "auto_order": {"auto_order_upsell": True, "steps": steps}}
+        reply = house.call("POST", ITEMS, body, key=key)
+        assert (reply.problems if problems else reply.status) == (problems or 200)
 
 
 # --- changes ---------------------------------------------------------------------------------------------------------

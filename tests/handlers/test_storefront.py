@@ -419,6 +419,70 @@ def test_a_schedule_must_be_chosen_where_the_none_option_is_removed(house: TestH
     assert "Weekly, Monthly" in reply.message("/items/0/auto_order_schedule")
 
 
+def test_only_the_shopper_must_choose_and_only_where_there_is_a_choice(house: TestHouse, key: str) -> None:
+    owner = house.key()
+    house.call("PUT", "/rest/v2/configuration/auto_order_processing", {"remove_none_option": True}, key=owner)
+    assert buy(house, key, an_order(token(house, key), {"merchant_item_id": "CUP", "quantity": 1})).status == 200
+    order = {"items": [{"merchant_item_id": "TEA", "quantity": 1}], "billing": JANE}
+    assert house.call("POST", "/rest/v2/order/orders", order, key=owner).status == 200
+
+
+def automatic(house: TestHouse, name: str, *steps: dict[str, Any], **tab: Any) -> None:
+    item = {"merchant_item_id": name, "auto_order": {"auto_order_upsell": True, "steps": list(steps), **tab}}
+    assert house.call("POST", "/rest/v2/item/items", item | {"pricing": {"cost": 3}}, key=house.key()).status == 200
+
+
+EVERY_9_DAYS = {
+    "type": "item",
+    "recurring_merchant_item_id": "TEA",
+    "schedule": "Every...",
+    "arbitrary_schedule_days": 9,
+}
+
+
+def test_an_automatic_schedule_is_not_chosen_and_may_be_every_so_many_days(house: TestHouse, key: str) -> None:
+    automatic(house, "BOX", EVERY_9_DAYS)
+    assert house.call("GET", f"{ITEMS}/BOX", key=key).json["item"]["automatic_schedule"] is True
+    line = {"merchant_item_id": "BOX", "quantity": 1}
+    chosen = buy(house, key, an_order(token(house, key), {**line, "auto_order_schedule": "Weekly"}))
+    assert chosen.problems == {"/items/0/auto_order_schedule": "conflict"}
+    order_id = buy(house, key, an_order(token(house, key), line)).json["order"]["order_id"]
+    auto_orders = "/rest/v2/auto_order/auto_orders"
+    found = house.call(
+        "GET", f"{auto_orders}/reference_order_id/{order_id}", key=house.key(), query={"_expand": "items"}
+    )
+    assert found.json["auto_order"]["items"][0]["next_shipment_dts"] == "2027-02-09T00:00:00-05:00"
+
+
+def test_every_so_many_days_is_no_choice_of_a_shoppers_for_nobody_says_how_many(house: TestHouse, key: str) -> None:
+    line = {"merchant_item_id": "TEA", "quantity": 1, "auto_order_schedule": "Every..."}
+    reply = buy(house, key, an_order(token(house, key), line))
+    assert reply.problems == {"/items/0/auto_order_schedule": "not_allowed_value"}
+    tab = {"auto_orderable": True, "auto_order_schedules": ["Every..."]}
+    item = {"merchant_item_id": "MATE", "auto_order": tab}
+    refused = house.call("POST", "/rest/v2/item/items", item, key=house.key())
+    assert refused.problems == {"/auto_order/auto_order_schedules": "not_allowed_value"}
+
+
+def test_an_item_with_steps_for_kits_only_is_sold_once(house: TestHouse, key: str) -> None:
+    automatic(house, "BOX", EVERY_9_DAYS | {"type": "kit only"})
+    assert "automatic_schedule" not in house.call("GET", f"{ITEMS}/BOX", key=key).json["item"]
+    before = house.records("auto_orders")
+    assert buy(house, key, an_order(token(house, key), {"merchant_item_id": "BOX", "quantity": 1})).status == 200
+    assert house.records("auto_orders") == before
+
+
+def test_a_shopper_who_has_it_already_is_told_so_in_his_own_words(house: TestHouse, key: str) -> None:
+    automatic(house, "BOX", EVERY_9_DAYS, auto_order_upsell_one_per_customer=True)
+    line = {"merchant_item_id": "BOX", "quantity": 1}
+    assert buy(house, key, an_order(token(house, key), line)).status == 200
+    before = kept(house)
+    reply = buy(house, key, an_order(token(house, key), line), "order-2")
+    assert (reply.status, reply.problems) == (400, {"/items/0/merchant_item_id": "one_per_customer"})
+    assert "BOX" in reply.message("/items/0/merchant_item_id")
+    assert kept(house) == before
+
+
 def test_another_merchants_items_and_tokens_are_as_if_they_were_not_there(house: TestHouse, key: str) -> None:
     mine = token(house, key)
     house.found("OTHER")

@@ -186,9 +186,9 @@ class Deployed:
         card = {"card_number": number, "card_expiration_month": 12, "card_expiration_year": 2040}
         return str(self.made("POST", "/storefront/card_tokens", card, browser=True)["card_token"])
 
-    def paid(self, number: str = GOOD) -> str:
+    def paid(self, number: str = GOOD, **other: Any) -> str:
         payment = {"credit_card": {"card_number_token": self.token(number)}}
-        order = CART | {"payment": payment, "coupons": [{"coupon_code": "OFF"}]}
+        order = CART | {"payment": payment, "coupons": [{"coupon_code": "OFF"}]} | other
         order_id = str(self.made("POST", "/rest/v2/order/orders", order)["order"]["order_id"])
         self.call("POST", f"/rest/v2/order/orders/{order_id}/process_payment", {})
         return order_id
@@ -243,6 +243,8 @@ def _open(shop: Deployed) -> None:
     tab = {"auto_orderable": True, "auto_order_schedules": ["Weekly", "Monthly"]}
     item = {"merchant_item_id": "TEA", "pricing": {"cost": 17.95}, "auto_order": tab}
     shop.names["merchant_item_oid"] = str(shop.made("POST", "/rest/v2/item/items", item)["item"]["merchant_item_oid"])
+    alone = item | {"merchant_item_id": "ALONE", "auto_order": tab | {"cancel_other_auto_orders": True}}
+    shop.made("POST", "/rest/v2/item/items", alone)
     coupon = {"merchant_code": "OFF", "percent_off_subtotal": {"discount_percent": 10}}
     shop.names["coupon_oid"] = str(shop.made("POST", "/rest/v2/coupon/coupons", coupon)["coupon"]["coupon_oid"])
     customer = shop.made("POST", "/rest/v2/customer/customers", {"email": "old@example.com"})["customer"]
@@ -262,6 +264,10 @@ def _bill(shop: Deployed) -> None:
     shop.paid("4000000000000259")  # it was captured, and nobody heard of it
     declined = shop.paid("4000000000000002")
     shop.call("POST", f"/rest/v2/order/orders/{declined}/process_payment", {})
+    other = {"billing": {"email": "eve@example.com", "country_code": "US"}}
+    shop.paid(**other)
+    alone = {"merchant_item_id": "ALONE", "quantity": 1, "auto_order_schedule": "Weekly"}
+    shop.paid("4000000000000259", items=[alone], **other)  # ends the other one, when the worker learns of it
     auto_order = shop.made("GET", f"/rest/v2/auto_order/auto_orders/reference_order_id/{order_id}")["auto_order"]
     shop.names |= {"order_id": order_id, "reference_order_id": order_id}
     shop.names |= {key: str(auto_order[key]) for key in ("auto_order_oid", "auto_order_code")}
