@@ -29,7 +29,7 @@ from chalicelib.domain.items import (
 )
 from chalicelib.domain.made_orders import rebill_order, receivable_order
 from chalicelib.domain.payments import Approved, Declined, FrozenPlan, NotSent, PlanLine
-from chalicelib.domain.rebills import Facts, Go, Look, Planned, Postpone, plan, settle
+from chalicelib.domain.rebills import Facts, Go, Look, Planned, Postpone, next_billing, plan, settle
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingMethod, ShippingSettings
 from tests.domain.test_rebills import NEW_YORK, NOW, approval, attempt_of, facts, item, row, step
@@ -163,7 +163,7 @@ def test_an_override_for_the_next_two_orders_holds_for_two_paid_ones_and_for_no_
     )
     now, costs = NOW, []
     for outcome in (SOFT, Approved, Approved, Approved):
-        now = max(now, of.head.due_dts or now)
+        now = next_billing(of, max(now, of.head.due_dts or now))
         costs.append(lines(of, now)[0][2])
         of = settled(of, outcome, now)
     assert costs == [5, 5, 5, 10]
