@@ -1,5 +1,6 @@
-"""Another card for an auto order: the card of its original order is replaced, and the open run is charged to it at once
-where that is asked. One card token does both at most once."""
+"""Another card for an auto order: the card of its original order is replaced, and that of its orders in Accounts
+Receivable; the open run and those orders are charged to it at once where that is asked. One card token does all of it
+at most once."""
 
 from typing import Any
 
@@ -7,7 +8,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain.auto_orders import AutoOrder
 from chalicelib.domain.dates import later
-from chalicelib.domain.errors import Invalid, Problem
+from chalicelib.domain.errors import Invalid, Problem, Refused
 from chalicelib.domain.heads import Head
 from chalicelib.domain.orders import Order, OrderPayment, OrderPaymentCreditCard
 from chalicelib.domain.payment_updates import (
@@ -18,16 +19,18 @@ from chalicelib.domain.payment_updates import (
     with_card,
     with_new_card,
 )
-from chalicelib.domain.payments import ClosedAttempt
+from chalicelib.domain.payments import Approved, ClosedAttempt, Declined
 from chalicelib.domain.rebills import rebill_order_id
 from chalicelib.domain.rotating import MAXIMUM_GATEWAYS
 from chalicelib.domain.timeline import SYSTEM
-from chalicelib.flows import edit, place_order
+from chalicelib.flows import edit, place_order, purchase
 from chalicelib.flows.ports import Shop
 from chalicelib.flows.rebill import BEING_BILLED, BILLED_LATELY, NOT_KNOWN_YET, Rebilled, billed_lately, rebill
 from chalicelib.flows.tell import told_now
 
 POINTER = "/card_number_token"
+# An order that is written by others as often as this is left to the next request.
+MOST_TRIES = 5
 TOO_LATE = "the time in which this token may be charged is over; nothing was charged"
 
 
@@ -44,8 +47,49 @@ def update_payment(shop: Shop, oid: int, raw: Any, *, actor: str = SYSTEM) -> Re
     update = shop.auto_orders.payment_update(oid, token)
     if request.attempt_rebill and update is not None:
         billed = _charged(shop, oid, update)
+    billed = _receivables(shop, oid, billed, charge_them=bool(request.attempt_rebill))
     told_now(shop, event_id)
     return billed
+
+
+def _receivables(shop: Shop, oid: int, billed: Rebilled, *, charge_them: bool) -> Rebilled:
+    """The same card for what waits in Accounts Receivable, one order after the other: each is its own run's claim, so
+    paying it bills no item again. What this card was declined for once is not tried again by the same request."""
+    document, head = shop.auto_orders.read(oid)
+    names = head.state.receivables
+    original = shop.orders.get(document.noun.original_order_id or "").noun if names else None
+    card = original.payment.credit_card if original and original.payment else None
+    for order_id in names:
+        if card is None or not _takes_card(shop, order_id, card) or not charge_them:
+            continue
+        outcome = purchase.pay(shop, order_id, again=False)
+        if isinstance(outcome, Approved) and not billed.success:
+            billed = Rebilled(attempted=True, success=True, order_id=order_id)
+        elif isinstance(outcome, Declined) and not billed.attempted:
+            billed = Rebilled(attempted=True, failure_reason=outcome.reason)
+    return billed
+
+
+def _takes_card(shop: Shop, order_id: str, card: OrderPaymentCreditCard) -> bool:
+    """Whether the unpaid order has the card now; not while what became of another charge for it is unknown."""
+    for _ in range(MOST_TRIES):
+        order, head = shop.orders.read(order_id)
+        if head is None or head.status != "unpaid" or head.attempt is not None:
+            return False
+        has = order.noun.payment.credit_card if order.noun.payment else None
+        if has is not None and has.stored_card == card.stored_card:
+            return True
+        state = replace(head.state, refused_card=None, tried=[])
+        after = replace(head, state=state, round=0, revision=head.revision + 1)
+        try:
+            shop.write(
+                shop.orders.moved(order_id, head, after),
+                shop.orders.edited(with_card(order.noun, card), order.version),
+            )
+        except Refused:
+            continue
+        return True
+    return False
 
 
 def _replaced(

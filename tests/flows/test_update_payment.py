@@ -269,3 +269,57 @@ def test_by_hand_where_something_has_moved_on_nothing_is_done() -> None:
     posts = world.sandbox.posts()
     assert not rebill(world.shop, oid, by_hand=True, only_at=(head.run, head.tries - 1)).attempted
     assert world.sandbox.posts() == posts
+
+
+# --- what waits in Accounts Receivable -------------------------------------------------------------------------------
+
+TO_RECEIVABLES: dict[str, Any] = {"send_failures_to_accounts_receivable": True}
+
+
+def a_receivable(world: World, oid: int) -> str:
+    [order_id] = world.head(oid).state.receivables
+    return order_id
+
+
+def test_a_new_card_is_charged_for_what_waits_in_accounts_receivable_and_no_item_again() -> None:
+    world, oid = a_failed_one(**TO_RECEIVABLES)
+    order_id = a_receivable(world, oid)
+    billed = update_payment(world.shop, oid, asked(world.card(OTHER)))
+    assert (billed.attempted, billed.success) == (True, True)
+    head = world.head(oid)
+    assert (head.status, head.state.receivables) == ("active", [])
+    order = world.shop.orders.get(order_id).noun
+    assert order.payment is not None
+    assert order.payment.payment_status == "Processed"
+    world.travel(7)
+    billed_days = [line.run for line in world.rebills(oid)]
+    assert billed_days == sorted(set(billed_days))
+    world.check(oid)
+
+
+def test_without_a_charge_being_asked_for_the_receivable_has_the_card_and_waits() -> None:
+    world, oid = a_failed_one(**TO_RECEIVABLES)
+    order_id = a_receivable(world, oid)
+    update_payment(world.shop, oid, {"card_number_token": world.card(OTHER)})
+    order, head = world.shop.orders.read(order_id)
+    assert order.noun.payment is not None
+    assert order.noun.payment.credit_card is not None
+    assert order.noun.payment.credit_card.card_type == "MasterCard"
+    assert head is not None
+    assert (head.status, head.round) == ("unpaid", 0)
+
+
+@pytest.mark.parametrize("second", [OTHER, DECLINES, SILENT])
+def test_the_same_request_twice_charges_a_receivable_once(second: str) -> None:
+    world, oid = a_failed_one(**TO_RECEIVABLES)
+    order_id = a_receivable(world, oid)
+    request = asked(world.card(second))
+    for _ in range(2):
+        update_payment(world.shop, oid, request)
+    posts = world.sandbox.posts()
+    update_payment(world.shop, oid, request)
+    world.travel(3, twice=True)
+    captured = [capture for capture in world.sandbox.captures() if capture.order_id == order_id]
+    assert len(captured) <= 1
+    assert second == SILENT or world.sandbox.posts() - posts <= 1
+    world.check(oid)
