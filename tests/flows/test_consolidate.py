@@ -170,6 +170,24 @@ def test_sources_that_could_not_go_on_as_they_are_are_refused_by_name(change: di
     assert refused(world, target, source) == {"/source_auto_order_oids/0": code}
 
 
+def test_add_ons_of_a_source_hold_it_up_while_any_are_left_and_those_of_an_item_go_with_it() -> None:
+    world, target, source = two()
+    cup = {"item_id": "COFFEE", "quantity": 1, "next_x_orders": 1}
+    edit.update(world.shop, source, {"add_ons": [cup]})
+    assert refused(world, target, source) == {"/source_auto_order_oids/0": "add_ons"}
+    world.travel(7)
+    (tea,) = world.document(source).items or []
+    edit.update_item(world.shop, source, tea.auto_order_item_oid or 0, "add_ons", "add_on_items", [cup])
+    consolidate(world.shop, target, sources(source))
+    world.travel(13)
+    assert billed_days(world, target, source) == [
+        ("COFFEE", "2027-02-14"),  # the add-on of the source
+        ("COFFEE", "2027-02-21"),  # the add-on of the tea
+        ("COFFEE", "2027-02-28"),
+        *(("TEA", f"2027-02-{day:02d}") for day in (7, 14, 21, 28)),
+    ]
+
+
 def test_a_target_that_would_not_bill_and_sources_that_are_none_are_refused() -> None:
     world, target, source = two()
     assert refused(world, target, target, source, source) == {

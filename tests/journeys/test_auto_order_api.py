@@ -13,6 +13,7 @@ from ultracart.apis import AutoOrderApi, ItemApi, OrderApi
 from ultracart.exceptions import ApiException
 from ultracart.models import (
     AutoOrder,
+    AutoOrderAddonItem,
     AutoOrderAddonItemsUpdateRequest,
     AutoOrderConsolidate,
     AutoOrderItem,
@@ -413,5 +414,26 @@ def test_properties_of_an_auto_order_and_of_an_item_are_replaced(api: Any, bough
         shown = api.get_auto_order(oid, expand="logs").auto_order
     shown = api.update_auto_order_item_properties(oid, item_oid, request, expand="items").auto_order
     assert shown["items"][0].properties[0].name == "gift"
+
+
+def test_add_ons_of_an_item_come_with_its_next_orders_and_no_more(api: Any, bought: Shopper) -> None:
+    found = bought.subscription("Weekly")
+    oid = found.auto_order_oid
+    item_oid = api.get_auto_order(oid, expand="items").auto_order["items"][0].auto_order_item_oid
+    cup = AutoOrderAddonItem(item_id="COFFEE", quantity=2, next_x_orders=1, arbitrary_unit_cost=3.5)
+    request = AutoOrderAddonItemsUpdateRequest(add_on_items=[cup])
+    for _ in range(2):
+        shown = api.update_auto_order_item_add_ons(oid, item_oid, request, expand="items,logs").auto_order
+        (add_on,) = shown["items"][0].add_ons
+        assert (add_on.item_id, add_on.quantity, add_on.next_x_orders) == ("COFFEE", 2, 1)
+        assert len(shown.logs) == 2
+    bought.travel(15)
+    orders = api.get_auto_order(oid, expand="rebill_orders,rebill_orders.item").auto_order.rebill_orders
+    assert [[line.merchant_item_id for line in order["items"]] for order in orders] == [["TEA", "COFFEE"], ["TEA"]]
+    wrong = AutoOrderAddonItemsUpdateRequest(add_on_items=[AutoOrderAddonItem(item_id="CAKE", quantity=1)])
+    assert refusal(lambda: api.update_auto_order_item_add_ons(oid, item_oid, wrong)) == {
+        "/add_on_items/0/item_id": "unknown"
+    }
     none = AutoOrderAddonItemsUpdateRequest(add_on_items=[])
-    assert api.update_auto_order_item_add_ons(oid, item_oid, none, expand="items").auto_order.auto_order_oid == oid
+    emptied = api.update_auto_order_item_add_ons(oid, item_oid, none, expand="items").auto_order["items"][0]
+    assert "add_ons" not in emptied.to_dict()
