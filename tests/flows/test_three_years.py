@@ -39,6 +39,8 @@ def moods(seed: int) -> Any:
     """Banks that decline one charge in twelve, softly; the same charge meets the same mood."""
 
     def behave(charge: Charge, posts: int) -> Behaviour | None:
+        if charge.first:
+            return None
         return "insufficient_funds" if random.Random(f"{seed}{charge.key}").random() < 1 / 12 else None
 
     return behave
