@@ -362,16 +362,23 @@ def mail_address(email: str) -> str:
 
 def one_line(text: str | None, longest: int = LONGEST_WORDS) -> str:
     """A text that somebody typed, on one line, without marks that hide or turn what stands around it."""
+    # An encoded word (RFC 2047) in a header would be decoded, line breaks and all.
+    line = " ".join(_harmless(text or "").split()).replace("=?", "= ?")
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def _harmless(text: str) -> str:
+    # Nearly every text: no character of those below is printable.
+    if text.isprintable():
+        return text
     kept = []
-    for character in text or "":
+    for character in text:
         category = unicodedata.category(character)
         if category in ("Cc", "Zl", "Zp"):
             kept.append(" ")
         elif category != "Cs" and character not in _TURNING:
             kept.append(character)
-    # An encoded word (RFC 2047) in a header would be decoded, line breaks and all.
-    line = " ".join("".join(kept).split()).replace("=?", "= ?")
-    return line if len(line) <= longest else line[: longest - 1] + "…"
+    return "".join(kept)
 
 
 def refuse_unsafe(mail: Mail) -> None:
@@ -383,7 +390,9 @@ def refuse_unsafe(mail: Mail) -> None:
             except ValueError as error:
                 raise ValueError(f"{name} {error}") from None
     for name, value in (("subject", mail.subject), ("sender_name", mail.sender_name), *mail.headers.items()):
-        if any(unicodedata.category(character) in ("Cc", "Zl", "Zp", "Cs") for character in name + value):
+        whole = name + value
+        # Nearly every text is printable, and then holds none of them.
+        if not whole.isprintable() and any(unicodedata.category(one) in ("Cc", "Zl", "Zp", "Cs") for one in whole):
             raise ValueError(f"{name!r} holds a line break or another control character")
         if "=?" in value:
             raise ValueError(f"{name!r} holds an encoded word")

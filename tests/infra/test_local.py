@@ -35,7 +35,8 @@ ROOT = Path(__file__).parent.parent.parent
 READY = re.compile(r"ready http://127\.0\.0\.1:(\d+) merchant=DEMO key=(\S+)\n")
 # How long a start, an answer or an end may take on a slow machine; each is waited for, never slept through.
 PATIENCE = 60
-AUTO_ORDERS, WEEKS = 12, 10
+# A journey of so many rebills lasts longer than it takes to see how far it has come, and to kill it there.
+AUTO_ORDERS, WEEKS = 12, 40
 
 
 # Every process that was started here, so that a test that fails leaves none behind.
