@@ -391,7 +391,7 @@ def test_a_charge_under_way_of_what_is_ended_is_not_sent_again() -> None:
     world = opened(World(capabilities=PROFILES["full"]))
     basic = bought(world, "BASIC")
     world.tell_all()
-    world.clock.go(world.head(basic).due_dts or world.clock.now())
+    world.clock.go(world.bills_at(basic))
     shop, document = world.shop, world.document(basic)
     order = shop.orders.get(document.original_order_id or "")
     assert order.noun.payment

@@ -189,6 +189,18 @@ def test_a_price_that_was_raised_too_late_is_billed_and_explain_says_that_nobody
     assert (world.rebill_days(oid), told(world, oid)) == (["2027-02-28"], [])
 
 
+def test_what_only_comes_along_makes_no_price_higher() -> None:
+    world = World().open()
+    world.sell("GIFT", "50.00")
+    oid = world.subscribe({"COFFEE": "Monthly"})
+    entry = wire.plain((world.document(oid).items or [])[0])
+    edit.update(world.shop, oid, {"items": [entry | {"add_ons": [{"item_id": "GIFT", "next_x_orders": 1}]}]})
+    assert "higher_price_not_told" not in codes(world, oid, "2027-02-28T00:00:00-05:00")
+    world.travel(65)
+    assert [len(order.items or []) for order in world.rebills(oid)] == [2, 1]
+    assert told(world, oid) == []
+
+
 def test_explain_says_that_a_notice_is_due_and_after_it_nothing_is_left_to_tell() -> None:
     world = World().open()
     oid = trial(world, step("COFFEE"))
