@@ -172,7 +172,7 @@ def _next(ledger: Ledger, due: Instant, now: Instant) -> tuple[Ledger, Entry]:
     expiry = Posting(
         cause=cause, type="Expired", description="Expired", amount=-lot.left, dts=due, created_dts=now, expires=due
     )
-    return _posted(ledger, expiry)
+    return _posted(ledger, expiry, own=True)
 
 
 # --- what somebody does ----------------------------------------------------------------------------------------------
@@ -209,12 +209,11 @@ def taken_back(ledger: Ledger, earned: str, posting: Posting) -> Step:
     one, missing = ledger.waiting(earned), -posting.amount
     if one is not None:
         left = one.posting.amount - missing
-        rest = [other for other in ledger.pending if other is not one]
-        if left > 0:
-            shrunk = replace(one, posting=replace(one.posting, amount=left))
-            rest = sorted([*rest, shrunk], key=lambda other: other.posting.dts)
-        return replace(ledger, pending=rest), []
-    return posted(ledger, posting, below_zero=True)
+        shrunk = [replace(one, posting=replace(one.posting, amount=left))] if left > 0 else []
+        at = ledger.pending.index(one)
+        return replace(ledger, pending=[*ledger.pending[:at], *shrunk, *ledger.pending[at + 1 :]]), []
+    ledger, entry = _posted(ledger, posting, own=True)
+    return ledger, [entry]
 
 
 def held(ledger: Ledger, key: str, amount: Decimal, now: Instant) -> Ledger:
@@ -264,13 +263,14 @@ def not_enough(ledger: Ledger, wanted: Decimal) -> Invalid:
 # --- inside ----------------------------------------------------------------------------------------------------------
 
 
-def _posted(ledger: Ledger, posting: Posting) -> tuple[Ledger, Entry]:
+def _posted(ledger: Ledger, posting: Posting, *, own: bool = False) -> tuple[Ledger, Entry]:
+    """``own``: what is taken is of the posting's own day first."""
     amount = posting.amount
     if amount > 0:
         lots = _with(ledger.lots, amount - min(amount, ledger.debt()), posting.expires)
     else:
-        # A posting that takes names the day of what it takes first.
-        lots, _ = _without(ledger.lots, min(-amount, ledger.available()), first=posting.expires)
+        first = (posting.expires,) if own else ()
+        lots, _ = _without(ledger.lots, min(-amount, ledger.available()), first)
     return _appended(replace(ledger, lots=lots), posting)
 
 
@@ -305,9 +305,9 @@ def _with(lots: list[Lot], amount: Decimal, expires: Instant | None) -> list[Lot
     return lots
 
 
-def _without(lots: Sequence[Lot], amount: Decimal, first: Instant | None = None) -> tuple[list[Lot], list[Lot]]:
-    """(the lots that stay, the parts that were taken): the day ``first``, then what expires first."""
-    order = sorted(lots, key=lambda lot: first is None or lot.expires != first)
+def _without(lots: Sequence[Lot], amount: Decimal, first: Sequence[Instant | None] = ()) -> tuple[list[Lot], list[Lot]]:
+    """(the lots that stay, the parts that were taken): what expires ``first``, then in the order of the days."""
+    order = sorted(lots, key=lambda lot: lot.expires not in first)
     kept: list[Lot] = []
     parts: list[Lot] = []
     for lot in order:

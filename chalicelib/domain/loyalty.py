@@ -162,8 +162,8 @@ def _problem(pointer: str, code: str, message: str) -> Problem:
 class Earned(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True):
     """What an order earned and how much of it was taken back: kept under the order's id, so that it earns once.
 
-    ``currency`` is of money back, None of points. ``base`` is what it earned by, ``counted`` how much of that counts for
-    the customer's tier, in the smallest coin, on that ``day``.
+    ``currency`` is of money back, None of points. ``base`` is what it earned by, ``counted`` how much of that counts
+    for the customer's tier, in the smallest coin, on that ``day``.
     """
 
     order_id: str
@@ -264,7 +264,7 @@ def tier_of(program: LoyaltyProgram, purchases: Purchases, today: date) -> Loyal
 
 
 def tier_ends(program: LoyaltyProgram, purchases: Purchases, today: date) -> date | None:
-    """The first day on which the customer is not in today's tier any more, if nothing more is bought; None: it stays."""
+    """The first day on which the customer has left today's tier, if nothing more is bought; None: it stays."""
     tier = tier_of(program, purchases, today)
     if tier is None or not tier.qualify_purchase_amount or not tier.qualify_within_days:
         return None

@@ -142,7 +142,7 @@ def delete(shop: Shop, oid: int, *, version: int | None = None) -> None:
             return
         gone = replace(kept.noun, deleted=True, activated=False)
         try:
-            shop.write(shop.certificates.replaced(oid, gone, kept.version), shop.certificates.unlisted(oid))
+            shop.write(shop.certificates.replaced(oid, gone, kept.version))
         except Refused:
             continue
         return

@@ -10,7 +10,7 @@ from decimal import Decimal
 import msgspec
 
 from chalicelib.domain import ledgers
-from chalicelib.domain.errors import Contended, Refused
+from chalicelib.domain.errors import Contended, Invalid, Refused
 from chalicelib.domain.ledgers import MOST_AT_ONCE, Entry, Finding, Ledger, Pending, Posting, Step
 from chalicelib.flows.ports import Change, Kept, Shop
 
@@ -69,7 +69,7 @@ def change(
         before, due = ledgers.caught_up(kept.noun, shop.clock.now())
         try:
             after, new = think(before)
-        except Exception:
+        except Invalid:
             # The same call may have come before and used up what it now lacks.
             if cause and shop.ledgers.has_caused(ledger_id, cause):
                 return Moved(ledger=before, entries=[], new=False)

@@ -4,7 +4,6 @@ Called by the outbox, twice or late or in the wrong order: what an order has ear
 stands, and kept under the order's id, so every call comes to the same.
 """
 
-from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from hashlib import sha256
@@ -203,8 +202,8 @@ def _purchases(shop: Shop, customer_profile_oid: int, currency: str) -> Purchase
 
 def adjust(shop: Shop, customer_profile_oid: int, raw: Any, *, by: str) -> LoyaltyBalance:
     """The contract's adjustment. Raises NotFound, and Invalid with all problems."""
-    program = _of_points(shop, customer_profile_oid)
     asked = made(raw, AdjustLoyaltyPointsRequest, loyalty.validate_adjustment)
+    program = _of_points(shop, customer_profile_oid)
     now, zone_name = shop.clock.now(), shop.configuration.section(Merchant).noun.zone_name()
     vesting = program.vesting_days or 0 if asked.vesting_days is None else asked.vesting_days
     credit = asked.loyalty_points > 0
@@ -229,8 +228,8 @@ def enter(
 ) -> LoyaltyBalance:
     """The merchant's own entry, dated; one of a day to come waits for it. ``dry_run`` only says what the balance would
     be. The same ``key`` again posts nothing. Raises NotFound, and Invalid with all problems."""
-    program = _of_points(shop, customer_profile_oid)
     asked = made(raw, ManualEntry, loyalty.validate_manual)
+    program = _of_points(shop, customer_profile_oid)
     now, zone_name = shop.clock.now(), shop.configuration.section(Merchant).noun.zone_name()
     dts = asked.ledger_dts or now
     if not later(now, days=-MOST_DAYS_BACK) <= dts <= later(now, days=MOST_DAYS_AHEAD):
@@ -297,13 +296,15 @@ def withdraw(shop: Shop, customer_profile_oid: int, number: int, *, by: str) -> 
     return loyalty.balance_of(moved.ledger, 0, oid_of(name, gone.cause), saved=True)
 
 
-def redeem(shop: Shop, customer_profile_oid: int, raw: Any, *, by: str, key: str | None = None) -> Any:
+def redeem(
+    shop: Shop, customer_profile_oid: int, raw: Any, *, by: str, key: str | None = None
+) -> CustomerLoyaltyRedemption:
     """Points become a gift certificate, in one transaction. The same ``key`` again answers the same redemption.
 
     Raises NotFound, and Invalid where there are not enough points.
     """
-    program = _of_points(shop, customer_profile_oid)
     asked = made(raw, RedeemRequest)
+    program = _of_points(shop, customer_profile_oid)
     reward = program.reward(asked.loyalty_reward_id)
     if reward is None:
         known = ", ".join(one.loyalty_reward_id for one in program.rewards or [] if one.active) or "none"

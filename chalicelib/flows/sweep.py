@@ -25,8 +25,8 @@ KINDS = {"auto_orders": "auto_order", "orders": "order", "documents": EDIT, "led
 
 
 def sweep(backroom: Backroom) -> int:
-    """Every due auto order, every unpaid order with an open attempt, every edit of a batch that waits and every ledger in
-    which something vests or expires: one message each. Returns how many."""
+    """Every due auto order, every unpaid order with an open attempt, every edit of a batch that waits, and every
+    ledger in which something vests or expires: one message each. Returns how many."""
     return sum(_queue_due(backroom, table, REBILL_QUEUE, _visit) for table in KINDS)
 
 
