@@ -22,11 +22,11 @@ from chalicelib.domain.fields import (
     Text50,
     Text200,
     Text2000,
+    rule,
 )
 from chalicelib.domain.ledgers import Entry, Ledger, oid_of
 from chalicelib.domain.money import EXPONENTS, ZERO
 from chalicelib.domain.orders import Order
-from chalicelib.domain.settings import rule
 from chalicelib.domain.wire import Noun
 
 # More points than anybody earns, far below what a client's int32 holds.

@@ -7,6 +7,7 @@ from chalicelib.domain.gift_certificates import (
     AdjustInternalCertificateRequest,
     CustomerStoreCredit,
     CustomerStoreCreditAddRequest,
+    ledger_id,
 )
 from chalicelib.domain.ledgers import Finding
 from chalicelib.domain.loyalty import (
@@ -179,7 +180,7 @@ def verify_loyalty_ledger(ask: Ask, customer_profile_oid: str) -> dict[str, Any]
     findings = ledgers.verify(ask.shop, _points(ask, customer_profile_oid))
     certificate = gift_certificates.internal_oid(ask.shop, oid)
     if certificate is not None:
-        findings += ledgers.verify(ask.shop, gift_certificates.ledger_id(certificate))
+        findings += ledgers.verify(ask.shop, ledger_id(certificate))
     return {"verified": not findings, **one("findings", whole(findings, ask.form))}
 
 
