@@ -14,6 +14,7 @@ from chalicelib.domain.coupons import Coupon
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.fields import LARGEST_OID
+from chalicelib.domain.gift_certificates import GiftCertificate
 from chalicelib.domain.items import Item
 from chalicelib.domain.notices import NoticeTemplate
 from chalicelib.flows.ports import Backroom, Http, Mailer, Payments, Queue, Shop, Travel
@@ -25,6 +26,7 @@ from chalicelib.stores.declines import CardDeclines
 from chalicelib.stores.deliveries import Deliveries
 from chalicelib.stores.events import Events
 from chalicelib.stores.failures import Failures
+from chalicelib.stores.ledgers import Ledgers
 from chalicelib.stores.limits import CardTokens, Limits
 from chalicelib.stores.lists import Lists
 from chalicelib.stores.mails import Mails
@@ -98,6 +100,8 @@ class House:
             orders=Orders(port, merchant_id),
             events=Events(port, merchant_id),
             lists=Lists(port, merchant_id),
+            ledgers=Ledgers(port, merchant_id),
+            certificates=Shelf(port, merchant_id, "ledgers", "certificate", GiftCertificate),
             usage=GatewayUsage(port, merchant_id),
             declines=CardDeclines(port, merchant_id),
             reports=Reports(port, merchant_id),

@@ -8,7 +8,7 @@ import msgspec
 from chalicelib.domain.dates import Instant
 
 # A resource's scope is `<resource>_read` or `<resource>_write`; writing does not include reading.
-RESOURCES = ("auto_order", "configuration", "coupon", "customer", "item", "order", "webhook")
+RESOURCES = ("auto_order", "configuration", "coupon", "customer", "gift_certificate", "item", "order", "webhook")
 KEY_BYTES = 32
 API_PREFIX = "bo_api_"
 BROWSER_PREFIX = "bo_browser_"

@@ -6,9 +6,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from chalicelib.domain import merchants, rotating, settings, shipping, taxes
+from chalicelib.domain import loyalty, merchants, rotating, settings, shipping, taxes
 from chalicelib.domain.drafts import changed
 from chalicelib.domain.errors import Contended, Invalid, Refused, Stale
+from chalicelib.domain.loyalty import LoyaltyProgram
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.rotating import RotatingGateways
 from chalicelib.domain.settings import AutoOrderProcessing
@@ -25,6 +26,7 @@ RULES: dict[type, Callable[[Any], None]] = {
     ShippingSettings: shipping.validate,
     TaxSettings: taxes.validate,
     RotatingGateways: rotating.validate,
+    LoyaltyProgram: loyalty.validate,
 }
 
 

@@ -17,10 +17,13 @@ from chalicelib.domain.customers import Customer
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import NotFound, Problem
 from chalicelib.domain.events import Event, Template
+from chalicelib.domain.gift_certificates import GiftCertificate
 from chalicelib.domain.heads import Head
 from chalicelib.domain.items import Item
+from chalicelib.domain.ledgers import Entry, Ledger
 from chalicelib.domain.letters import Composed, Letter
 from chalicelib.domain.links import Purpose
+from chalicelib.domain.loyalty import CustomerLoyaltyRedemption, Earned, LoyaltyProgram
 from chalicelib.domain.mails import Mail, SentMail
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.networks import CardDecline
@@ -44,7 +47,7 @@ from chalicelib.domain.webhooks import Answer, Delivery, DeliveryLog, Webhook
 Change = Any
 T = TypeVar("T")
 K = TypeVar("K", covariant=True)
-S = TypeVar("S", Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings, RotatingGateways)
+S = TypeVar("S", Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings, RotatingGateways, LoyaltyProgram)
 
 
 class Kept(Protocol[K]):
@@ -151,6 +154,27 @@ class Lists(Protocol):
 
     def counted(self, day: str, amounts: Mapping[str, int]) -> Change: ...
     def days(self, first: str, last: str) -> list[tuple[str, dict[str, int]]]: ...
+
+
+class Ledgers(Protocol):
+    """Ledgers of points and of gift certificates: a head under its version, entries and causes only ever added."""
+
+    def read(self, ledger_id: str) -> Kept[Ledger]: ...
+    def read_many(self, ledger_ids: list[str]) -> dict[str, Ledger]: ...
+    def moved(self, version: int, after: Ledger, entries: list[Entry]) -> list[Change]: ...
+    def caused(self, ledger_id: str, cause: str) -> Change: ...
+    def has_caused(self, ledger_id: str, cause: str) -> bool: ...
+    def entries(self, ledger_id: str, *, limit: int, cursor: Any = None) -> tuple[list[Entry], Any]: ...
+    def texts(self, ledger_id: str) -> list[str]: ...
+    def earned(self, order_id: str) -> Earned | None: ...
+    def earns(self, earned: Earned) -> Change: ...
+    def earns_less(self, before: Earned, after: Earned) -> Change: ...
+    def purchases(self, customer_profile_oid: int) -> dict[date, int]: ...
+    def bought(self, customer_profile_oid: int, day: date, units: int) -> Change: ...
+    def redeemed(self, ledger_id: str, redemption: CustomerLoyaltyRedemption) -> Change: ...
+    def redemptions(self, ledger_id: str, limit: int) -> list[CustomerLoyaltyRedemption]: ...
+    def addressed(self, email: str, oid: int) -> Change: ...
+    def oids_by_email(self, email: str, limit: int) -> list[int]: ...
 
 
 class GatewayUsage(Protocol):
@@ -403,6 +427,8 @@ class Shop:
     orders: Orders
     events: Events
     lists: Lists
+    ledgers: Ledgers
+    certificates: Shelf[GiftCertificate]
     usage: GatewayUsage
     declines: CardDeclines
     reports: Reports

@@ -20,12 +20,13 @@ REBILL_QUEUE = "rebill"
 DELIVER_QUEUE = "deliver"
 # What a message of the rebill queue is about, by the table that it is due in.
 EDIT = "edit"
-KINDS = {"auto_orders": "auto_order", "orders": "order", "documents": EDIT}
+LEDGER = "ledger"
+KINDS = {"auto_orders": "auto_order", "orders": "order", "documents": EDIT, "ledgers": LEDGER}
 
 
 def sweep(backroom: Backroom) -> int:
-    """Every due auto order, every unpaid order with an open attempt and every edit of a batch that waits: one message
-    each. Returns how many."""
+    """Every due auto order, every unpaid order with an open attempt, every edit of a batch that waits, and every
+    ledger in which something vests or expires: one message each. Returns how many."""
     return sum(_queue_due(backroom, table, REBILL_QUEUE, _visit) for table in KINDS)
 
 

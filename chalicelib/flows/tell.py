@@ -1,4 +1,4 @@
-"""The relay: an event row becomes list rows, day totals, mails and webhook deliveries; then it is told.
+"""The relay: an event row becomes list rows, day totals, points, mails and webhook deliveries; then it is told.
 
 Every step may happen twice and leaves the same behind; the event stays due until the last of them is written.
 """
@@ -17,7 +17,7 @@ from chalicelib.domain.money import minor_units
 from chalicelib.domain.problems import problems_of
 from chalicelib.domain.reports import declined_on, paid_on, revenue_on
 from chalicelib.domain.wire import Form, render
-from chalicelib.flows import digest, show
+from chalicelib.flows import digest, reward, show
 from chalicelib.flows.customers_auto_orders import end_others
 from chalicelib.flows.facts import with_step_items
 from chalicelib.flows.notify import plan_mails
@@ -53,6 +53,7 @@ def tell(shop: Shop, event_id: str) -> bool:
     for kind, name in event.nouns() if event.webhook_oid is None else ():
         _note(shop, event, kind, name, merchant.zone_name())
     end_others(shop, event)
+    reward.earn(shop, event)
     day = local_date(event.dts, merchant.zone_name()).isoformat()
     amounts = _amounts(event, merchant)
     changes: list[Change] = [shop.lists.counted(day, amounts)] if amounts else []

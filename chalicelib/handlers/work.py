@@ -7,7 +7,7 @@ from typing import Any
 from chalicelib import wiring
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.mails import read_waiting_name
-from chalicelib.flows import batches, gateway_events, purchase
+from chalicelib.flows import batches, gateway_events, ledgers, purchase
 from chalicelib.flows import reconcile as reconciling
 from chalicelib.flows import sweep as sweeping
 from chalicelib.flows.deliver import deliver as deliver_webhook
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def sweep(event: Any) -> int:
-    """Every five minutes: due auto orders and open payments go to the queue."""
+    """Every five minutes: what is due goes to the queue."""
     return sweeping.sweep(wiring.house().backroom(_time_left(event)))
 
 
@@ -41,7 +41,7 @@ def reconcile_all(event: Any) -> int:
 
 
 def rebill(event: Any) -> dict[str, object]:
-    """One due auto order, unpaid order or edit of a batch, or a payment that its gateway has told of."""
+    """One due auto order, unpaid order, edit of a batch or ledger, or a payment that its gateway has told of."""
     time_left = _time_left(event)
 
     def handle(message: dict[str, str]) -> None:
@@ -54,6 +54,8 @@ def rebill(event: Any) -> dict[str, object]:
                 batches.make(shop, id_)
             case gateway_events.HINT:
                 gateway_events.look_into(shop, _field(message, "gateway"), id_, _field(message, "key"))
+            case sweeping.LEDGER:
+                ledgers.post_due(shop, id_)
             case _:
                 visit(shop, int(id_))
 

@@ -11,6 +11,7 @@ from chalicelib.domain.coupons import Coupon, code_key
 from chalicelib.domain.dates import BEGINNING, Instant, later
 from chalicelib.domain.errors import Refused
 from chalicelib.domain.items import Item
+from chalicelib.domain.loyalty import LoyaltyProgram
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.rotating import RotatingGateways
 from chalicelib.domain.settings import AutoOrderProcessing
@@ -21,7 +22,7 @@ from chalicelib.stores.records import DOCUMENT, Versioned, inserted, noun_of, pk
 from chalicelib.stores.tables import PK, SK
 
 TABLE = "configuration"
-S = TypeVar("S", Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings, RotatingGateways)
+S = TypeVar("S", Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings, RotatingGateways, LoyaltyProgram)
 SECTION = "section"
 ITEM = "item"
 COUPON = "coupon"
@@ -134,7 +135,8 @@ class Configuration:
         | type[AutoOrderProcessing]
         | type[ShippingSettings]
         | type[TaxSettings]
-        | type[RotatingGateways],
+        | type[RotatingGateways]
+        | type[LoyaltyProgram],
     ) -> str:
         return pk(self._merchant_id, SECTION, type_.section)
 

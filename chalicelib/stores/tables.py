@@ -35,7 +35,7 @@ TABLES = (
     Table("customers", "customer profiles and their unique e-mail addresses"),
     Table("auto_orders", "heads, documents, attempts and logs of auto orders", indexes=(BY_DUE,)),
     Table("orders", "orders, the heads of unpaid ones, and their attempts", indexes=(BY_DUE,)),
-    Table("ledgers", "points, store credit and the uses of limited coupons, with their holds"),
+    Table("ledgers", "points, gift certificates and store credit, with their holds", indexes=(BY_DUE,)),
     Table("events", "the outbox: what happened, until everybody is told", indexes=(BY_DUE,)),
     Table("deliveries", "webhook deliveries, mails and their logs", indexes=(BY_DUE,)),
     Table("documents", "jobs, result sets, card tokens, counters of limits", indexes=(BY_DUE,), expires="expires"),

@@ -1,0 +1,176 @@
+"""Ledgers: read, think, write under the version that was read; and once more where somebody was faster.
+
+What came due meanwhile is posted first, in the same transaction, so nobody spends what has expired. A cause that has
+posted before posts nothing: its row is put with the entry, or neither is.
+"""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from chalicelib.domain import ledgers
+from chalicelib.domain.errors import Contended, Invalid, Refused
+from chalicelib.domain.ledgers import MOST_AT_ONCE, Entry, Finding, Ledger, Pending, Posting, Step
+from chalicelib.flows.ports import Change, Kept, Shop
+
+# Tries of a change that meets faster writers: each of them got something done, so twenty losses in a row mean a crowd.
+MOST_TRIES = 20
+# Steps in which a ledger that nobody looked at for years catches up.
+MOST_STEPS = 200
+
+Think = Callable[[Ledger], Step]
+Also = Callable[[Ledger, list[Entry]], Sequence[Change]]
+
+
+class Moved(msgspec.Struct, kw_only=True, frozen=True):
+    """The ledger after a change. ``new``: it was made now, not by an earlier call of the same cause."""
+
+    ledger: Ledger
+    entries: list[Entry]
+    new: bool
+
+
+def current(shop: Shop, ledger_id: str) -> Ledger:
+    """As it stands now: what is due and not posted yet is counted in."""
+    return _current(shop.ledgers.read(ledger_id).noun, shop)[0]
+
+
+def with_latest(shop: Shop, ledger_id: str, most: int) -> tuple[Ledger, list[Entry]]:
+    """As it stands now, and its latest entries, the oldest first."""
+    kept = shop.ledgers.read(ledger_id).noun
+    ledger, coming = _current(kept, shop)
+    found, _ = shop.ledgers.entries(ledger_id, limit=most) if kept.seq else ([], None)
+    return ledger, [*reversed(found), *coming][-most:]
+
+
+def rehearse(shop: Shop, ledger_id: str, think: Think) -> Ledger:
+    """What the ledger would be after a change; nothing is written. Raises what the change would raise."""
+    return think(current(shop, ledger_id))[0]
+
+
+def change(
+    shop: Shop,
+    ledger_id: str,
+    think: Think,
+    *,
+    cause: str | None = None,
+    also: Also = lambda ledger, entries: (),
+    first: Sequence[Change] = (),
+) -> Moved:
+    """Make a change, once for its cause. ``first`` are changes whose refusal means that somebody else has done it all;
+    ``also`` are written with it whatever it came to.
+
+    Raises what ``think`` raises, and Contended where others are always faster.
+    """
+    guards = [*first, *([shop.ledgers.caused(ledger_id, cause)] if cause else [])]
+    for _ in range(MOST_TRIES):
+        kept = _caught_up(shop, ledger_id)
+        before, due = ledgers.caught_up(kept.noun, shop.clock.now())
+        try:
+            after, new = think(before)
+        except Invalid:
+            # The same call may have come before and used up what it now lacks.
+            if cause and shop.ledgers.has_caused(ledger_id, cause):
+                return Moved(ledger=before, entries=[], new=False)
+            raise
+        changes = [*guards, *also(after, new)]
+        if after != kept.noun:
+            changes += shop.ledgers.moved(kept.version, after, [*due, *new])
+        if not changes:
+            return Moved(ledger=after, entries=[], new=False)
+        try:
+            shop.write(*changes)
+        except Refused as refused:
+            if refused.change < len(guards):
+                return Moved(ledger=current(shop, ledger_id), entries=[], new=False)
+            continue
+        return Moved(ledger=after, entries=new, new=True)
+    raise Contended("the ledger is being changed by others; try again")
+
+
+def post(shop: Shop, ledger_id: str, posting: Posting, *, below_zero: bool = False) -> Moved:
+    """Append one entry, once for its cause. Raises Invalid where it takes more than there is."""
+    return change(
+        shop,
+        ledger_id,
+        lambda ledger: ledgers.posted(ledger, posting, below_zero=below_zero),
+        cause=posting.cause,
+    )
+
+
+def wait(shop: Shop, ledger_id: str, one: Pending) -> Moved:
+    """Let a posting wait for its day, once for its cause."""
+    return change(shop, ledger_id, lambda ledger: ledgers.waiting(ledger, one), cause=one.posting.cause)
+
+
+# --- holds -----------------------------------------------------------------------------------------------------------
+
+
+def hold(shop: Shop, ledger_id: str, key: str, amount: Decimal) -> bool:
+    """Keep so much for the payment attempt of this key. False where that attempt is over already: it was spent or
+    released. Raises Invalid where there is not enough."""
+    now = shop.clock.now()
+    moved = change(shop, ledger_id, lambda ledger: (ledgers.held(ledger, key, amount, now), []), cause=_held(key))
+    return moved.new or moved.ledger.hold(key) is not None
+
+
+def spend(shop: Shop, ledger_id: str, key: str, posting: Posting) -> Moved:
+    """The attempt took the money: what was held is gone. ``posting`` says what it was for; its cause and its amount
+    follow from the hold. Raises Invalid where nothing is held under the key, and nothing was spent."""
+    posting = msgspec.structs.replace(posting, cause=f"spent#{key}")
+    return change(shop, ledger_id, lambda ledger: ledgers.spent(ledger, key, posting), cause=posting.cause)
+
+
+def release(shop: Shop, ledger_id: str, key: str) -> Moved:
+    """The attempt is over and took nothing: what was held is free again. A hold that comes later is none."""
+    if not shop.ledgers.has_caused(ledger_id, _held(key)):
+        # Nobody has held it yet: whoever is late must not.
+        moved = change(shop, ledger_id, lambda ledger: (ledger, []), cause=_held(key))
+        if moved.new:
+            return moved
+    return change(shop, ledger_id, lambda ledger: (ledgers.released(ledger, key), []))
+
+
+def _held(key: str) -> str:
+    return f"held#{key}"
+
+
+# --- by itself -------------------------------------------------------------------------------------------------------
+
+
+def post_due(shop: Shop, ledger_id: str) -> int:
+    """Post everything that is due, by a message or the sweep; coming again is harmless. Returns how many entries."""
+    before = shop.ledgers.read(ledger_id).noun.seq
+    return change(shop, ledger_id, lambda ledger: (ledger, [])).ledger.seq - before
+
+
+def _caught_up(shop: Shop, ledger_id: str) -> Kept[Ledger]:
+    """The ledger with so little due that it fits into the transaction of a change."""
+    for _ in range(MOST_STEPS):
+        kept: Kept[Ledger] = shop.ledgers.read(ledger_id)
+        after, entries = ledgers.caught_up(kept.noun, shop.clock.now())
+        if len(entries) < MOST_AT_ONCE:
+            return kept
+        try:
+            shop.write(*shop.ledgers.moved(kept.version, after, entries))
+        except Refused:
+            continue
+    raise Contended("the ledger is being changed by others; try again")
+
+
+def _current(ledger: Ledger, shop: Shop) -> Step:
+    return ledgers.caught_up(ledger, shop.clock.now(), most=MOST_AT_ONCE * MOST_STEPS)
+
+
+# --- is it all there -------------------------------------------------------------------------------------------------
+
+
+def verify(shop: Shop, ledger_id: str) -> list[Finding]:
+    """What is wrong with the ledger; nothing where every entry stands as it was written."""
+    for _ in range(MOST_TRIES):
+        before = shop.ledgers.read(ledger_id)
+        texts = shop.ledgers.texts(ledger_id)
+        if shop.ledgers.read(ledger_id).version == before.version:
+            return ledgers.verified(before.noun, texts)
+    raise Contended("the ledger is being changed by others; try again")

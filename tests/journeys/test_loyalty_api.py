@@ -1,0 +1,204 @@
+"""Loyalty, store credit and all eight calls of GiftCertificateApi by the unmodified official SDK."""
+
+import json
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from typing import Any
+
+import pytest
+import ultracart
+from ultracart.apis import CustomerApi, GiftCertificateApi
+from ultracart.exceptions import ApiException
+from ultracart.models import (
+    AdjustInternalCertificateRequest,
+    AdjustLoyaltyPointsRequest,
+    Customer,
+    CustomerStoreCreditAddRequest,
+    GiftCertificateCreateRequest,
+    GiftCertificateLedgerEntry,
+    GiftCertificateQuery,
+)
+
+from tests.running import PATIENCE, Running
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    running = Running(tmp_path_factory.mktemp("loyalty") / "data")
+    yield running
+    running.end()
+
+
+@pytest.fixture(scope="module")
+def client(shop: Running) -> Any:
+    host = f"http://127.0.0.1:{shop.port}/rest/v2"
+    return ultracart.ApiClient(
+        ultracart.Configuration(host=host, api_key={"x-ultracart-simple-key": shop.key}),
+        header_name="X-UltraCart-Api-Version",
+        header_value="2017-03-01",
+    )
+
+
+@pytest.fixture(scope="module")
+def customers(client: Any) -> Any:
+    return CustomerApi(client)
+
+
+@pytest.fixture(scope="module")
+def certificates(client: Any) -> Any:
+    return GiftCertificateApi(client)
+
+
+def ask(shop: Running, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    """A call that the official clients do not have."""
+    connection = HTTPConnection("127.0.0.1", shop.port, timeout=PATIENCE)
+    text = None if body is None else json.dumps(body)
+    connection.request(method, f"/rest/v2{path}", text, {"x-ultracart-simple-key": shop.key})
+    answer = connection.getresponse()
+    found = answer.read()
+    connection.close()
+    return answer.status, json.loads(found) if found else None
+
+
+def refused(act: Any) -> str:
+    with pytest.raises(ApiException) as error:
+        act()
+    assert error.value.status in (400, 404)
+    return str(error.value.body)
+
+
+def test_loyalty_by_the_official_client(shop: Running, customers: Any) -> None:
+    oid = customers.insert_customer(Customer(email="ada@example.com")).customer.customer_profile_oid
+    fifty = AdjustLoyaltyPointsRequest(loyalty_points=50, description="Goodwill")
+    assert "Loyalty is not available" in refused(lambda: customers.adjust_loyalty_points(oid, fifty))
+    assert "Loyalty is not available" in refused(lambda: customers.get_customer_loyalty(oid))
+
+    reward = {"loyalty_reward_id": "FIVE", "points": 30, "amount": 5, "active": True, "expiration_days": 90}
+    program = {"active": True, "points_per_dollar": 1, "vesting_days": 14, "rewards": [reward]}
+    assert ask(shop, "PUT", "/configuration/loyalty_program", program)[0] == 200
+    answer = customers.adjust_loyalty_points(oid, fifty)
+    assert (answer.current_points, answer.pending_points, answer.loyalty_points) == (0, 50, 50)
+    now = AdjustLoyaltyPointsRequest(loyalty_points=40, description="Goodwill", vesting_days=0)
+    assert customers.adjust_loyalty_points(oid, now).current_points == 40
+    assert "loyalty_points" in refused(
+        lambda: customers.adjust_loyalty_points(oid, AdjustLoyaltyPointsRequest(loyalty_points=0, description="x"))
+    )
+
+    status, redeemed = ask(
+        shop, "POST", f"/customer/customers/{oid}/loyalty/redemptions", {"loyalty_reward_id": "FIVE"}
+    )
+    assert status == 200
+    loyalty = customers.get_customer_loyalty(oid).customer_loyalty
+    assert (loyalty.current_points, loyalty.pending_points) == (10, 50)
+    assert loyalty.internal_gift_certificate_balance == "0.00"
+    assert [entry.loyalty_points for entry in loyalty.ledger_entries] == [40, -30, 50]
+    assert loyalty.ledger_entries[2].vesting_dts
+    assert loyalty.ledger_entries[0].created_by
+    assert loyalty.redemptions[0].remaining_balance == 5
+    code = redeemed["customer_loyalty_redemption"]["gift_certificate_code"]
+    assert loyalty.redemptions[0].gift_certificate_code == code
+    assert refused(lambda: customers.get_customer_loyalty(999))
+
+
+def test_the_ledgers_as_the_editor_shows_them(shop: Running, customers: Any) -> None:
+    ask(shop, "PUT", "/configuration/loyalty_program", {"active": True, "expiration_days": 60, "vesting_days": 14})
+    oid = customers.insert_customer(Customer(email="grace@example.com")).customer.customer_profile_oid
+    one = f"/customer/customers/{oid}/loyalty"
+    entry = {"type": "Credit", "description": "Goodwill", "loyalty_points": 25, "notes": "parcel was late"}
+    status, rehearsed = ask(shop, "POST", f"{one}/ledger_entries?dry_run=true", entry)
+    assert (status, rehearsed["loyalty_balance"]["current_points"], rehearsed["loyalty_balance"]["saved"]) == (
+        200,
+        25,
+        False,
+    )
+    assert ask(shop, "GET", f"{one}/past_ledger")[1]["past_ledger"] == []
+    for _ in range(3):
+        assert ask(shop, "POST", f"{one}/ledger_entries", entry)[0] == 200
+    status, page = ask(shop, "GET", f"{one}/past_ledger?_limit=2")
+    assert [(line["balance"], line["type"]) for line in page["past_ledger"]] == [(75, "Credit"), (50, "Credit")]
+    assert page["past_ledger"][0]["notes"] == "parcel was late"
+    status, page = ask(shop, "GET", f"{one}/past_ledger?_limit=2&cursor={page['next_cursor']}")
+    assert [line["balance"] for line in page["past_ledger"]] == [25]
+
+    customers.adjust_loyalty_points(oid, AdjustLoyaltyPointsRequest(loyalty_points=5, description="Review"))
+    status, future = ask(shop, "GET", f"{one}/future_ledger")
+    assert [(line["type"], line["loyalty_points"], line["status"]) for line in future["future_ledger"]] == [
+        ("Pending Earn", 5, "Pending"),
+        ("Expiration", -75, "Scheduled"),
+    ]
+    number = future["future_ledger"][0]["loyalty_ledger_oid"]
+    status, answer = ask(shop, "DELETE", f"{one}/future_ledger/{number}")
+    assert (status, answer["loyalty_balance"]["pending_points"]) == (200, 0)
+    assert ask(shop, "GET", f"{one}/verification")[1]["verified"] is True
+    status, answer = ask(shop, "POST", f"{one}/ledger_entries", {"type": "Debit", "loyalty_points": 1.5})
+    assert {problem["pointer"] for problem in answer["problems"]} == {"/description", "/loyalty_points"}
+
+
+def test_store_credit_and_cashback_are_one_certificate_by_the_official_client(
+    customers: Any, certificates: Any
+) -> None:
+    oid = customers.insert_customer(Customer(email="joan@example.com")).customer.customer_profile_oid
+    assert customers.get_customer_store_credit(oid).customer_store_credit.total == 0
+    add = CustomerStoreCreditAddRequest(amount=12.5, description="Sorry", vesting_days=0, expiration_days=20)
+    assert customers.add_customer_store_credit(oid, add).success
+    later = CustomerStoreCreditAddRequest(amount=3.0, description="Sorry", vesting_days=5)
+    customers.add_customer_store_credit(oid, later)
+    answer = customers.adjust_internal_certificate(
+        oid, AdjustInternalCertificateRequest(adjustment_amount=-2.25, description="Correction")
+    )
+    assert (answer.adjustment_amount, answer.balance_amount) == (-2.25, 10.25)
+    credit = customers.get_customer_store_credit(oid).customer_store_credit
+    assert (credit.available, credit.vesting, credit.expiring, credit.total) == (10.25, 3, 10.25, 12.5)
+    assert [line.amount for line in credit.past_ledgers] == [12.5, -2.25]
+    assert sorted(line.action for line in credit.future_ledgers) == ["Expiring", "Vesting"]
+    found = certificates.get_gift_certificate_by_oid(credit.past_ledgers[0].gift_certificate_oid).gift_certificate
+    assert (found.internal, found.customer_profile_oid, found.remaining_balance) == (True, oid, 10.25)
+    assert "not_enough" in refused(
+        lambda: customers.adjust_internal_certificate(
+            oid, AdjustInternalCertificateRequest(adjustment_amount=-99.0, description="x")
+        )
+    )
+
+
+def test_all_eight_calls_about_gift_certificates(certificates: Any) -> None:
+    asked = GiftCertificateCreateRequest(
+        amount=25.0,
+        email="Ada@example.com",
+        expiration_dts="2037-01-01T00:00:00-05:00",
+        initial_ledger_description="Birthday",
+        merchant_note="from the raffle",
+    )
+    made = certificates.create_gift_certificate(asked).gift_certificate
+    oid, code = made.gift_certificate_oid, made.code
+    assert (made.original_balance, made.remaining_balance, made.activated, len(code)) == (25, 25, True, 16)
+
+    entry = GiftCertificateLedgerEntry(amount=-10.0, description="Used in the shop")
+    assert certificates.add_gift_certificate_ledger_entry(oid, entry).gift_certificate.remaining_balance == 15
+    too_much = GiftCertificateLedgerEntry(amount=-15.01, description="Used in the shop")
+    assert "not_enough" in refused(lambda: certificates.add_gift_certificate_ledger_entry(oid, too_much))
+
+    found = certificates.get_gift_certificate_by_oid(oid).gift_certificate
+    assert [line.amount for line in found.ledger_entries] == [25, -10]
+    dashed = "-".join(code[at : at + 4] for at in range(0, 16, 4)).lower()
+    assert certificates.get_gift_certificate_by_code(dashed).gift_certificate.gift_certificate_oid == oid
+    by_email = certificates.get_gift_certificates_by_email("ada@example.com").gift_certificates
+    assert oid in [one.gift_certificate_oid for one in by_email]
+
+    query = GiftCertificateQuery(remaining_balance_start=14.0, remaining_balance_end=16.0)
+    answer = certificates.get_gift_certificates_by_query(query)
+    assert [one.gift_certificate_oid for one in answer.gift_certificates] == [oid]
+    assert answer.metadata.result_set.total_records == 1
+    assert certificates.get_gift_certificates_by_query(GiftCertificateQuery(code=code)).gift_certificates
+    assert not certificates.get_gift_certificates_by_query(GiftCertificateQuery(code="NONE")).gift_certificates
+
+    # As the client got it, with one thing changed.
+    found.merchant_note = "paid out"
+    assert certificates.update_gift_certificate(oid, found).gift_certificate.merchant_note == "paid out"
+    found.remaining_balance = 99.0
+    assert "/remaining_balance" in refused(lambda: certificates.update_gift_certificate(oid, found))
+
+    assert certificates.delete_gift_certificate(oid) is None
+    assert certificates.get_gift_certificate_by_oid(oid).gift_certificate.deleted
+    more = GiftCertificateLedgerEntry(amount=1.0, description="x")
+    assert "deleted" in refused(lambda: certificates.add_gift_certificate_ledger_entry(oid, more))
+    assert not certificates.get_gift_certificates_by_email("ada@example.com").gift_certificates[1:]
