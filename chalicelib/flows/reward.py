@@ -45,6 +45,8 @@ MOST_DAYS_BACK = 366
 MOST_DAYS_AHEAD = 3650
 # An order that is refunded while it is told of: its row is read again.
 MOST_TRIES = 20
+# Days of purchases that a merge carries over one by one.
+MOST_DAYS_MERGED = 100
 PAID = "order_payment_process"
 REFUNDED = "order_refund"
 SIGNED_UP = "customer_create"
@@ -100,8 +102,12 @@ def _order(shop: Shop, order_id: str, *, refunded: bool) -> None:
 def _earn(shop: Shop, program: LoyaltyProgram, order: Order) -> None:
     """Once an order, under its id; what was given back of it by now is never earned."""
     oid, base, order_id = order.customer_profile_oid, loyalty.base_of(order), order.order_id or ""
-    if oid is None or not loyalty.is_paid(order) or base <= 0 or shop.customers.find(oid) is None:
+    if oid is None or not loyalty.is_paid(order) or base <= 0:
         return
+    if shop.customers.find(oid) is None:
+        oid = _owner(shop, oid)
+        if shop.customers.find(oid) is None:
+            return
     merchant, now = shop.configuration.remembered(Merchant), shop.clock.now()
     zone_name, currency = merchant.zone_name(), merchant.currency()
     today = local_date(now, zone_name)
@@ -132,7 +138,7 @@ def _earn(shop: Shop, program: LoyaltyProgram, order: Order) -> None:
         order_id=order_id,
         expires=earned.expires,
     )
-    counted: list[Change] = [shop.ledgers.bought(oid, today, earned.counted)] if earned.counted else []
+    counted: list[Change] = [shop.ledgers.bought(oid, {today: earned.counted})] if earned.counted else []
     posting.change(
         shop,
         earned.ledger_id,
@@ -164,7 +170,9 @@ def _take_back(shop: Shop, earned: Earned, order: Order) -> bool:
         expires=earned.expires,
     )
     lost = earned.counted - after.counted
-    less: list[Change] = [shop.ledgers.bought(earned.customer_profile_oid, earned.day, -lost)] if lost else []
+    less: list[Change] = []
+    if lost:
+        less = [shop.ledgers.bought(_owner(shop, earned.customer_profile_oid), {earned.day: -lost})]
     return posting.change(
         shop,
         earned.ledger_id,
@@ -195,6 +203,33 @@ def _purchases(shop: Shop, customer_profile_oid: int, currency: str) -> Purchase
     return {
         day: from_minor_units(units, currency) for day, units in shop.ledgers.purchases(customer_profile_oid).items()
     }
+
+
+# --- profiles that become one ----------------------------------------------------------------------------------------
+
+
+def merge(shop: Shop, source_oid: int, target_oid: int, *, by: str) -> None:
+    """Points, store credit and what counts for the tier go to the profile that stays, once: called again it goes on
+    where it was. Before the other profile is deleted. Raises NotFound, and Invalid where a payment holds a balance."""
+    shop.customers.get(target_oid)
+    days = sorted(shop.ledgers.purchases(source_oid).items())
+    # One update takes so many days; what was bought before them counts as of the first.
+    bought = dict(days[-MOST_DAYS_MERGED:])
+    if bought:
+        bought[min(bought)] += sum(units for _, units in days[:-MOST_DAYS_MERGED])
+    counted = [shop.ledgers.bought(target_oid, bought)] if bought else []
+    posting.merge(shop, points_id(source_oid), points_id(target_oid), by=by, also=counted)
+    certificate = gift_certificates.internal_oid(shop, source_oid)
+    if certificate is not None:
+        target = ledger_id(gift_certificates.internal(shop, target_oid))
+        posting.merge(shop, ledger_id(certificate), target, by=by)
+
+
+def _owner(shop: Shop, customer_profile_oid: int) -> int:
+    """Whose points they are now: of a profile that was merged, the one that stayed."""
+    while (moved_to := shop.ledgers.read(points_id(customer_profile_oid)).noun.moved_to) is not None:
+        customer_profile_oid = int(moved_to.partition("#")[2])
+    return customer_profile_oid
 
 
 # --- by hand ---------------------------------------------------------------------------------------------------------
