@@ -113,7 +113,6 @@ def _earn(shop: Shop, program: LoyaltyProgram, order: Order) -> None:
     today = local_date(now, zone_name)
     purchases = _purchases(shop, oid, currency) if program.tiers else {}
     terms = loyalty.terms_of(program, loyalty.tier_of(program, purchases, today))
-    share = loyalty.share_refunded(order)
     amount = loyalty.earned_of(program, terms, base, currency)
     of = currency if program.cashback() else None
     earned = Earned(
@@ -123,10 +122,10 @@ def _earn(shop: Shop, program: LoyaltyProgram, order: Order) -> None:
         amount=amount,
         base=base,
         day=today,
-        counted=minor_units(base * (1 - share), currency) if program.tiers else 0,
+        counted=minor_units(loyalty.staying(base, order), currency) if program.tiers else 0,
         currency=of,
         expires=loyalty.expires_on(now, terms.expiration_days, zone_name),
-        taken=loyalty.taken_of(amount, share, currency=of),
+        taken=loyalty.taken_of(amount, order, currency=of),
     )
     one = Posting(
         cause=EARNED + order_id,
@@ -150,12 +149,12 @@ def _earn(shop: Shop, program: LoyaltyProgram, order: Order) -> None:
 
 def _take_back(shop: Shop, earned: Earned, order: Order) -> bool:
     """Exactly the refunded share of what was earned, less what was taken before. False where somebody was faster."""
-    now, share = shop.clock.now(), loyalty.share_refunded(order)
-    taken = loyalty.taken_of(earned.amount, share, currency=earned.currency)
+    now = shop.clock.now()
+    taken = loyalty.taken_of(earned.amount, order, currency=earned.currency)
     missing = taken - earned.taken
     counted = 0
     if earned.counted:
-        counted = minor_units(earned.base * (1 - share), order.currency_code or "USD")
+        counted = minor_units(loyalty.staying(earned.base, order), order.currency_code or "USD")
     if missing <= 0 and counted >= earned.counted:
         return True
     after = replace(earned, taken=max(taken, earned.taken), counted=min(counted, earned.counted))

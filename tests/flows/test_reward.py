@@ -257,7 +257,7 @@ def test_orders_and_refunds_in_any_order_leave_what_stands(
     world.clock.pass_(days=30)
     sweep_all(world)
     whole, coin = (Decimal("1.25"), Decimal("0.01")) if cashback else (Decimal(53), Decimal(1))
-    stays = [(whole * (1 - total / Decimal("17.95"))) // coin * coin for total in refunded.values()]
+    stays = [whole * (Decimal("17.95") - total) / Decimal("17.95") // coin * coin for total in refunded.values()]
     name = reward.points_id(oid)
     if cashback:
         name = ledger_id(gift_certificates.internal_oid(world.shop, oid) or 0)
