@@ -37,7 +37,7 @@ MOST_HOLDS = 40
 MOST_AT_ONCE = 25
 
 Type = Literal[
-    "Earned", "Signup", "Refund", "Redeemed", "Used", "Expired", "Withdrawn", "Credit", "Debit", "Adjustment"
+    "Earned", "Signup", "Refund", "Redeemed", "Used", "Expired", "Withdrawn", "Merged", "Credit", "Debit", "Adjustment"
 ]
 
 
@@ -97,7 +97,8 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True):
 
 
 class Ledger(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True):
-    """The head. ``credited`` is all that was ever added, ``hash`` that of the last entry."""
+    """The head. ``credited`` is all that was ever added, ``hash`` that of the last entry. ``moved_to``: all of it went
+    to another ledger, and so does what is still to come."""
 
     ledger_id: str
     seq: int = 0
@@ -107,6 +108,7 @@ class Ledger(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True):
     lots: list[Lot] = []
     holds: list[Hold] = []
     pending: list[Pending] = []
+    moved_to: str | None = None
 
     def available(self) -> Decimal:
         """What can be spent now."""
@@ -254,6 +256,23 @@ def spent(ledger: Ledger, key: str, posting: Posting) -> Step:
     rest = [other for other in ledger.holds if other is not hold]
     ledger, entry = _appended(replace(ledger, holds=rest), replace(posting, amount=-hold.amount))
     return ledger, [entry]
+
+
+def merged(source: Ledger, target: Ledger, out: Posting, into: Posting) -> tuple[Step, Step]:
+    """All of one ledger goes to another: its lots with their days, its debt, what is pending. Raises Invalid where a
+    payment still holds some of it."""
+    if source.holds:
+        raise Invalid.one("", "held", "a payment holds some of this balance; try again when it is done")
+    amount, debt = source.balance, source.debt() + target.debt()
+    left, entry = _appended(replace(source, lots=[], pending=[]), replace(out, amount=-amount))
+    lots = target.lots
+    for lot in source.lots:
+        lots = _with(lots, lot.left, lot.expires)
+    lots, _ = _without(lots, min(debt, total_of(lot.left for lot in lots)))
+    pending = sorted([*target.pending, *source.pending], key=lambda one: one.posting.dts)
+    after, added = _appended(replace(target, lots=lots, pending=pending), replace(into, amount=amount))
+    after = replace(after, credited=target.credited + source.credited)
+    return (replace(left, moved_to=target.ledger_id), [entry]), (after, [added])
 
 
 def not_enough(ledger: Ledger, wanted: Decimal) -> Invalid:

@@ -224,23 +224,23 @@ def quantise_down(amount: Decimal, currency: str) -> Decimal:
     return amount.quantize(Decimal(1).scaleb(-EXPONENTS.get(currency, 2)), ROUND_DOWN) + 0
 
 
-def share_refunded(order: Order) -> Decimal:
-    """What part of the order was given back, from 0 to 1: of what was paid, whatever it was paid for."""
+def staying(amount: Decimal, order: Order) -> Decimal:
+    """What stays of an amount when the refunded share of the order is taken off: of what was paid, whatever for.
+
+    Multiplied first and divided once: a third of 207 is 69, and not a hair less.
+    """
     summary = order.summary
     total, refunded = (summary.total or ZERO, summary.total_refunded or ZERO) if summary else (ZERO, ZERO)
     if refunded <= 0:
-        return ZERO
-    return Decimal(1) if refunded >= total else refunded / total
-
-
-def taken_of(amount: Decimal, share: Decimal, *, currency: str | None) -> Decimal:
-    """How much of what was earned a refund of that share takes back in all: what stays is rounded down, so that a
-    purchase in pieces, each given back, leaves nothing. ``currency`` None: points."""
-    if share >= 1:
         return amount
-    stays = amount * (1 - share)
-    stays = stays.to_integral_value(ROUND_FLOOR) if currency is None else quantise_down(stays, currency)
-    return amount - stays
+    return ZERO if refunded >= total else amount * (total - refunded) / total
+
+
+def taken_of(amount: Decimal, order: Order, *, currency: str | None) -> Decimal:
+    """How much of what the order earned its refunds take back in all: what stays is rounded down, so that a purchase
+    that is given back in pieces leaves nothing. ``currency`` None: points."""
+    stays = staying(amount, order)
+    return amount - (stays.to_integral_value(ROUND_FLOOR) if currency is None else quantise_down(stays, currency))
 
 
 def vests_on(now: Instant, days: int, zone_name: str) -> Instant | None:

@@ -66,6 +66,10 @@ def change(
     guards = [*first, *([shop.ledgers.caused(ledger_id, cause)] if cause else [])]
     for _ in range(MOST_TRIES):
         kept = _caught_up(shop, ledger_id)
+        if kept.noun.moved_to is not None:
+            if cause and shop.ledgers.has_caused(ledger_id, cause):
+                return Moved(ledger=kept.noun, entries=[], new=False)
+            return change(shop, kept.noun.moved_to, think, cause=cause, also=also, first=first)
         before, due = ledgers.caught_up(kept.noun, shop.clock.now())
         try:
             after, new = think(before)
@@ -102,6 +106,41 @@ def post(shop: Shop, ledger_id: str, posting: Posting, *, below_zero: bool = Fal
 def wait(shop: Shop, ledger_id: str, one: Pending) -> Moved:
     """Let a posting wait for its day, once for its cause."""
     return change(shop, ledger_id, lambda ledger: ledgers.waiting(ledger, one), cause=one.posting.cause)
+
+
+def merge(shop: Shop, source_id: str, target_id: str, *, by: str, also: Sequence[Change] = ()) -> bool:
+    """All of one ledger goes to another, once; what is still to come for it goes there too. Returns whether it was
+    done now. Raises Invalid where a payment holds some of it, or the target has gone itself."""
+    now = shop.clock.now()
+    out = Posting(
+        cause=f"merged#{target_id}",
+        type="Merged",
+        description="Merged into another profile",
+        amount=Decimal(0),
+        dts=now,
+        created_dts=now,
+        by=by,
+    )
+    into = msgspec.structs.replace(out, cause=f"merged#{source_id}", description="Merged from another profile")
+    for _ in range(MOST_TRIES):
+        source, target = _caught_up(shop, source_id), _caught_up(shop, target_id)
+        if source.noun.moved_to == target_id:
+            return False
+        if source.noun.moved_to is not None or target.noun.moved_to is not None or source_id == target_id:
+            raise Invalid.one("", "conflict", "one of the two has been merged into another already")
+        before, source_due = ledgers.caught_up(source.noun, now)
+        standing, target_due = ledgers.caught_up(target.noun, now)
+        (left, gone), (after, come) = ledgers.merged(before, standing, out, into)
+        try:
+            shop.write(
+                *shop.ledgers.moved(source.version, left, [*source_due, *gone]),
+                *shop.ledgers.moved(target.version, after, [*target_due, *come]),
+                *also,
+            )
+        except Refused:
+            continue
+        return True
+    raise Contended("the ledger is being changed by others; try again")
 
 
 # --- holds -----------------------------------------------------------------------------------------------------------

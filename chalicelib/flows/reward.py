@@ -45,6 +45,8 @@ MOST_DAYS_BACK = 366
 MOST_DAYS_AHEAD = 3650
 # An order that is refunded while it is told of: its row is read again.
 MOST_TRIES = 20
+# Days of purchases that a merge carries over one by one.
+MOST_DAYS_MERGED = 100
 PAID = "order_payment_process"
 REFUNDED = "order_refund"
 SIGNED_UP = "customer_create"
@@ -100,14 +102,17 @@ def _order(shop: Shop, order_id: str, *, refunded: bool) -> None:
 def _earn(shop: Shop, program: LoyaltyProgram, order: Order) -> None:
     """Once an order, under its id; what was given back of it by now is never earned."""
     oid, base, order_id = order.customer_profile_oid, loyalty.base_of(order), order.order_id or ""
-    if oid is None or not loyalty.is_paid(order) or base <= 0 or shop.customers.find(oid) is None:
+    if oid is None or not loyalty.is_paid(order) or base <= 0:
         return
+    if shop.customers.find(oid) is None:
+        oid = _owner(shop, oid)
+        if shop.customers.find(oid) is None:
+            return
     merchant, now = shop.configuration.remembered(Merchant), shop.clock.now()
     zone_name, currency = merchant.zone_name(), merchant.currency()
     today = local_date(now, zone_name)
     purchases = _purchases(shop, oid, currency) if program.tiers else {}
     terms = loyalty.terms_of(program, loyalty.tier_of(program, purchases, today))
-    share = loyalty.share_refunded(order)
     amount = loyalty.earned_of(program, terms, base, currency)
     of = currency if program.cashback() else None
     earned = Earned(
@@ -117,10 +122,10 @@ def _earn(shop: Shop, program: LoyaltyProgram, order: Order) -> None:
         amount=amount,
         base=base,
         day=today,
-        counted=minor_units(base * (1 - share), currency) if program.tiers else 0,
+        counted=minor_units(loyalty.staying(base, order), currency) if program.tiers else 0,
         currency=of,
         expires=loyalty.expires_on(now, terms.expiration_days, zone_name),
-        taken=loyalty.taken_of(amount, share, currency=of),
+        taken=loyalty.taken_of(amount, order, currency=of),
     )
     one = Posting(
         cause=EARNED + order_id,
@@ -132,7 +137,7 @@ def _earn(shop: Shop, program: LoyaltyProgram, order: Order) -> None:
         order_id=order_id,
         expires=earned.expires,
     )
-    counted: list[Change] = [shop.ledgers.bought(oid, today, earned.counted)] if earned.counted else []
+    counted: list[Change] = [shop.ledgers.bought(oid, {today: earned.counted})] if earned.counted else []
     posting.change(
         shop,
         earned.ledger_id,
@@ -144,12 +149,12 @@ def _earn(shop: Shop, program: LoyaltyProgram, order: Order) -> None:
 
 def _take_back(shop: Shop, earned: Earned, order: Order) -> bool:
     """Exactly the refunded share of what was earned, less what was taken before. False where somebody was faster."""
-    now, share = shop.clock.now(), loyalty.share_refunded(order)
-    taken = loyalty.taken_of(earned.amount, share, currency=earned.currency)
+    now = shop.clock.now()
+    taken = loyalty.taken_of(earned.amount, order, currency=earned.currency)
     missing = taken - earned.taken
     counted = 0
     if earned.counted:
-        counted = minor_units(earned.base * (1 - share), order.currency_code or "USD")
+        counted = minor_units(loyalty.staying(earned.base, order), order.currency_code or "USD")
     if missing <= 0 and counted >= earned.counted:
         return True
     after = replace(earned, taken=max(taken, earned.taken), counted=min(counted, earned.counted))
@@ -164,7 +169,9 @@ def _take_back(shop: Shop, earned: Earned, order: Order) -> bool:
         expires=earned.expires,
     )
     lost = earned.counted - after.counted
-    less: list[Change] = [shop.ledgers.bought(earned.customer_profile_oid, earned.day, -lost)] if lost else []
+    less: list[Change] = []
+    if lost:
+        less = [shop.ledgers.bought(_owner(shop, earned.customer_profile_oid), {earned.day: -lost})]
     return posting.change(
         shop,
         earned.ledger_id,
@@ -195,6 +202,33 @@ def _purchases(shop: Shop, customer_profile_oid: int, currency: str) -> Purchase
     return {
         day: from_minor_units(units, currency) for day, units in shop.ledgers.purchases(customer_profile_oid).items()
     }
+
+
+# --- profiles that become one ----------------------------------------------------------------------------------------
+
+
+def merge(shop: Shop, source_oid: int, target_oid: int, *, by: str) -> None:
+    """Points, store credit and what counts for the tier go to the profile that stays, once: called again it goes on
+    where it was. Before the other profile is deleted. Raises NotFound, and Invalid where a payment holds a balance."""
+    shop.customers.get(target_oid)
+    days = sorted(shop.ledgers.purchases(source_oid).items())
+    # One update takes so many days; what was bought before them counts as of the first.
+    bought = dict(days[-MOST_DAYS_MERGED:])
+    if bought:
+        bought[min(bought)] += sum(units for _, units in days[:-MOST_DAYS_MERGED])
+    counted = [shop.ledgers.bought(target_oid, bought)] if bought else []
+    posting.merge(shop, points_id(source_oid), points_id(target_oid), by=by, also=counted)
+    certificate = gift_certificates.internal_oid(shop, source_oid)
+    if certificate is not None:
+        target = ledger_id(gift_certificates.internal(shop, target_oid))
+        posting.merge(shop, ledger_id(certificate), target, by=by)
+
+
+def _owner(shop: Shop, customer_profile_oid: int) -> int:
+    """Whose points they are now: of a profile that was merged, the one that stayed."""
+    while (moved_to := shop.ledgers.read(points_id(customer_profile_oid)).noun.moved_to) is not None:
+        customer_profile_oid = int(moved_to.partition("#")[2])
+    return customer_profile_oid
 
 
 # --- by hand ---------------------------------------------------------------------------------------------------------

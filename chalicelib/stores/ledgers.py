@@ -8,6 +8,7 @@ M#earned#order_id   earned           what an order earned, and how much of it wa
 M#member#oid        member           what a customer's tier goes by: an attribute for each day of a purchase
 """
 
+from collections.abc import Mapping
 from datetime import date
 
 from chalicelib.domain.ledgers import Entry, Ledger
@@ -137,9 +138,10 @@ class Ledgers:
         record = self._port.get(TABLE, self._member(customer_profile_oid), MEMBER, consistent=True) or {}
         return {date.fromisoformat(name): int(units) for name, units in record.items() if name not in (PK, SK)}
 
-    def bought(self, customer_profile_oid: int, day: date, units: int) -> Change:
-        """So much more on that day, or less. Only ever in a transaction whose condition makes it once."""
-        return Update(TABLE, self._member(customer_profile_oid), MEMBER, add={day.isoformat(): units})
+    def bought(self, customer_profile_oid: int, days: Mapping[date, int]) -> Change:
+        """So much more on each of the days, or less. Only ever in a transaction whose condition makes it once."""
+        added = {day.isoformat(): units for day, units in days.items()}
+        return Update(TABLE, self._member(customer_profile_oid), MEMBER, add=added)
 
     # --- redemptions -------------------------------------------------------------------------------------------------
 

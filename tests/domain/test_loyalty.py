@@ -54,9 +54,15 @@ def test_merchandise_after_discounts_earns_and_shipping_and_tax_do_not() -> None
     assert loyalty.base_of(order) == 40
 
 
-@pytest.mark.parametrize(("share", "taken"), [("0", 0), ("0.5", 9), ("0.99", 17), ("1", 17), ("0.001", 1)])
-def test_what_stays_after_a_refund_is_rounded_down(share: str, taken: int) -> None:
-    assert loyalty.taken_of(Decimal(17), Decimal(share), currency=None) == taken
+@pytest.mark.parametrize(
+    ("refunded", "taken"), [("0", 0), ("50.00", 9), ("99.00", 17), ("100.00", 17), ("120.00", 17), ("0.10", 1)]
+)
+def test_what_stays_after_a_refund_is_rounded_down(refunded: str, taken: int) -> None:
+    assert loyalty.taken_of(Decimal(17), an_order("100.00", refunded=refunded), currency=None) == taken
+
+
+def test_a_third_of_what_was_paid_leaves_exactly_a_third_of_the_points() -> None:
+    assert loyalty.taken_of(Decimal(207), an_order("621.00", refunded="414.00"), currency=None) == 138
 
 
 @given(
@@ -71,8 +77,8 @@ def test_refunds_take_back_ever_more_and_all_in_the_end(
     total, refunded, before = sum(parts, Decimal(0)), Decimal(0), Decimal(0)
     for part in parts:
         refunded += part
-        share = loyalty.share_refunded(an_order("1", total=str(total), refunded=str(refunded)))
-        taken = loyalty.taken_of(whole, share, currency=currency)
+        order = an_order("1", total=str(total), refunded=str(refunded))
+        taken = loyalty.taken_of(whole, order, currency=currency)
         coin = Decimal(1) if currency in (None, "JPY") else Decimal("0.01")
         assert before <= taken <= whole
         assert 0 <= taken - whole * refunded / total < coin
