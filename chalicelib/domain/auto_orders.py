@@ -6,7 +6,7 @@ The document changes only when somebody edits; what every run moves stands in th
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
@@ -228,14 +228,19 @@ def occurrences(
     A frequency on the auto order's item sets the pace; else the catalogue item's automatic steps do. Nothing comes
     where there is neither, or where the steps have run out.
     """
-    return _counted(entry, _pinned(entry, progress, item, zone_name), item, zone_name)
+    found = _counted(entry, progress, item, zone_name)
+    coming = next(found, None)
+    count = _pinned(progress, coming)
+    if count is not progress:
+        return _counted(entry, count, item, zone_name)
+    return chain([coming] if coming else [], found)
 
 
-def _pinned(entry: AutoOrderItem, progress: ItemProgress, item: Item | None, zone_name: str) -> ItemProgress:
-    """Where the schedule counts from. The catalogue's steps may have been changed since the next date was told: then
-    that date stays and the new pace counts from it, so nothing of the past falls due and nothing is put off. Where
-    none was told (the catalogue lacked the item for a while), the new pace counts from what was billed last."""
-    coming = next(_counted(entry, progress, item, zone_name), None)
+def _pinned(progress: ItemProgress, coming: Occurrence | None) -> ItemProgress:
+    """Where the schedule counts from; ``coming`` is what comes next as it was counted until now. The catalogue's steps
+    may have been changed since the next date was told: then that date stays and the new pace counts from it, so nothing
+    of the past falls due and nothing is put off. Where none was told (the catalogue lacked the item for a while), the
+    new pace counts from what was billed last."""
     told, billed = progress.next_day, progress.billed_day
     if coming is not None and told is not None and coming.day != told:
         return _anchored(progress, told, progress.billed + 1)
@@ -393,7 +398,7 @@ def advance(
     """
     if occurrence <= progress.billed:
         return
-    count = _pinned(entry, progress, item, zone_name)
+    count = _pinned(progress, next(_counted(entry, progress, item, zone_name), None))
     stands = next((one.day for one in _counted(entry, count, item, zone_name) if one.number >= occurrence), None)
     ahead = next((one.day for one in _counted(entry, count, item, zone_name) if one.day > claimed_day), None)
     if stands is not None and stands != day:

@@ -63,6 +63,7 @@ def at(day: date, hour: time, zone_name: str) -> Instant:
     return instant(datetime.combine(day, hour, tzinfo=zone(zone_name)))
 
 
+@lru_cache(maxsize=4096)
 def midnight(day: date, zone_name: str) -> Instant:
     return at(day, time(0), zone_name)
 

@@ -427,9 +427,9 @@ def _failed(head: Head) -> bool:
 
 
 def _nothing_due(facts: Facts, now: Instant, reasons: list[Reason], pushed_back: list[str]) -> Planned:
-    head = facts.head
+    head, coming = facts.head, _coming(facts, facts.head)
     unknown = _unknown(facts)
-    if unknown and not _coming(facts, head):
+    if unknown and not coming:
         message = f"The item {unknown[0].original_item_id} is not in the catalogue any more."
         at = later(now, hours=HELD_AGAIN_HOURS)
         return Planned(decision=Hold(code="item_unavailable", message=message, at=at), reasons=reasons)
@@ -439,23 +439,23 @@ def _nothing_due(facts: Facts, now: Instant, reasons: list[Reason], pushed_back:
     if pushed_back:
         tomorrow = local_date(now, facts.zone_name()) + timedelta(days=1)
         return Planned(decision=Postpone(items=pushed_back, day=tomorrow), reasons=reasons)
-    if reminder := _reminder(facts, now):
+    if reminder := _reminder(facts, coming, now):
         reasons.append(Reason(code="preshipment_notice_due", params={"day": reminder.day}))
         return Planned(decision=reminder, reasons=reasons)
-    if warning := _forewarning(facts, now):
+    if warning := _forewarning(facts, coming, now):
         reasons.append(Reason(code="price_notice_due", params={"day": warning.day, "items": len(warning.rises)}))
         return Planned(decision=warning, reasons=reasons)
-    if card := _card_expires(facts, head, now):
+    if card := _card_expires(facts, head, coming, now):
         reasons.append(Reason(code="card_notice_due", params={"month": card.month}))
         return Planned(decision=card, reasons=reasons)
     return Planned(decision=Look(at=next_look(facts, head, now)), reasons=reasons)
 
 
-def _reminder(facts: Facts, now: Instant) -> Remind | None:
+def _reminder(facts: Facts, comes: list["Coming"], now: Instant) -> Remind | None:
     today = local_date(now, facts.zone_name())
     noticed: dict[str, int] = {}
     days: list[date] = []
-    for one in _coming(facts, facts.head):
+    for one in comes:
         coming, ahead = one.occurrence, _notice_days(one.occurrence)
         if ahead is None or one.progress.noticed >= coming.number or one.pushed_back:
             continue
@@ -465,22 +465,23 @@ def _reminder(facts: Facts, now: Instant) -> Remind | None:
     return Remind(noticed=noticed, day=min(days)) if noticed else None
 
 
-def _forewarning(facts: Facts, now: Instant) -> Forewarn | None:
+def _forewarning(facts: Facts, coming: list["Coming"], now: Instant) -> Forewarn | None:
     """The next day within a week on which anything costs more than it did, where that has not been told."""
     today = local_date(now, facts.zone_name())
-    for day in sorted({one.occurrence.day for one in _coming(facts, facts.head)}):
-        if today < day <= today + timedelta(days=PRICE_NOTICE_DAYS) and (rises := _rises(facts, facts.head, day)):
+    for day in sorted({one.occurrence.day for one in coming}):
+        soon = today < day <= today + timedelta(days=PRICE_NOTICE_DAYS)
+        if soon and (rises := _rises(facts, facts.head, coming, day)):
             return Forewarn(rises=rises, day=day)
     return None
 
 
-def _rises(facts: Facts, head: Head, day: date) -> list[Rise]:
+def _rises(facts: Facts, head: Head, coming: list["Coming"], day: date) -> list[Rise]:
     """What of that day's order costs more than was paid for it last and has not been told, priced as the order will be:
     by the steps, overrides, prices and coupons that hold on that day."""
     entries = {str(entry.auto_order_item_oid): entry for entry in facts.auto_order.items or []}
     due = [
         Due(entry=entries[one.key], progress=one.progress, occurrence=one.occurrence, skipped=0)
-        for one in _coming(facts, head)
+        for one in coming
         if one.occurrence.day == day
     ]
     if all(one.progress.paid is None or one.progress.warned >= one.occurrence.number for one in due):
@@ -512,10 +513,10 @@ def paid_for_one(line: PlanLine, currency: str) -> Decimal:
     return quantise((line.unit_cost * line.quantity - line.discount) / line.quantity, currency)
 
 
-def _card_expires(facts: Facts, head: Head, now: Instant) -> CardExpires | None:
+def _card_expires(facts: Facts, head: Head, coming: list["Coming"], now: Instant) -> CardExpires | None:
     """The card's end, where it is to be told in this month and was not yet, and something comes that it will not pay
     for."""
-    card = _card_month(facts, head)
+    card = _card_month(facts, coming)
     if card is None:
         return None
     mark, last_good, month = card
@@ -527,7 +528,7 @@ def _card_expires(facts: Facts, head: Head, now: Instant) -> CardExpires | None:
     return CardExpires(month=month, told=told)
 
 
-def _card_month(facts: Facts, head: Head) -> tuple[str, date, str] | None:
+def _card_month(facts: Facts, coming: list["Coming"]) -> tuple[str, date, str] | None:
     """The card's mark, the first day of the last month in which it is still taken, and the month at whose end it
     expires; None where there is no card whose end is known."""
     payment = facts.original.payment
@@ -537,7 +538,7 @@ def _card_month(facts: Facts, head: Head) -> tuple[str, date, str] | None:
     if not card.card_expiration_year or not card.card_expiration_month:
         return None
     ends = date(card.card_expiration_year, card.card_expiration_month, 1)
-    months = _months_asked(facts, [one.occurrence.item_id for one in _coming(facts, head)])
+    months = _months_asked(facts, [one.occurrence.item_id for one in coming])
     return card.stored_card.fingerprint[:CARD_MARK], _first_of(ends, -months), f"{ends.year:04d}-{ends.month:02d}"
 
 
@@ -561,12 +562,11 @@ def _comes_after(facts: Facts, head: Head, month: date) -> bool:
     return False
 
 
-def _notice_looks(facts: Facts, head: Head, now: Instant) -> list[Instant]:
+def _notice_looks(facts: Facts, head: Head, coming: list["Coming"], now: Instant) -> list[Instant]:
     """When the prices of what comes are held against what was paid, and when the card's end is to be told: at the
     beginning of that week or month, or at once where it has begun and there is something to tell."""
     zone_name = facts.zone_name()
     today = local_date(now, zone_name)
-    coming = _coming(facts, head)
     days = {
         one.occurrence.day
         for one in coming
@@ -577,12 +577,12 @@ def _notice_looks(facts: Facts, head: Head, now: Instant) -> list[Instant]:
         begins = midnight(day - timedelta(days=PRICE_NOTICE_DAYS), zone_name)
         if begins > now:
             looks.append(begins)
-        elif day > today and _rises(facts, head, day):
+        elif day > today and _rises(facts, head, coming, day):
             looks.append(now)
-    if coming and (card := _card_month(facts, head)):
+    if coming and (card := _card_month(facts, coming)):
         months = [midnight(_first_of(card[1], months), zone_name) for months in CARD_NOTICE_MONTHS]
         looks += [begins for begins in months if begins > now]
-        if _card_expires(facts, head, now):
+        if _card_expires(facts, head, coming, now):
             looks.append(now)
     return looks
 
@@ -655,7 +655,8 @@ def next_look(facts: Facts, head: Head, now: Instant) -> Instant | None:
     today = local_date(now, zone_name)
     tomorrow = today + timedelta(days=1)
     looks: list[Instant] = []
-    for one in _coming(facts, head):
+    comes = _coming(facts, head)
+    for one in comes:
         day, coming = one.occurrence.day, one.occurrence
         if head.state.last_run_date == today and day <= today and not settings.do_not_bill_prior_missed_shipments:
             day = tomorrow
@@ -664,7 +665,7 @@ def next_look(facts: Facts, head: Head, now: Instant) -> Instant | None:
         if ahead is not None and one.progress.noticed < coming.number:
             soonest = midnight(tomorrow, zone_name) if one.pushed_back else now
             looks.append(max(midnight(coming.day - timedelta(days=ahead), zone_name), soonest))
-    looks += _notice_looks(facts, head, now)
+    looks += _notice_looks(facts, head, comes, now)
     if _unknown(facts):
         looks.append(later(now, hours=HELD_AGAIN_HOURS))
     return min(looks) if looks else later(now, days=IDLE_DAYS)

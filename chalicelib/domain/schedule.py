@@ -2,6 +2,7 @@
 
 from calendar import monthrange
 from datetime import date
+from functools import lru_cache
 from typing import Literal
 
 Frequency = Literal[
@@ -55,7 +56,12 @@ def add_months(day: date, months: int, day_of_month: int | None = None) -> date:
     """
     years, month = divmod(day.month - 1 + months, 12)
     year, month = day.year + years, month + 1
-    return date(year, month, min(day_of_month or day.day, monthrange(year, month)[1]))
+    return date(year, month, min(day_of_month or day.day, _length(year, month)))
+
+
+@lru_cache(maxsize=1024)
+def _length(year: int, month: int) -> int:
+    return monthrange(year, month)[1]
 
 
 def day_of_month_from(earliest: date, day_of_month: int) -> date:

@@ -38,6 +38,8 @@ MOST_VISITS_A_DAY = 24
 MOST_MOMENTS = 100_000
 # Rows of a due index that are read at once, and orders that the answer lists; it counts all of them.
 PAGE = 100
+# Rows that are read to find the one that comes due next: it is the first, unless it is another merchant's or stuck.
+FIRST_FEW = 5
 MOST_LISTED = 5_000
 NEXT_RUN = "next_run"
 AUTO_ORDERS = "auto_orders"
@@ -185,7 +187,7 @@ def _next_due(
             cursor = None
             while True:
                 upto = first.due if first else until
-                rows, cursor = waiting.due(table, shard, upto, PAGE, cursor, since=later(after, seconds=1))
+                rows, cursor = waiting.due(table, shard, upto, FIRST_FEW, cursor, since=later(after, seconds=1))
                 mine = next((r for r in rows if _mine(shop, r) and (r.table, r.subject) not in passing), None)
                 if mine is not None and (first is None or mine.due < first.due):
                     first = mine

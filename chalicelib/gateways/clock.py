@@ -1,6 +1,5 @@
 """The one reader of the machine's clock, and the test clock that may run ahead of it."""
 
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,10 +25,12 @@ class TestClocks:
     __test__ = False
 
     def __init__(self, path: str | Path, machine: Callable[[], Instant]) -> None:
+        # On AWS nobody needs SQLite.
+        from chalicelib.gateways.embedded import opened
+
         self._machine = machine
         self._lock = threading.RLock()
-        self._db = sqlite3.connect(str(path), check_same_thread=False, isolation_level=None, timeout=10)
-        self._db.execute(SCHEMA)
+        self._db = opened(path, SCHEMA)
         rows = self._db.execute("select merchant_id, seconds from test_clock").fetchall()
         self._ahead: dict[str, int] = dict(rows)
         self._standing: dict[str, Instant] = {}

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 5
 # Mails that the mailbox of one shop keeps, or a tenth more; the oldest go.
 MAILBOX_KEEPS = 1000
-# Another process may hold the file for the length of one transaction.
-BUSY_SECONDS = 10
 # Lines stay below the 998 characters of RFC 5322 and everything is ASCII: the oldest relay passes it on unchanged.
 SEVEN_BIT = policy.SMTP.clone(cte_type="7bit")
 # Headers that the fields of a mail make, or that route it: no caller sets them beside those.
@@ -185,14 +183,13 @@ class Mailbox:
     def __init__(self, path: str | Path, now: Callable[[], Instant], *, keeps: int = MAILBOX_KEEPS) -> None:
         import sqlite3
 
+        from chalicelib.gateways.embedded import opened
+
         self._errors = sqlite3.Error
         self._now = now
         self._keeps = keeps
         self._lock = threading.Lock()
-        self._db = sqlite3.connect(str(path), check_same_thread=False, isolation_level=None, timeout=BUSY_SECONDS)
-        self._db.execute("pragma journal_mode=wal")
-        self._db.execute("pragma synchronous=normal")
-        self._db.executescript(SCHEMA)
+        self._db = opened(path, SCHEMA)
 
     def close(self) -> None:
         with self._lock:

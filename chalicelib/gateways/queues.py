@@ -1,7 +1,6 @@
 """Queues: SQS, and the embedded form with the same promises (at least once, visibility, redrive to a DLQ)."""
 
 import json
-import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -40,12 +39,12 @@ class EmbeddedQueues:
     """All queues of the embedded engine on one SQLite file. ``now`` gives seconds."""
 
     def __init__(self, path: str | Path, now: Callable[[], float]) -> None:
+        # On AWS nobody needs SQLite.
+        from chalicelib.gateways.embedded import opened
+
         self._now = now
         self._lock = threading.RLock()
-        self._db = sqlite3.connect(str(path), check_same_thread=False, isolation_level=None, timeout=10)
-        self._db.execute("pragma journal_mode=wal")
-        self._db.execute("pragma synchronous=normal")
-        self._db.executescript(SCHEMA)
+        self._db = opened(path, SCHEMA)
 
     def send(self, queue: str, messages: Sequence[dict[str, str]]) -> None:
         with self._lock, self._db:

@@ -6,7 +6,6 @@ would do is read off once, when the card is stored.
 
 import hmac
 import json
-import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -39,6 +38,7 @@ from chalicelib.domain.payments import (
     StoredCard,
     Unknown,
 )
+from chalicelib.gateways.embedded import opened
 
 Behaviour = Literal[
     "approve",
@@ -198,10 +198,7 @@ class Sandbox:
         self._behave_back = behave_back
         self._posts_back: Counter[str] = Counter()
         self._lock = threading.RLock()
-        self._db = sqlite3.connect(str(path), check_same_thread=False, isolation_level=None, timeout=10)
-        self._db.execute("pragma journal_mode=wal")
-        self._db.execute("pragma synchronous=normal")
-        self._db.executescript(SCHEMA)
+        self._db = opened(path, SCHEMA)
         for ledger in get_args(Ledger):
             if "account" not in {row[1] for row in self._db.execute(f"pragma table_info({ledger})")}:
                 # A file of the time when it had one account.

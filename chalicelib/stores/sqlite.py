@@ -90,8 +90,9 @@ class SqliteTables:
         self._lock = threading.RLock()
         self._db = sqlite3.connect(str(path), check_same_thread=False, isolation_level=None, timeout=BUSY_SECONDS)
         self._db.execute("pragma journal_mode=wal")
-        # What is committed survives a kill of the process; after a power cut the last moments may be missing.
+        # As gateways/embedded.py, which opens the same file, says and gives the reasons.
         self._db.execute("pragma synchronous=normal")
+        self._db.execute("pragma wal_autocheckpoint=8000")
         self._db.executescript(SCHEMA)
         with self._lock, self._transaction():
             # What an earlier run left waiting: its clock says nothing now, and by now every entry has come.
