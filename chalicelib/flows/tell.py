@@ -4,7 +4,8 @@ Every step may happen twice and leaves the same behind; the event stays due unti
 """
 
 import logging
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 from chalicelib.domain import search, webhooks
 from chalicelib.domain.auto_orders import assembled
@@ -21,7 +22,7 @@ from chalicelib.flows import digest, reward, show
 from chalicelib.flows.customers_auto_orders import end_others
 from chalicelib.flows.facts import with_step_items
 from chalicelib.flows.notify import plan_mails
-from chalicelib.flows.ports import Change, Shop
+from chalicelib.flows.ports import AutoOrders, Change, Orders, Shop
 from chalicelib.flows.report import cancel_rows
 from chalicelib.flows.sweep import DELIVER_QUEUE
 
@@ -46,12 +47,13 @@ def tell(shop: Shop, event_id: str) -> bool:
         return False
     event = found[0]
     merchant = shop.configuration.remembered(Merchant)
-    _plan_mails(shop, event)
+    telling = _reading_once(shop)
+    _plan_mails(telling, event)
     for position, problem in enumerate(problems_of(event)):
         digest.note(shop, f"{event.event_id}#{position}", problem, merchant)
-    _plan_deliveries(shop, event, merchant.form())
+    _plan_deliveries(telling, event, merchant.form())
     for kind, name in event.nouns() if event.webhook_oid is None else ():
-        _note(shop, event, kind, name, merchant.zone_name())
+        _note(telling, event, kind, name, merchant.zone_name())
     end_others(shop, event)
     reward.earn(shop, event)
     day = local_date(event.dts, merchant.zone_name()).isoformat()
@@ -64,6 +66,37 @@ def tell(shop: Shop, event_id: str) -> bool:
     except Refused:
         return False
     return True
+
+
+class _ReadOnce:
+    """A store whose nouns are read once while an event is told: receivers and lists are told the same, at one price.
+    What changes meanwhile has an event of its own."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self._known: dict[tuple[str, object], Any] = {}
+
+    def read(self, name: object) -> Any:
+        return self._once("read", name)
+
+    def get(self, name: object) -> Any:
+        return self.find(name) or self._store.get(name)
+
+    def find(self, name: object) -> Any:
+        return self._once("find", name)
+
+    def _once(self, verb: str, name: object) -> Any:
+        if (verb, name) not in self._known:
+            self._known[verb, name] = getattr(self._store, verb)(name)
+        return self._known[verb, name]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def _reading_once(shop: Shop) -> Shop:
+    auto_orders, orders = cast(AutoOrders, _ReadOnce(shop.auto_orders)), cast(Orders, _ReadOnce(shop.orders))
+    return replace(shop, auto_orders=auto_orders, orders=orders)
 
 
 def _plan_mails(shop: Shop, event: Event) -> None:
