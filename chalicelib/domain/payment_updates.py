@@ -40,8 +40,8 @@ CardOutcome = Literal["approved", "declined", "not_known_yet", "saved", "not_cha
 
 class Billing(msgspec.Struct, kw_only=True):
     """What the holder of a link sees: the card that is charged, and what is charged to a new one at once.
-    ``takes_card`` is False where no gateway account of the shop takes numbers, ``ended`` where nothing will be charged any more;
-    ``due`` None: what became of a charge is not known."""
+    ``takes_card`` is False where no gateway account of the shop takes numbers, ``ended`` where nothing
+    will be charged any more; ``due`` None: what became of a charge is not known."""
 
     code: str
     items: list[tuple[str, str]]

@@ -8,8 +8,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from chalicelib.domain.dates import Instant
+from chalicelib.domain.errors import Invalid
 from chalicelib.domain.letters import card_words, number_words
-from chalicelib.domain.money import ZERO
+from chalicelib.domain.money import ZERO, total_of
 from chalicelib.domain.payment_updates import Billing, CardOutcome, with_new_card
 from chalicelib.domain.rebills import Facts, Go, plan
 from chalicelib.domain.storefront import card_of
@@ -21,6 +22,9 @@ from chalicelib.flows.update_payment import update_payment
 
 # Who has the link tries the cards of a household; whoever has many more is testing them.
 LINK_TRIES, LINK_SECONDS = 10, 24 * 3600
+# What a form says is due where nothing is, and where a charge is under way.
+NOTHING = ("0", "")
+DUE_CHANGED = "What is due has changed since you opened the page. This card was not charged; please look at it again."
 
 
 def shown(shop: Shop, token: str) -> Billing:
@@ -29,9 +33,10 @@ def shown(shop: Shop, token: str) -> Billing:
     return _shown(shop, facts, shop.clock.now())
 
 
-def pay(shop: Shop, token: str, raw: Any, form: str, address: str) -> CardOutcome:
+def pay(shop: Shop, token: str, raw: Any, form: str, agreed: str, address: str) -> CardOutcome:
     """Set the card, and charge what is due to it. ``form`` names the one form that was sent: the same card by the same
-    form is set and charged once.
+    form is set and charged once. ``agreed`` is what that form said is due; where another amount is due by now, nothing
+    is set or charged.
 
     Raises Unauthorised for what is no link of ours, NotFound, TooMany, and Invalid with all problems: of the card's
     fields, or of ``/card_number_token``, where this card will not do.
@@ -44,9 +49,16 @@ def pay(shop: Shop, token: str, raw: Any, form: str, address: str) -> CardOutcom
     fingerprint = storefront.counted_card(shop, made)
     said = (str(oid), form, fingerprint or made, str(card.card_expiration_month), str(card.card_expiration_year))
     name = f"card_{sha256(chr(31).join(said).encode()).hexdigest()[:40]}"
-    due = _due(facts, now)
-    request = {"card_number_token": place_order.named_token(shop, made, name), "attempt_rebill": True}
+    due = _due(shop, facts, now)
+    if shop.auto_orders.payment_update(oid, name) is None and agreed != due_text(due):
+        raise Invalid.one("", "due_changed", DUE_CHANGED)
+    request = {"card_number_token": place_order.named_token(shop, made, name), "attempt_rebill": agreed not in NOTHING}
     return _ended(update_payment(shop, oid, request, actor=customer_of(shop, facts)), due)
+
+
+def due_text(due: Decimal | None) -> str:
+    """The amount as a form carries it."""
+    return "" if due is None else f"{due.normalize():f}"
 
 
 def _ended(billed: Rebilled, due: Decimal | None) -> CardOutcome:
@@ -56,14 +68,15 @@ def _ended(billed: Rebilled, due: Decimal | None) -> CardOutcome:
         return "not_known_yet"
     if billed.attempted:
         return "declined"
-    return "saved" if due == ZERO else "not_charged"
+    if due is None:
+        return "not_known_yet"
+    return "not_charged" if due else "saved"
 
 
 def _shown(shop: Shop, facts: Facts, now: Instant) -> Billing:
-    head, original = facts.head, facts.original
+    original = facts.original
     card = original.payment.credit_card if original.payment else None
-    due = _due(facts, now)
-    owed = _receivables(shop, head.state.receivables)
+    due = _due(shop, facts, now)
     return Billing(
         code=facts.auto_order.auto_order_code or "",
         items=[
@@ -75,9 +88,9 @@ def _shown(shop: Shop, facts: Facts, now: Instant) -> Billing:
         expires=f"{card.card_expiration_month:02d}/{card.card_expiration_year}"
         if card and card.card_expiration_month and card.card_expiration_year
         else None,
-        due=None if due is None else due + owed,
+        due=due,
         takes_card=any(gateway.capabilities.numbers for gateway in shop.payments.values()),
-        ended=head.status == "canceled" and not due and not owed,
+        ended=facts.head.status == "canceled" and due == ZERO,
     )
 
 
@@ -86,17 +99,13 @@ def _named(facts: Facts, item_id: str) -> str:
     return (item.description if item else None) or item_id
 
 
-def _due(facts: Facts, now: Instant) -> Decimal | None:
-    """What a new card would be charged at once, but for orders in Accounts Receivable; None while what became of a
-    charge is not known."""
+def _due(shop: Shop, facts: Facts, now: Instant) -> Decimal | None:
+    """What a new card is charged at once: the open run and what waits in Accounts Receivable. None while what became of
+    a charge is not known."""
     if facts.head.attempt is not None:
         return None
     planned = plan(replace(facts, head=with_new_card(facts.head)), now, by_hand=True)
-    if isinstance(planned.decision, Go):
-        return planned.decision.plan.total
-    return planned.priced.total if planned.priced else ZERO
-
-
-def _receivables(shop: Shop, names: list[str]) -> Decimal:
-    orders = shop.orders.get_many(names)
-    return sum((order.summary.total or ZERO for order in orders if order.summary), ZERO)
+    frozen = planned.decision.plan if isinstance(planned.decision, Go) else planned.priced
+    orders = shop.orders.get_many(facts.head.state.receivables)
+    totals = [order.summary.total or ZERO for order in orders if order.summary]
+    return total_of([*totals, *([frozen.total] if frozen else [])])

@@ -328,9 +328,11 @@ def show_update_billing_page(visit: Visit) -> Page:
 )
 @_page("update_billing")
 def post_update_billing_page(visit: Visit) -> Page:
-    raw = {name: visit.said(name) for name in CARD_FIELDS[:1]} | {n: _number(visit.said(n)) for n in CARD_FIELDS[1:]}
+    number, month, year = CARD_FIELDS
+    raw = {number: visit.said(number), month: _number(visit.said(month)), year: _number(visit.said(year))}
+    form, due = visit.said("form"), visit.said("due")
     try:
-        outcome = update_billing.pay(visit.shop, visit.said("token"), raw, visit.said("form"), visit.address)
+        outcome = update_billing.pay(visit.shop, visit.said("token"), raw, form, due, visit.address)
     except Invalid as invalid:
         return _billing_page(visit, _problems(invalid, *CARD_FIELDS))
     if outcome == "declined":
@@ -361,6 +363,7 @@ def _billing_page(visit: Visit, problems: list[dict[str, str]] | None = None) ->
         "items": shown.items,
         "card": card or "none",
         "due": due,
+        "agreed": update_billing.due_text(shown.due),
         "happens": happens,
         "button": f"Save the card and pay {due}" if shown.due else "Save the card",
         "takes_card": shown.takes_card,

@@ -28,6 +28,7 @@ class Pages(Shop):
         super().__init__()
         links = self.house.open_shop("DEMO").links
         self.billing = links.sign("update_billing", str(self.oid), 30 * DAY)
+        self.forms: dict[str, str] = {}
 
     def get(self, path: str = CANCEL, token: str | None = None, merchant_id: str = "DEMO") -> Reply:
         token = token or (self.token if path == CANCEL else self.billing)
@@ -40,17 +41,29 @@ class Pages(Shop):
         return self.house.call("POST", path, urlencode(said).encode(), headers=kind)
 
     def card(self, number: str = GOOD, form: str = "one", **more: str) -> Reply:
+        """A form that is sent; of the same form the same amount that it was shown with."""
         said = {"card_number": number, "card_expiration_month": "4", "card_expiration_year": "2040", "form": form}
-        return self.post(UPDATE, **(said | more))
+        return self.post(UPDATE, **(said | {"due": self.due_of(form)} | more))
 
-    def fall_due(self) -> None:
-        """The next billing, declined."""
+    def due_of(self, form: str) -> str:
+        if form not in self.forms:
+            found = re.search(r'name="due" value="([\d.]*)"', self.get(UPDATE).body)
+            assert found is not None
+            self.forms[form] = found[1]
+        return self.forms[form]
+
+    def fall_due(self, *, receivable: bool = False) -> None:
+        """The next billing, declined; ``receivable``: for the last time."""
         self.bad_card()
         shop = self.house.open_shop("DEMO")
-        while not shop.auto_orders.read(self.oid)[1].round:
+        while not self.is_declined(receivable):
             self.house.clock.go(shop.auto_orders.read(self.oid)[1].due_dts or self.house.clock.now())
             rebill(shop, self.oid)
         self.billing = shop.links.sign("update_billing", str(self.oid), 30 * DAY)
+
+    def is_declined(self, receivable: bool) -> bool:
+        head = self.house.open_shop("DEMO").auto_orders.read(self.oid)[1]
+        return bool(head.state.receivables if receivable else head.round)
 
     def bad_card(self) -> None:
         card = {"card_number": DECLINED, "card_expiration_month": 12, "card_expiration_year": 2040}
@@ -63,9 +76,8 @@ class Pages(Shop):
         return order["payment"]["credit_card"]["card_number"]
 
     def next_days(self) -> list[str]:
-        items = self.call("GET", f"/rest/v2/auto_order/auto_orders/{self.oid}?_expand=items").json["auto_order"][
-            "items"
-        ]
+        shown = self.call("GET", f"/rest/v2/auto_order/auto_orders/{self.oid}?_expand=items").json
+        items = shown["auto_order"]["items"]
         return [item["next_shipment_dts"][:10] for item in items]
 
 
@@ -338,6 +350,27 @@ def test_what_is_due_is_shown_and_charged_to_the_new_card_once(shop: Pages) -> N
     assert shop.house.sandbox.posts() == posts + 1
     assert "Due now nothing" in text(shop.get(UPDATE))
     assert shop.auto_order()["status"] == "active"
+
+
+def test_what_fell_due_after_the_page_was_shown_is_shown_first_and_not_charged(shop: Pages) -> None:
+    assert shop.due_of("one") == "0"
+    shop.fall_due()
+    posts = shop.house.sandbox.posts()
+    reply = shop.card()
+    assert (reply.status, "What is due has changed" in text(reply)) == (400, True)
+    assert "$19.00 is due" in text(reply)
+    assert shop.house.sandbox.posts() == posts
+    assert shop.stored_card().endswith("0002")
+    assert "Thank you, it is paid" in text(shop.card(form="two"))
+
+
+def test_what_waits_in_accounts_receivable_is_due_too_and_paid_by_the_new_card(shop: Pages) -> None:
+    shop.rules(number_of_retries=1, send_failures_to_accounts_receivable=True)
+    shop.fall_due(receivable=True)
+    assert "$19.00 is due" in text(shop.get(UPDATE))
+    posts = shop.house.sandbox.posts()
+    assert "Thank you, it is paid" in text(shop.card())
+    assert shop.house.sandbox.posts() == posts + 1
 
 
 def test_a_declined_card_is_told_in_plain_words_and_the_same_form_again_tries_nothing(shop: Pages) -> None:
