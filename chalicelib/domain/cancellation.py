@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 from datetime import date, timedelta
-from typing import Annotated
+from itertools import islice
+from typing import Annotated, NamedTuple
 
 from msgspec import Meta
 
-from chalicelib.domain.auto_orders import AutoOrder
+from chalicelib.domain.auto_orders import AutoOrder, is_past_end, is_unknown, occurrences
 from chalicelib.domain.dates import Instant, local_date, midnight
 from chalicelib.domain.errors import Invalid, Problem
 from chalicelib.domain.fields import Amount, OrderId, Quantity, Text100, Text200, Text1024
@@ -27,7 +28,7 @@ class CancelRequest(Noun):
 
 
 class CancelLinkRequest(Noun):
-    """Whose auto order: one of its orders, and the address that its mails go to."""
+    """Whose auto order: the address that its mails go to, and one of its orders or its own code."""
 
     email: Annotated[str, Meta(min_length=3, max_length=100)]
     order_id: OrderId
@@ -71,6 +72,39 @@ class Cancellation(Noun):
     charges: list[CancellationCharge] | None = None
     canceled_dts: Instant | None = None
     support_email: Text100 | None = None
+
+
+class Skip(NamedTuple):
+    """The shipment that could be left out instead: its day, the day on which something comes then, and the new date of
+    each item, by oid, that was to come on it."""
+
+    day: date
+    next_day: date
+    days: dict[int, date]
+
+
+def skip_of(facts: Facts, now: Instant) -> Skip | None:
+    """None where nothing is to come, where an item has no shipment after it, and while a billing is under way."""
+    head, zone_name = facts.head, facts.zone_name()
+    if head.status != "active" or head.attempt is not None or head.round or head.state.next_attempt is not None:
+        return None
+    coming: dict[int, list[date]] = {}
+    for entry in facts.auto_order.items or []:
+        progress = head.state.items.get(str(entry.auto_order_item_oid))
+        if progress is None or entry.paused or is_unknown(entry, facts.items):
+            continue
+        walk = islice(occurrences(entry, progress, facts.items.get(entry.original_item_id or ""), zone_name), 2)
+        if days := [one.day for one in walk if not is_past_end(entry, one, zone_name)]:
+            coming[entry.auto_order_item_oid or 0] = days
+    day = min((days[0] for days in coming.values()), default=None)
+    if day is None or day <= local_date(now, zone_name):
+        return None
+    skipped = {oid: days[1:] for oid, days in coming.items() if days[0] == day}
+    if not all(skipped.values()):
+        return None
+    moved = {oid: days[0] for oid, days in skipped.items()}
+    others = [days[0] for oid, days in coming.items() if oid not in moved]
+    return Skip(day, min([*moved.values(), *others]), moved)
 
 
 def last_shipment(orders: Iterable[Order], head: Head) -> Instant | None:

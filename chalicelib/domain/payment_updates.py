@@ -2,7 +2,8 @@
 same request sent twice charges once.
 """
 
-from typing import Any
+from decimal import Decimal
+from typing import Any, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -30,6 +31,25 @@ class AutoOrderPaymentUpdateRequest(Noun):
     card_number_token: Text100 | None = None
     card_type: CardType | None = None
     card_verification_number_token: Text100 | None = None
+
+
+# How setting another card by a link ended: paid, declined, nobody knows yet, set with nothing due, or set and not
+# charged at this moment.
+CardOutcome = Literal["approved", "declined", "not_known_yet", "saved", "not_charged"]
+
+
+class Billing(msgspec.Struct, kw_only=True):
+    """What the holder of a link sees: the card that is charged, and what is charged to a new one at once.
+    ``takes_card`` is False where no gateway account of the shop takes numbers, ``ended`` where nothing
+    will be charged any more; ``due`` None: what became of a charge is not known."""
+
+    code: str
+    items: list[tuple[str, str]]
+    due: Decimal | None
+    takes_card: bool
+    ended: bool
+    card: str | None = None
+    expires: str | None = None
 
 
 class PaymentUpdate(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -1,5 +1,6 @@
 """A customer cancels by a signed link. Looking changes nothing; canceling twice is canceling once."""
 
+from datetime import date
 from html import escape
 from typing import Any
 
@@ -7,15 +8,16 @@ from msgspec.structs import replace
 
 from chalicelib.domain import cancellation
 from chalicelib.domain.auto_orders import assembled
-from chalicelib.domain.cancellation import Cancellation, CancelLinkRequest, CancelRequest
+from chalicelib.domain.cancellation import Cancellation, CancelLinkRequest, CancelRequest, Skip, skip_of
 from chalicelib.domain.customers import normalised_email
 from chalicelib.domain.drafts import made
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.mails import addressee, asked_for, waiting_name
+from chalicelib.domain.orders import Order
 from chalicelib.domain.rebills import Facts, cancel_lines
 from chalicelib.flows import edit
 from chalicelib.flows.facts import last_shipment, read_facts, with_step_items
-from chalicelib.flows.ports import Shop
+from chalicelib.flows.ports import Kept, Shop
 from chalicelib.flows.sweep import DELIVER_QUEUE
 from chalicelib.flows.tell import told_now
 
@@ -30,7 +32,7 @@ NOBODY = "customer"
 
 def shown(shop: Shop, token: str) -> Cancellation:
     """What canceling would do, now. Raises Unauthorised for what is no link of ours, NotFound."""
-    return _shown(shop, *_facts(shop, shop.links.read("cancel", token)))
+    return _shown(shop, *facts_behind(shop, shop.links.read("cancel", token)))
 
 
 def cancel(shop: Shop, raw: Any) -> Cancellation:
@@ -39,19 +41,36 @@ def cancel(shop: Shop, raw: Any) -> Cancellation:
     Raises Unauthorised for what is no link of ours, NotFound, and Invalid: too early, or without a reason.
     """
     asked = made(raw, CancelRequest)
-    oid, facts = _facts(shop, shop.links.read("cancel", asked.token))
+    oid, facts = facts_behind(shop, shop.links.read("cancel", asked.token))
     if facts.head.status in ("active", "disabled"):
         now = shop.clock.now()
         until = cancellation.prohibited_until(facts.settings, last_shipment(shop, facts), now, facts.zone_name())
         cancellation.refuse(facts.settings, asked.cancel_reason, until)
-        profile = facts.original.customer_profile_oid
-        customer = shop.customers.find(profile) if profile else None
-        by = addressee(facts.original, customer.noun if customer else None).email or NOBODY
+        by = customer_of(shop, facts)
         told_now(shop, edit.cancel(shop, oid, by=by, reason=asked.cancel_reason, by_customer=True))
     return _shown(shop, oid, read_facts(shop, oid)[0])
 
 
-def _facts(shop: Shop, subject: str) -> tuple[int, Facts]:
+def offered(shop: Shop, token: str) -> Skip | None:
+    """The shipment that the holder of the link may leave out instead of canceling. Raises what ``shown`` raises."""
+    _, facts = facts_behind(shop, shop.links.read("cancel", token))
+    return skip_of(facts, shop.clock.now())
+
+
+def skip(shop: Shop, token: str, day: date) -> None:
+    """Leave out what is to be sent on that day; asked again, it is left out already. Raises what ``shown`` raises."""
+    oid, facts = facts_behind(shop, shop.links.read("cancel", token))
+    told_now(shop, edit.skip(shop, oid, day, actor=customer_of(shop, facts)))
+
+
+def customer_of(shop: Shop, facts: Facts) -> str:
+    """Who acts by a link, as it is written down: the address that the mails go to."""
+    profile = facts.original.customer_profile_oid
+    customer = shop.customers.find(profile) if profile else None
+    return addressee(facts.original, customer.noun if customer else None).email or NOBODY
+
+
+def facts_behind(shop: Shop, subject: str) -> tuple[int, Facts]:
     """The auto order that a link stands for, or that it was merged into."""
     oid = int(subject)
     for _ in range(MOST_MERGED):
@@ -78,16 +97,24 @@ def ask_for_link(shop: Shop, raw: Any, address: str) -> None:
     """
     asked, now = made(raw, CancelLinkRequest), shop.clock.now()
     shop.limits.take(f"cancel_link#address#{address}", ADDRESS_ASKS, ADDRESS_SECONDS, now)
-    shop.limits.take(f"cancel_link#order#{asked.order_id}", ORDER_ASKS, ORDER_SECONDS, now)
-    order = shop.orders.find(asked.order_id)
+    order = shop.orders.find(asked.order_id) or _by_code(shop, asked.order_id)
+    order_id = order.noun.order_id or asked.order_id if order else asked.order_id
+    shop.limits.take(f"cancel_link#order#{order_id}", ORDER_ASKS, ORDER_SECONDS, now)
     billing = order.noun.billing if order else None
     if order is None or order.noun.auto_order_oid is None or billing is None or not billing.email:
         return
     if normalised_email(billing.email) != normalised_email(asked.email):
         return
-    mail = asked_for(asked.order_id, billing.email, shop.word(), now)
+    mail = asked_for(order_id, billing.email, shop.word(), now)
     shop.write(shop.mails.planned(mail))
     shop.queue.send(DELIVER_QUEUE, [{"merchant_id": shop.merchant_id, "subject": waiting_name(mail)}])
+
+
+def _by_code(shop: Shop, code: str) -> Kept[Order] | None:
+    """The original order of the auto order that has the code."""
+    oid = shop.auto_orders.oid_by_code(code)
+    original = shop.auto_orders.read(oid)[0].noun.original_order_id if oid is not None else None
+    return shop.orders.find(original) if original else None
 
 
 def links(shop: Shop, origins: list[str]) -> list[dict[str, str]]:

@@ -2,6 +2,7 @@
 version. What changes nothing writes nothing, so the same request may come twice."""
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -9,7 +10,8 @@ from msgspec.structs import replace
 from chalicelib.domain import wire
 from chalicelib.domain.auto_orders import AutoOrder, Edited, assembled, edited
 from chalicelib.domain.cancel_items import owed
-from chalicelib.domain.dates import Instant
+from chalicelib.domain.cancellation import skip_of
+from chalicelib.domain.dates import Instant, midnight
 from chalicelib.domain.edit_requests import prepared
 from chalicelib.domain.errors import Contended, Invalid, NotFound, Problem, Refused, Stale
 from chalicelib.domain.events import Event, Happening, Notice, event_id
@@ -76,6 +78,24 @@ def rehearsed(shop: Shop, oid: int, raw: Any) -> None:
 def pause(shop: Shop, oid: int, *, actor: str = SYSTEM) -> str | None:
     """Pause every item. Pausing what is paused changes nothing. Returns the id of the event, if there is one."""
     return change(shop, oid, lambda stands: _edited(shop, stands, _paused(stands.noun), actor))
+
+
+def skip(shop: Shop, oid: int, day: date, *, actor: str = SYSTEM) -> str | None:
+    """Leave out what is to be sent on that day; what comes next keeps its date. Where nothing comes on it (any more),
+    nothing changes: the same request sent twice skips once. Returns the id of the event, if there is one."""
+
+    def think(stands: Standing) -> Thought | None:
+        wanted = skip_of(stands.facts, stands.now)
+        if wanted is None or wanted.day != day:
+            return None
+        zone_name = stands.facts.zone_name()
+        rows = []
+        for entry in stands.noun.items or []:
+            to = wanted.days.get(entry.auto_order_item_oid or 0)
+            rows.append(wire.plain(replace(entry, next_shipment_dts=midnight(to, zone_name)) if to else entry))
+        return _edited(shop, stands, {"items": rows}, actor)
+
+    return change(shop, oid, think)
 
 
 def reset_attempts(shop: Shop, oid: int, *, actor: str = SYSTEM) -> str | None:

@@ -1,6 +1,7 @@
 """An order comes in: priced from the catalogue, stored unpaid, told to everybody."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import sha256
 
 from msgspec.structs import replace
@@ -46,6 +47,16 @@ def card_token(shop: Shop, number: str, month: int, year: int) -> tuple[str, Ins
         raise Invalid(problems)
     card = Card(card_expiration_month=month, card_expiration_year=year, card_type=brand, last_four=number[-4:])
     return _token_of(shop, _stored(shop, number, month, year), card)
+
+
+def named_token(shop: Shop, token: str, name: str) -> str:
+    """The same card under a name of the caller's: made again, it is the same token, which charges once."""
+    found = shop.card_tokens.find(token, shop.clock.now())
+    if found is None:
+        raise Invalid.one(OF_CARD, "unknown", "is not a card token, or it has expired (2 hours)")
+    with suppress(Refused):  # it is there already
+        shop.card_tokens.put(name, found, later(shop.clock.now(), seconds=CARD_TOKEN_SECONDS))
+    return name
 
 
 def payment_method_token(shop: Shop, payment_method: str, code: str | None) -> tuple[str, Instant]:

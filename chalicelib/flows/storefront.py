@@ -79,9 +79,8 @@ def buy(
     wanted = _asked(raw, key)
     _within_limits(shop, "order", address)
     token = _token(wanted)
-    fingerprint = place_order.fingerprint_of(shop, token) if token else None
-    if fingerprint is not None:
-        shop.limits.take(f"order#card#{fingerprint}", CARD_TRIES, CARD_SECONDS, shop.clock.now())
+    if token:
+        counted_card(shop, token)
     try:
         request = shoppers_consent(raw)
         given = (request, seen or Seen()) if request else None
@@ -94,6 +93,14 @@ def buy(
         told_now(shop, event_id(shop.merchant_id, f"order#{order_id}", transition))
     order = shop.orders.get(order_id).noun
     return order, _ended(order, outcome), outcome.url if isinstance(outcome, ActionNeeded) else None
+
+
+def counted_card(shop: Shop, token: str) -> str | None:
+    """Count one use of the card that a token stands for. Returns its fingerprint. Raises TooMany."""
+    fingerprint = place_order.fingerprint_of(shop, token)
+    if fingerprint is not None:
+        shop.limits.take(f"order#card#{fingerprint}", CARD_TRIES, CARD_SECONDS, shop.clock.now())
+    return fingerprint
 
 
 def _token(wanted: Order) -> str | None:

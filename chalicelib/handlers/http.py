@@ -52,6 +52,8 @@ BUSY_SECONDS = 1
 OPEN = "open"
 # A route without a key: what is sent is signed, and the view holds the signature against the body.
 SIGNED = "signed"
+# A page for a person's browser, and its style: a link's token opens it, and the view answers HTML, whatever happens.
+PAGE = "page"
 STOREFRONT = "storefront"
 
 STATUSES: dict[type[ShopError], int] = {
@@ -348,7 +350,7 @@ def _time_left(context: Any) -> Callable[[], float]:
 
 def _access(ask: Ask, scope: str) -> AccessKey | None:
     """The key that the request carries, if it opens this scope. Raises Unauthorised, NotAllowed."""
-    if scope in (OPEN, SIGNED):
+    if scope in (OPEN, SIGNED, PAGE):
         return None
     text = ask.header("x-ultracart-browser-key") if scope == STOREFRONT else ask.header("x-ultracart-simple-key")
     if text is None and scope != STOREFRONT:

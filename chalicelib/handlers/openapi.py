@@ -29,7 +29,7 @@ from chalicelib.domain.orders import Order, OrderPaymentTransaction
 from chalicelib.domain.search import NOT_IN_GET, UNAVAILABLE, AutoOrderQuery, ItemQuery, OrderQuery
 from chalicelib.domain.storefront import StorefrontItem
 from chalicelib.domain.webhooks import API_VERSION, DESCRIPTIONS
-from chalicelib.handlers.http import BASE, DEFAULT_LIMIT, MAXIMUM_LIMIT, OPEN, ROUTES, SIGNED, STOREFRONT, Route
+from chalicelib.handlers.http import BASE, DEFAULT_LIMIT, MAXIMUM_LIMIT, OPEN, PAGE, ROUTES, SIGNED, STOREFRONT, Route
 
 Schema = dict[str, Any]
 
@@ -158,7 +158,10 @@ def document() -> Schema:
     routes = [
         route
         for route in ROUTES
-        if route.path.startswith(ROOMS) and route.method in METHODS and route.path != BASE + ITSELF
+        if route.path.startswith(ROOMS)
+        and route.method in METHODS
+        and route.path != BASE + ITSELF
+        and route.scope != PAGE
     ]
     nouns = _Nouns([route.takes for route in routes] + [t for r in routes for t in _answer_types(r).values()])
     paths: dict[str, Schema] = {}

@@ -174,6 +174,9 @@ class Merchants:
         """Put once more, it is the same."""
         return Put(TABLE, {PK: MERCHANTS, SK: merchant_id})
 
+    def has(self, merchant_id: str) -> bool:
+        return self._port.get(TABLE, MERCHANTS, merchant_id) is not None
+
     def names(self) -> list[str]:
         found: list[str] = []
         cursor: Cursor | None = None

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from chalice.app import SQSEvent
@@ -329,11 +330,31 @@ def _administer(shop: Deployed) -> None:
     shop.made("POST", "/rest/v2/item/items", {"merchant_item_id": "CUP"})
     shop.days(2)  # and on the second morning the shop reads of it
     shop.made("PUT", f"/rest/v2/webhook/webhooks/{shop.names['webhookOid']}", {"disabled": False})
+    _visit(shop)
     shop.made("GET", "/rest/v2/report/forecast")
     shop.made("GET", "/rest/v2/report/cancel_reasons?begin_date=2027-01-01&end_date=2027-12-31")
     shop.made("GET", "/rest/v2/report/recovery?begin_date=2027-01-01&end_date=2027-12-31")
     for method in ("GET", "POST", "PUT", "DELETE"):
         shop.everywhere(method)
+
+
+def _visit(shop: Deployed) -> None:
+    """A customer opens the pages of his links, looks for another, skips a shipment and sets a card."""
+    oid, links = shop.names["auto_order_oid"], shop.house.open_shop("DEMO").links
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    cancel = {"merchant_id": "DEMO", "token": links.sign("cancel", oid, 3600)}
+    update = {"merchant_id": "DEMO", "token": links.sign("update_billing", oid, 3600)}
+    card = {"card_number": GOOD, "card_expiration_month": "4", "card_expiration_year": "2040", "form": "1"}
+    for path, fields, acts in (
+        ("/storefront/cancel", cancel, {"do": "skip", "day": "2027-01-01"}),
+        ("/storefront/cancel", cancel, {"do": "mail", "email": EMAIL, "order_id": shop.names["auto_order_code"]}),
+        ("/storefront/update_billing", update, card),
+    ):
+        page = shop.call("GET", path, query=fields)
+        assert page.status == 200, page.body
+        shown = dict(re.findall(r'name="(day|due)" value="([^"]*)"', page.body))
+        done = shop.call("POST", path, urlencode(fields | acts | shown).encode(), headers=form)
+        assert done.status == 200, done.body
 
 
 def _hear_of_a_capture_that_is_nobodys(shop: Deployed) -> None:
