@@ -160,7 +160,8 @@ class Pages:
         for row in rows:
             facts, _, original = read_facts(look.shop, int(row.subject))
             items = ", ".join(entry.original_item_id or "" for entry in facts.auto_order.items or [])
-            coming.append((next_billing(facts, row.due), _customer(original.noun), items, row.subject))
+            if (billed := next_billing(facts, row.due)) is not None:
+                coming.append((billed, _customer(original.noun), items, row.subject))
         body = [(look.time(due), *rest) for due, *rest in sorted(coming, key=lambda one: (one[0], one[3]))]
         return _table(("When", "Customer", "Items", "Auto order"), body, "time", "", "", "number")
 

@@ -243,10 +243,11 @@ class World:
     def next_due(self) -> Instant | None:
         """When the next charge is thought of, looks that find nothing to do and notices left aside."""
         looks = [self.bills_at(int(row.subject), row.due) for row in self._waiting("auto_orders")]
-        return min([*looks, *(row.due for row in self._waiting("orders"))], default=None)
+        coming = [moment for moment in looks if moment is not None]
+        return min([*coming, *(row.due for row in self._waiting("orders"))], default=None)
 
-    def bills_at(self, oid: int, due: Instant | None = None) -> Instant:
-        """When the auto order is billed next, looks and notices left aside."""
+    def bills_at(self, oid: int, due: Instant | None = None) -> Any:
+        """When the auto order is billed next, looks and notices left aside; None where nothing comes of it."""
         facts = read_facts(self.shop, oid)[0]
         return next_billing(facts, due or facts.head.due_dts or self.clock.now())
 

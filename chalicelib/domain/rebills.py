@@ -671,11 +671,14 @@ def next_look(facts: Facts, head: Head, now: Instant) -> Instant | None:
     return min(looks) if looks else later(now, days=IDLE_DAYS)
 
 
-def next_billing(facts: Facts, moment: Instant) -> Instant:
-    """When more than a look or a notice is to be done, of an auto order that comes due at that moment."""
+def next_billing(facts: Facts, moment: Instant) -> Instant | None:
+    """When more than a look or a notice is to be done, of an auto order that comes due at that moment. None where it
+    will not come to that as it stands (all paused, say), however often it is looked at."""
     while True:
         match plan(facts, moment).decision:
             case Look(at=again) if again is not None and again > moment:
+                if facts.head.state.next_attempt is None and not _coming(facts, facts.head):
+                    return None
                 moment = again
             case Remind() | Forewarn() | CardExpires() as reminder:
                 facts = replace(facts, head=reminded(facts, reminder, moment))

@@ -122,7 +122,8 @@ def _next_run(shop: Shop, travel: Travel, start: Instant) -> Instant | None:
     for row in _due(shop, travel, AUTO_ORDERS, first):
         if found is None or row.due < found:
             billed = next_billing(read_facts(shop, int(row.subject))[0], row.due)
-            found = billed if billed <= first and (found is None or billed < found) else found
+            if billed is not None and billed <= first and (found is None or billed < found):
+                found = billed
     return found
 
 

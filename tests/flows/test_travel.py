@@ -10,6 +10,7 @@ import pytest
 from chalicelib.domain.dates import Instant, instant, parse_instant
 from chalicelib.domain.errors import Contended, Invalid
 from chalicelib.domain.payments import Charge
+from chalicelib.flows import edit
 from chalicelib.flows.ports import Backroom, Shop
 from chalicelib.flows.travel import MOST_VISITS_A_DAY, advance
 from tests.worlds import World
@@ -81,6 +82,17 @@ def test_a_request_that_is_none_is_refused_by_name(raw: Any, pointer: str, code:
     shop, passing = travelling(World().open())
     assert refusal(shop, raw) == (pointer, code)
     assert passing.moments == []
+
+
+def test_what_is_paused_whole_does_not_keep_the_next_run_from_being_found() -> None:
+    world = World().open()
+    paused, coming = world.subscribe(), world.subscribe({"TEA": "Monthly"})
+    edit.pause(world.shop, paused)
+    shop, _ = travelling(world)
+    assert advance(shop, {"advance_to": "next_run"})["number_of_orders"] == 1
+    assert len(world.rebills(coming)) == 1
+    edit.pause(world.shop, coming)
+    assert refusal(shop, {"advance_to": "next_run"}) == ("/advance_to", "nothing_due")
 
 
 def test_nothing_is_due_is_said() -> None:
