@@ -448,7 +448,7 @@ def _nothing_due(facts: Facts, now: Instant, reasons: list[Reason], pushed_back:
     if card := _card_expires(facts, head, coming, now):
         reasons.append(Reason(code="card_notice_due", params={"month": card.month}))
         return Planned(decision=card, reasons=reasons)
-    return Planned(decision=Look(at=next_look(facts, head, now)), reasons=reasons)
+    return Planned(decision=Look(at=_soonest(facts, head, coming, now, asked=True)), reasons=reasons)
 
 
 def _reminder(facts: Facts, comes: list["Coming"], now: Instant) -> Remind | None:
@@ -562,9 +562,10 @@ def _comes_after(facts: Facts, head: Head, month: date) -> bool:
     return False
 
 
-def _notice_looks(facts: Facts, head: Head, coming: list["Coming"], now: Instant) -> list[Instant]:
+def _notice_looks(facts: Facts, head: Head, coming: list["Coming"], now: Instant, *, asked: bool) -> list[Instant]:
     """When the prices of what comes are held against what was paid, and when the card's end is to be told: at the
-    beginning of that week or month, or at once where it has begun and there is something to tell."""
+    beginning of that week or month, or at once where it has begun and there is something to tell. ``asked``: it is
+    known that there is nothing."""
     zone_name = facts.zone_name()
     today = local_date(now, zone_name)
     days = {
@@ -577,12 +578,12 @@ def _notice_looks(facts: Facts, head: Head, coming: list["Coming"], now: Instant
         begins = midnight(day - timedelta(days=PRICE_NOTICE_DAYS), zone_name)
         if begins > now:
             looks.append(begins)
-        elif day > today and _rises(facts, head, coming, day):
+        elif day > today and not asked and _rises(facts, head, coming, day):
             looks.append(now)
     if coming and (card := _card_month(facts, coming)):
         months = [midnight(_first_of(card[1], months), zone_name) for months in CARD_NOTICE_MONTHS]
         looks += [begins for begins in months if begins > now]
-        if _card_expires(facts, head, coming, now):
+        if not asked and _card_expires(facts, head, coming, now):
             looks.append(now)
     return looks
 
@@ -652,10 +653,16 @@ def next_look(facts: Facts, head: Head, now: Instant) -> Instant | None:
         return moment if head.state.tried else window_opening(moment, settings, zone_name)
     if head.state.tried:
         return now
+    return _soonest(facts, head, _coming(facts, head), now, asked=False)
+
+
+def _soonest(facts: Facts, head: Head, comes: list[Coming], now: Instant, *, asked: bool) -> Instant:
+    """The first moment at which one of these is due, or something is to be told of it. ``asked``: it is known that
+    there is nothing to tell now."""
+    settings, zone_name = facts.settings, facts.zone_name()
     today = local_date(now, zone_name)
     tomorrow = today + timedelta(days=1)
     looks: list[Instant] = []
-    comes = _coming(facts, head)
     for one in comes:
         day, coming = one.occurrence.day, one.occurrence
         if head.state.last_run_date == today and day <= today and not settings.do_not_bill_prior_missed_shipments:
@@ -665,7 +672,7 @@ def next_look(facts: Facts, head: Head, now: Instant) -> Instant | None:
         if ahead is not None and one.progress.noticed < coming.number:
             soonest = midnight(tomorrow, zone_name) if one.pushed_back else now
             looks.append(max(midnight(coming.day - timedelta(days=ahead), zone_name), soonest))
-    looks += _notice_looks(facts, head, comes, now)
+    looks += _notice_looks(facts, head, comes, now, asked=asked)
     if _unknown(facts):
         looks.append(later(now, hours=HELD_AGAIN_HOURS))
     return min(looks) if looks else later(now, days=IDLE_DAYS)

@@ -100,10 +100,12 @@ def _reading_once(shop: Shop) -> Shop:
 
 
 def _plan_mails(shop: Shop, event: Event) -> None:
-    for mail in plan_mails(shop, event):
+    planned = plan_mails(shop, event)
+    for mail in planned:
         _once(shop, [shop.mails.planned(mail)])
-        if mail.state == "planned":
-            shop.queue.send(DELIVER_QUEUE, [{"merchant_id": shop.merchant_id, "subject": waiting_name(mail)}])
+    subjects = [waiting_name(mail) for mail in planned if mail.state == "planned"]
+    if subjects:
+        shop.queue.send(DELIVER_QUEUE, [{"merchant_id": shop.merchant_id, "subject": name} for name in subjects])
 
 
 def _plan_deliveries(shop: Shop, event: Event, form: Form) -> None:
