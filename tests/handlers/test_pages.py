@@ -410,6 +410,15 @@ def test_what_fell_due_after_the_page_was_shown_is_shown_first_and_not_charged(s
     assert "Thank you, it is paid" in text(shop.card(form="two"))
 
 
+def test_a_form_that_was_sent_charges_no_other_amount_than_it_said(shop: Pages) -> None:
+    assert "Nothing is due now" in text(shop.card())
+    shop.fall_due()
+    posts = shop.house.sandbox.posts()
+    assert "What is due has changed" in text(shop.card(due="18"))
+    assert "The new card is saved" in text(shop.card())
+    assert shop.house.sandbox.posts() == posts
+
+
 def test_what_waits_in_accounts_receivable_is_due_too_and_paid_by_the_new_card(shop: Pages) -> None:
     shop.rules(number_of_retries=1, send_failures_to_accounts_receivable=True)
     shop.fall_due(receivable=True)
