@@ -88,14 +88,7 @@ def skip_of(facts: Facts, now: Instant) -> Skip | None:
     head, zone_name = facts.head, facts.zone_name()
     if head.status != "active" or head.attempt is not None or head.round or head.state.next_attempt is not None:
         return None
-    coming: dict[int, list[date]] = {}
-    for entry in facts.auto_order.items or []:
-        progress = head.state.items.get(str(entry.auto_order_item_oid))
-        if progress is None or entry.paused or is_unknown(entry, facts.items):
-            continue
-        walk = islice(occurrences(entry, progress, facts.items.get(entry.original_item_id or ""), zone_name), 2)
-        if days := [one.day for one in walk if not is_past_end(entry, one, zone_name)]:
-            coming[entry.auto_order_item_oid or 0] = days
+    coming = _next_two(facts)
     day = min((days[0] for days in coming.values()), default=None)
     if day is None or day <= local_date(now, zone_name):
         return None
@@ -105,6 +98,26 @@ def skip_of(facts: Facts, now: Instant) -> Skip | None:
     moved = {oid: days[0] for oid, days in skipped.items()}
     others = [days[0] for oid, days in coming.items() if oid not in moved]
     return Skip(day, min([*moved.values(), *others]), moved)
+
+
+def is_skipped(facts: Facts, day: date) -> bool:
+    """Whether nothing comes on that day any more and nothing of it was billed."""
+    billed = any(progress.billed_day == day for progress in facts.head.state.items.values())
+    return not billed and all(days[0] > day for days in _next_two(facts).values())
+
+
+def _next_two(facts: Facts) -> dict[int, list[date]]:
+    """The days of the next two shipments of each item of which anything comes, by oid."""
+    zone_name = facts.zone_name()
+    coming: dict[int, list[date]] = {}
+    for entry in facts.auto_order.items or []:
+        progress = facts.head.state.items.get(str(entry.auto_order_item_oid))
+        if progress is None or entry.paused or is_unknown(entry, facts.items):
+            continue
+        walk = islice(occurrences(entry, progress, facts.items.get(entry.original_item_id or ""), zone_name), 2)
+        if days := [one.day for one in walk if not is_past_end(entry, one, zone_name)]:
+            coming[entry.auto_order_item_oid or 0] = days
+    return coming
 
 
 def last_shipment(orders: Iterable[Order], head: Head) -> Instant | None:

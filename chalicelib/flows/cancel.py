@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain import cancellation
 from chalicelib.domain.auto_orders import assembled
-from chalicelib.domain.cancellation import Cancellation, CancelLinkRequest, CancelRequest, Skip, skip_of
+from chalicelib.domain.cancellation import Cancellation, CancelLinkRequest, CancelRequest, Skip, is_skipped, skip_of
 from chalicelib.domain.customers import normalised_email
 from chalicelib.domain.drafts import made
 from chalicelib.domain.errors import NotFound
@@ -57,10 +57,12 @@ def offered(shop: Shop, token: str) -> Skip | None:
     return skip_of(facts, shop.clock.now())
 
 
-def skip(shop: Shop, token: str, day: date) -> None:
-    """Leave out what is to be sent on that day; asked again, it is left out already. Raises what ``shown`` raises."""
+def skip(shop: Shop, token: str, day: date) -> bool:
+    """Leave out what is to be sent on that day; asked again, it is left out already. False: it cannot be left out, for
+    it is being billed or was. Raises what ``shown`` raises."""
     oid, facts = facts_behind(shop, shop.links.read("cancel", token))
     told_now(shop, edit.skip(shop, oid, day, actor=customer_of(shop, facts)))
+    return is_skipped(read_facts(shop, oid)[0], day)
 
 
 def customer_of(shop: Shop, facts: Facts) -> str:

@@ -47,7 +47,14 @@ def pay(shop: Shop, token: str, raw: Any, form: str, agreed: str, address: str) 
     shop.limits.take(f"update_billing#auto_order#{oid}", LINK_TRIES, LINK_SECONDS, now)
     made = storefront.card_token(shop, raw, address).card_token
     fingerprint = storefront.counted_card(shop, made)
-    said = (str(oid), form, fingerprint or made, str(card.card_expiration_month), str(card.card_expiration_year))
+    said = (
+        str(oid),
+        form,
+        agreed,
+        fingerprint or made,
+        str(card.card_expiration_month),
+        str(card.card_expiration_year),
+    )
     name = f"card_{sha256(chr(31).join(said).encode()).hexdigest()[:40]}"
     due = _due(shop, facts, now)
     if shop.auto_orders.payment_update(oid, name) is None and agreed != due_text(due):

@@ -51,6 +51,7 @@ MINUTE_SECONDS = 60
 NO_SHOP = "There is no such shop. Please use the link of your latest mail, as it is."
 WRONG = "Something went wrong here. Nothing was lost; please try again in a few minutes."
 BUSY = "The auto order is being changed at this moment. Please try again."
+NOT_SKIPPED = "This shipment cannot be skipped any more. Below is what comes now."
 MAILED = (
     "If there is such an order and the address is the one of the order, a link is on its way to it. "
     "It may take a few minutes. Look into the folder for spam too."
@@ -229,9 +230,9 @@ def post_cancel_page(visit: Visit) -> Page:
             return _canceled(visit)
         case "skip":
             day = read_day(visit.said("day"))
-            if day is not None:
-                cancel.skip(visit.shop, visit.said("token"), day)
-            return _cancel_page(visit, skipped=day is not None)
+            if day is not None and cancel.skip(visit.shop, visit.said("token"), day):
+                return _cancel_page(visit, skipped=True)
+            return _cancel_page(visit, [{"field": "", "message": NOT_SKIPPED}])
         case "mail":
             return _mailed(visit)
     raise Invalid.one("", "malformed_form", "This is not a form of ours.")

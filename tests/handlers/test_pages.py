@@ -180,6 +180,20 @@ def test_what_is_no_form_of_ours_is_refused_on_a_page(shop: Pages, body: bytes) 
     assert reply.headers["Content-Type"].startswith("text/html")
 
 
+def test_what_breaks_inside_is_told_on_a_page_that_shows_nothing_of_it(
+    shop: Pages, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(merchant_id: str) -> Any:
+        raise RuntimeError("the inside")
+
+    shop.house.payments_of = broken
+    reply = shop.get(UPDATE)
+    assert (reply.status, "Nothing was lost" in text(reply)) == (500, True)
+    assert reply.headers["Content-Security-Policy"]
+    assert "the inside" not in reply.body
+    assert "the inside" in caplog.text
+
+
 def test_the_pages_have_one_style_in_light_and_dark(shop: Pages) -> None:
     reply = shop.house.call("GET", "/storefront/page.css")
     assert (reply.status, reply.headers["Content-Type"]) == (200, "text/css; charset=UTF-8")
@@ -250,14 +264,46 @@ def test_instead_of_canceling_the_next_shipment_is_skipped_once_however_often_it
     assert shop.next_days() == ["2027-04-30"]
 
 
+def test_only_what_comes_next_is_skipped_and_other_items_keep_their_dates(shop: Pages) -> None:
+    tab = {"auto_orderable": True, "auto_order_schedules": ["Weekly"]}
+    shop.call("POST", "/rest/v2/item/items", {"merchant_item_id": "CUP", "pricing": {"cost": 3}, "auto_order": tab})
+    path = f"/rest/v2/auto_order/auto_orders/{shop.oid}"
+    items = shop.call("GET", f"{path}?_expand=items").json["auto_order"]["items"]
+    cup = {"original_item_id": "CUP", "original_quantity": 1, "frequency": "Weekly"}
+    cup["next_shipment_dts"] = "2027-02-24T00:00:00-05:00"
+    reply = shop.call("PUT", path, {"items": [*items, cup]})
+    assert reply.status == 200, reply.body
+    shown = shop.get()
+    assert "Nothing is sent on 24 February 2027. The next one comes on 28 February 2027." in text(shown)
+    shop.post(do="skip", day=day_field(shown))
+    assert shop.next_days() == ["2027-02-28", "2027-03-03"]
+    assert "The next shipment comes on 28 February 2027" not in text(shop.get()), "it is said to who has just skipped"
+
+
 def test_nothing_is_offered_to_skip_while_a_payment_waits_to_be_tried_again(shop: Pages) -> None:
     shop.fall_due()
     shown = shop.get()
     assert "Cancel now" in shown.body
     assert "Skip" not in shown.body
     days = shop.next_days()
-    shop.post(do="skip", day=days[0])
+    reply = shop.post(do="skip", day=days[0])
+    assert (reply.status, "cannot be skipped any more" in text(reply)) == (400, True)
     assert shop.next_days() == days
+
+
+def test_what_was_billed_meanwhile_is_not_said_to_be_skipped(shop: Pages) -> None:
+    day = day_field(shop.get())
+    shop.bill()
+    days = shop.next_days()
+    reply = shop.post(do="skip", day=day)
+    assert (reply.status, "cannot be skipped any more" in text(reply)) == (400, True)
+    assert shop.next_days() == days
+
+
+@pytest.mark.parametrize("day", ["", "soon", "2027-02-27"])
+def test_a_day_on_which_nothing_comes_skips_nothing(shop: Pages, day: str) -> None:
+    shop.post(do="skip", day=day)
+    assert shop.next_days() == ["2027-02-28"]
 
 
 def test_an_item_of_which_nothing_comes_after_is_not_offered_to_skip(shop: Pages) -> None:
@@ -362,6 +408,15 @@ def test_what_fell_due_after_the_page_was_shown_is_shown_first_and_not_charged(s
     assert shop.house.sandbox.posts() == posts
     assert shop.stored_card().endswith("0002")
     assert "Thank you, it is paid" in text(shop.card(form="two"))
+
+
+def test_a_form_that_was_sent_charges_no_other_amount_than_it_said(shop: Pages) -> None:
+    assert "Nothing is due now" in text(shop.card())
+    shop.fall_due()
+    posts = shop.house.sandbox.posts()
+    assert "What is due has changed" in text(shop.card(due="18"))
+    assert "The new card is saved" in text(shop.card())
+    assert shop.house.sandbox.posts() == posts
 
 
 def test_what_waits_in_accounts_receivable_is_due_too_and_paid_by_the_new_card(shop: Pages) -> None:
