@@ -11,11 +11,13 @@ from greenlet import getcurrent, greenlet
 
 
 class Stepped:
-    """Any object whose calls are steps, inside of a worker."""
+    """Any object whose calls are steps, inside of a worker. ``besides`` are first arguments of calls that are none:
+    tables in which nobody meets anybody."""
 
-    def __init__(self, inner: Any, names: frozenset[str]) -> None:
+    def __init__(self, inner: Any, names: frozenset[str], besides: frozenset[str] = frozenset()) -> None:
         self._inner = inner
         self._names = names
+        self._besides = besides
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
@@ -24,7 +26,8 @@ class Stepped:
 
         def stepped(*given: Any, **named: Any) -> Any:
             worker = getcurrent()
-            if worker.parent is not None:
+            besides = bool(given) and isinstance(given[0], str) and given[0] in self._besides
+            if worker.parent is not None and not besides:
                 worker.parent.switch()
             return found(*given, **named)
 

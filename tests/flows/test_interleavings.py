@@ -13,17 +13,23 @@ from tests.steps import Stepped, merges, run
 
 PORT_STEPS = frozenset({"get", "get_many", "write"})
 GATEWAY_STEPS = frozenset({"charge", "look_up"})
-# The calls of one clean rebill: three reads, the claim, the charge, the settling. Of an edit: three reads, the
-# catalogue for what is wanted, the write. Of a look that finds the capture: three reads, the look-up, the settling. Of
-# a first payment: a read, the claim, the charge, the price list, the settling.
+# The calls of one clean rebill: three reads, the claim, the charge, the settling. Of an edit: three reads, the prices
+# of what is wanted, the write. Of a look that finds the capture: three reads, the look-up, the settling. Of a first
+# payment, but for what it reads of the configuration: a read, the claim, the charge, the settling, and how it stands.
 CALLS, EDIT_CALLS, LOOK_CALLS, PAY_CALLS = 6, 5, 5, 5
 
 
-def a_stage(name: str) -> tuple[Stage, Any]:
+def a_stage(name: str, *besides: str) -> tuple[Stage, Any]:
     stage, subject, _ = cloned(
-        name, lambda tables: Stepped(tables, PORT_STEPS), lambda sandbox: Stepped(sandbox, GATEWAY_STEPS)
+        name,
+        lambda tables: Stepped(tables, PORT_STEPS, frozenset(besides)),
+        lambda sandbox: Stepped(sandbox, GATEWAY_STEPS),
     )
     return stage, subject
+
+
+def an_order_to_be_paid() -> tuple[Stage, str]:
+    return a_stage("purchase, full, approve", "configuration")
 
 
 def visit(stage: Stage, oid: int) -> Callable[[], Any]:
@@ -49,7 +55,7 @@ def test_the_calls_are_those_that_the_schedules_are_made_for() -> None:
     assert run([lambda: edit.update(stage.shop, oid, CANCEL)], []) == [EDIT_CALLS + 1]
     stage, oid = an_unheard_capture("full")
     assert run([visit(stage, oid)], []) == [LOOK_CALLS + 1]
-    stage, order_id = a_stage("purchase, full, approve")
+    stage, order_id = an_order_to_be_paid()
     assert run([lambda: pay(stage.shop, order_id)], []) == [PAY_CALLS + 1]
 
 
@@ -81,7 +87,7 @@ def test_two_who_look_at_an_open_attempt_in_all_252_orders_record_it_once() -> N
 def test_two_who_pay_for_one_order_in_all_252_orders_charge_once() -> None:
     count = 0
     for order in merges(PAY_CALLS, PAY_CALLS):
-        stage, order_id = a_stage("purchase, full, approve")
+        stage, order_id = an_order_to_be_paid()
         paying = [lambda: pay(stage.shop, order_id)] * 2  # noqa: B023  # they are run at once
         run(paying, [0, 1, *order])
         paid_once(stage, order_id)
