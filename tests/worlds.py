@@ -276,9 +276,11 @@ class World:
         return self.shop.auto_orders.read(oid)[0].noun
 
     def rebills(self, oid: int) -> list[Order]:
-        document, head = self.document(oid), self.head(oid)
-        ids = [f"{document.original_order_id}-{run:03d}" for run in range(1, head.run + 1)]
-        return self.shop.orders.get_many(ids)
+        kept, head = self.shop.auto_orders.read(oid)
+        return self._rebills(kept.noun, head)
+
+    def _rebills(self, document: AutoOrder, head: Head) -> list[Order]:
+        return self.shop.orders.get_many([f"{document.original_order_id}-{run:03d}" for run in range(1, head.run + 1)])
 
     def rebill_days(self, oid: int) -> list[str]:
         from chalicelib.domain.dates import local_date
@@ -299,8 +301,8 @@ class World:
         assert all(count == 1 for count in per_order.values()), f"an order charged twice: {per_order}"
         billed: Counter[tuple[int, int, int]] = Counter()
         for oid in oids:
-            document, head = self.document(oid), self.head(oid)
-            orders = self.rebills(oid)
+            kept, head = self.shop.auto_orders.read(oid)
+            document, orders = kept.noun, self._rebills(kept.noun, head)
             original = self.shop.orders.get(document.original_order_id or "").noun
             for order in [original, *orders]:
                 total = order.summary.total if order.summary else None

@@ -31,6 +31,7 @@ def instant(moment: datetime) -> Instant:
     return Instant(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, tzinfo=UTC)
 
 
+@lru_cache(maxsize=4096)
 def parse_instant(text: str) -> Instant:
     """Read ISO 8601 with an offset; fractions of a second are cut.
 

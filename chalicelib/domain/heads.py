@@ -5,6 +5,7 @@ Every claim and every settling is one conditional write of it, so two open attem
 
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import sha256
 from typing import Literal
 
@@ -142,6 +143,7 @@ def freed(head: Head, *, due: Instant | None) -> Head:
     return msgspec.structs.replace(head, attempt=None, lease_until=None, due_dts=due)
 
 
+@lru_cache(maxsize=4096)
 def shard_of(merchant_id: str, subject: str, shards: int) -> str:
     """The due shard of a record: spread by hash, two digits."""
     number = int.from_bytes(sha256(f"{merchant_id}#{subject}".encode()).digest()[:4], "big") % shards

@@ -134,7 +134,8 @@ def kept(value: Any) -> str:
 
 def load(text: str | bytes, type_: type[T]) -> T:
     """The noun back from its stored text."""
-    return cast(T, _decoder(cast(Any, type_)).decode(text))
+    noun: T = _decoder(type_).decode(text)
+    return noun
 
 
 def plain(value: Any) -> Any:
@@ -273,6 +274,11 @@ def _fields(type_: type[msgspec.Struct]) -> tuple[tuple[str, str, Any], ...]:
     return tuple((f.name, f.encode_name, hints[f.name]) for f in msgspec.structs.fields(type_))
 
 
+@lru_cache(maxsize=256)
+def _required(type_: type[msgspec.Struct]) -> frozenset[str]:
+    return frozenset(f.encode_name for f in msgspec.structs.fields(type_) if f.required)
+
+
 def _read_only(type_: type[msgspec.Struct]) -> frozenset[str]:
     return getattr(type_, "read_only", frozenset())
 
@@ -302,6 +308,7 @@ def _merged(stored: dict[str, Any], raw: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+@lru_cache(maxsize=1024)
 def _bare(type_: Any) -> Any:
     """The type without ``| None`` and ``Annotated``."""
     while True:
@@ -350,8 +357,7 @@ def _problems(raw: Any, type_: Any, pointer: str) -> Iterable[Problem]:
 
 def _struct_problems(raw: dict[str, Any], type_: type[msgspec.Struct], pointer: str) -> Iterable[Problem]:
     fields = {wire: hint for name, wire, hint in _fields(type_) if name not in _own(type_)}
-    required = {f.encode_name for f in msgspec.structs.fields(type_) if f.required}
-    for name in sorted(required - set(raw)):
+    for name in sorted(_required(type_) - set(raw)):
         yield Problem(pointer=f"{pointer}/{name}", code="required", message="is required")
     for name, value in raw.items():
         if name not in fields:
@@ -472,11 +478,12 @@ def _nested_noun(entry: Any) -> bool:
     return bool(getattr(type(first), "expansions", None))
 
 
+@lru_cache(maxsize=1024)
 def _bounds(type_: Any) -> dict[str, Any]:
     found = {}
     if get_origin(type_) is Annotated:
         inner, *metas = get_args(type_)
-        found = _bounds(inner)
+        found = dict(_bounds(inner))
         for meta in metas:
             found |= getattr(meta, "extra", None) or {}
     elif get_origin(type_) in (Union, UnionType):

@@ -142,8 +142,12 @@ class Meter(msgspec.Struct):
     # The meter of a long-lived process must not grow for ever; a budget test never comes near this.
     limit: int = 10_000
 
+    @property
+    def full(self) -> bool:
+        return len(self.calls) >= self.limit
+
     def count(self, call: Call) -> None:
-        if len(self.calls) < self.limit:
+        if not self.full:
             self.calls.append(call)
 
     def reset(self) -> None:

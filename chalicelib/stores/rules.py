@@ -5,6 +5,7 @@ refuses. Breaking one is a mistake in our own code, never in a shopper's input, 
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from chalicelib.stores.port import (
     MAXIMUM_CHANGES,
@@ -216,6 +217,7 @@ def _check_condition(condition: Condition) -> None:
             _check_value(name, value)
 
 
+@lru_cache(maxsize=1024)
 def _check_name(name: str) -> None:
     # PynamoDB reads brackets in a name as the position in a list.
     if not name or "[" in name or "]" in name:

@@ -24,7 +24,7 @@ def record_bytes(record: Record) -> int:
     size = 0
     for name, value in record.items():
         size += len(name) if name.isascii() else len(name.encode())
-        size += value_bytes(value)
+        size += len(value) if isinstance(value, str) and value.isascii() else value_bytes(value)
     return size
 
 

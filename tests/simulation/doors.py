@@ -33,7 +33,7 @@ HOUR, DAY = 3600.0, 86_400.0
 # A capture that is late, from the request on: within the gateway's word, and against it (after the quarantine).
 LATE: tuple[tuple[str, float, float], ...] = (("late_capture", 1, 480), ("overlong_capture", 2700, 9000))
 # A pending payment is settled or returned after so long, and so often returned.
-PENDING, RETURNED = (6 * HOUR, 3 * DAY), 0.4
+PENDING, RETURNED = (HOUR, 2 * DAY), 0.4
 HARD = 0.15
 # The gateway's own message of a capture comes within this time, if it comes: one in so many is lost.
 MESSAGE_WITHIN, MESSAGE_LOST = 3600, 0.25
@@ -46,6 +46,7 @@ class PortDoor:
         self._world = world
         self._tables = tables
         self.meter = tables.meter
+        self._crashes = "crash_before" in world.rates
 
     def get(self, *given: Any, **named: Any) -> Any:
         self._before()
@@ -60,9 +61,8 @@ class PortDoor:
         return self._tables.query(*given, **named)
 
     def _before(self) -> None:
-        world = self._world
-        world.step()
-        if world.happens("crash_before"):
+        self._world.step()
+        if self._crashes and self._world.happens("crash_before"):
             raise Crash
 
     def write(self, *changes: Any) -> None:

@@ -8,6 +8,7 @@ from a stream of its own, off, low or high in each world; the last fifth of the 
     python -m tests.simulation.simulator 0-2000    a range, with its totals
 """
 
+import dataclasses
 import gc
 import heapq
 import itertools
@@ -94,11 +95,11 @@ FAULTS: dict[str, tuple[float, float]] = {
     "not_sent": (0.05, 0.25),
     "lookup_unanswered": (0.05, 0.3),
     # at every due moment
-    "cancel": (0.03, 0.15),
-    "pause": (0.04, 0.2),
-    "redate": (0.05, 0.2),
-    "new_price": (0.08, 0.3),
-    "by_hand": (0.08, 0.3),
+    "cancel": (0.03, 0.12),
+    "pause": (0.03, 0.12),
+    "redate": (0.03, 0.12),
+    "new_price": (0.05, 0.2),
+    "by_hand": (0.06, 0.2),
     # in every world
     "purchase": (0.7, 1.0),
     "index_lag": (45.0, 180.0),
@@ -160,7 +161,7 @@ VARIANTS: tuple[tuple[dict[str, str], dict[str, str], dict[str, Any]], ...] = (
     ),
 )
 # How often each of them is drawn.
-OFTEN = (2, 7, 7, 3)
+OFTEN = (2, 9, 9, 3)
 # A first order, paid for so late that its auto order bills nothing within the world.
 BOUGHT: dict[str, str | None] = {"LEAVES": "Every 28 Days"}
 BOUGHT_BETWEEN = (13 * DAY, 31 * DAY)
@@ -183,6 +184,10 @@ NOT_SENT_BRANCHES = {
 }
 
 
+# What people do near a due moment.
+MEDDLING = ("cancel", "pause", "redate", "new_price", "by_hand")
+# Of a due key, how long its moment is.
+SECONDS_LONG = len("2027-02-10T20:00:00Z")
 # Violations that a report names; the rest is only counted.
 MOST_SHOWN = 20
 
@@ -364,7 +369,8 @@ class Visit:
 
 
 class WhereAnythingIs(Waiting):
-    """The due indexes, but for that of the orders until somebody has paid for one: it would be empty."""
+    """The due indexes that are not empty: orders stand in theirs once somebody has paid for one; nobody edits in
+    batches."""
 
     bought = False
 
@@ -372,9 +378,19 @@ class WhereAnythingIs(Waiting):
         return []
 
     def due(self, table: str, *given: Any, **named: Any) -> Any:
-        if table == "orders" and not self.bought:
+        if table == "documents" or (table == "orders" and not self.bought):
             return [], None
         return super().due(table, *given, **named)
+
+
+class TotalsOnly:
+    """The lists of a shop of which nobody ever searches anything: its rows are left out, its day totals are counted."""
+
+    def __init__(self, lists: Any) -> None:
+        self.counted = lists.counted
+
+    def note(self, *given: Any, **named: Any) -> bool:
+        return True
 
 
 # --- the world -------------------------------------------------------------------------------------------------------
@@ -408,10 +424,11 @@ class Simulation(World):
         self.outside = NoOutside()
         self._numbers = itertools.count(900_001)
         words = itertools.count(1)
+        now = self.moment if "skewed_clock" in self.rates else self.true_moment
         self.house = House(
             port=self.mutation.port(PortDoor(self, self.embedded)),
-            now_of=lambda merchant_id: self.moment(),
-            latest_now=self.moment,
+            now_of=lambda merchant_id: now(),
+            latest_now=now,
             queue=self,
             mailer_of=lambda merchant_id: self.outside,
             http=self.outside,
@@ -422,6 +439,7 @@ class Simulation(World):
         )
         self._waiting = WhereAnythingIs(self.house.port)
         self._shop = self.house.open_shop(MERCHANT, self.time_left)
+        self._telling = dataclasses.replace(self._shop, lists=TotalsOnly(self._shop.lists))
 
     def _draw_world(self, aim: dict[str, int] | None, profile: str | None) -> None:
         chance = Random(f"{self.seed}:world")
@@ -565,35 +583,40 @@ class Simulation(World):
 
     def plan_sweep(self) -> None:
         """The next sweep that has anything to do; all others would find nothing."""
-        due = self._next_due()
-        if due is None:
+        dues = self._dues()
+        if not dues:
             return
+        due, name = min((due, name) for name, due in dues)
         moment = _tick(max(due, self._last_sweep + 1, self.loop.now, self._shows_at), SWEEP_EVERY)
         if 0 <= self._sweep_at <= moment or moment > END:
             return
         self._sweep_at = moment
         if due > self.loop.now + SWEEP_EVERY:
-            self._meddle(moment)
+            self._meddle(moment, name)
 
         def work() -> None:
             if self._sweep_at != moment:
                 return
             self._sweep_at = -1.0
-            due = self._next_due()
-            if self._shows_at <= moment and (due is None or due > moment + MOST_SKEW):
-                # Somebody has done it, and no index entry speaks of it any more.
+            # Where every index entry is as its record is, only what is due is looked for.
+            lagging = self._shows_at > moment
+            names = [name for name, due in self._dues() if lagging or due <= moment + MOST_SKEW]
+            if not names and not lagging:
+                # Somebody has done it meanwhile.
                 self.plan_sweep()
                 return
             self._last_sweep = moment
-            names = [name for name, head in self.heads.items() if name != self.unpaid or self._waiting.bought]
             self.start("sweep", moment, lambda: sweep(self._backroom(names)))
             self.loop.at(moment + 5, self.plan_sweep)
 
         self.loop.at(moment, work)
 
-    def _next_due(self) -> float | None:
-        dues = [str(head["due_key"]) for head in self.heads.values() if "due_key" in head]
-        return second_of(min(dues).split("#", 1)[0]) if dues else None
+    def _dues(self) -> list[tuple[str, float]]:
+        return [
+            (name, second_of(str(head["due_key"])[:SECONDS_LONG]))
+            for name, head in self.heads.items()
+            if "due_key" in head
+        ]
 
     def plan_relay(self) -> None:
         if not self.untold:
@@ -614,7 +637,7 @@ class Simulation(World):
         self.loop.at(moment, work)
 
     def _tell(self, merchant_id: str, event_id: str) -> None:
-        tell(self.shop, event_id)
+        tell(self._telling, event_id)
 
     def reconcile_daily(self) -> None:
         """From now on there is something for the daily reconciliation to find, for as long as it walks past it."""
@@ -669,18 +692,16 @@ class Simulation(World):
 
     # --- people ------------------------------------------------------------------------------------------------------
 
-    def _meddle(self, due: float) -> None:
-        """Customers and the merchant near a due moment; an outage of the gateway over it."""
-        for kind in ("cancel", "pause", "redate", "new_price"):
+    def _meddle(self, due: float, name: str) -> None:
+        """Customers and the merchant near a due moment, mostly of the auto order that is due; an outage of the gateway
+        over it."""
+        for kind in MEDDLING:
             if kind in self.rates and due < QUIET_FROM and self.happens(kind):
-                moment = due + self.streams[kind].uniform(-10, 60 if self.streams[kind].random() < 0.7 else 3600)
-                oid = self.oids[self.streams[kind].randrange(2)]
-                self._meddle_at(moment, kind, oid)
-        if "by_hand" in self.rates and due < QUIET_FROM and self.happens("by_hand"):
-            # A retry waits for days, a late message for minutes.
-            chance = self.streams["by_hand"]
-            moment = chance.uniform(self.loop.now, due) if chance.random() < 0.6 else due + chance.uniform(0, 120)
-            self._meddle_at(moment, "by_hand", self.oids[chance.randrange(2)])
+                chance = self.streams[kind]
+                # At that moment; or while a retry waits for its day.
+                moment = due + chance.uniform(-10, 60) if chance.random() < 0.7 else chance.uniform(self.loop.now, due)
+                other = name == self.unpaid or chance.random() < 0.25
+                self._meddle_at(moment, kind, self.oids[chance.randrange(2)] if other else int(name))
         if "outage" in self.rates and not self._outages and due < QUIET_FROM - DAY and self.happens("outage"):
             begins = due - self.streams["outage"].uniform(0, 1800)
             self._outages.append((begins, begins + self.streams["outage"].uniform(1, 12) * 3600))
@@ -698,7 +719,7 @@ class Simulation(World):
                         self.start("customer", back, lambda: edit.update(self.shop, oid, {"enabled": True}))
                 elif kind == "pause":
                     edit.pause(shop, oid)
-                    longest = 4 * DAY if chance.random() < 0.7 else 16 * DAY
+                    longest = 4 * DAY if chance.random() < 0.5 else 16 * DAY
                     back = min(self.loop.now + chance.uniform(60, longest), CAUGHT_UP_FROM)
                     self._resume(max(back, self.loop.now + 60), oid)
                 elif kind == "redate":
@@ -713,7 +734,8 @@ class Simulation(World):
         self.start("by hand" if kind == "by_hand" else "customer", moment, act)
 
     def _attempt_by_hand(self, shop: Shop, oid: int) -> None:
-        """The merchant's button, under the contract's two guards."""
+        """The merchant's button, under the contract's two guards; for one that declines have ended, if there is one."""
+        oid = next((one for one in self.oids if '"failed":true' in str(self.heads[str(one)]["state"])), oid)
         if too_close(shop.auto_orders.read(oid)[1], shop.clock.now()) is None:
             self.by_hand[str(oid)] += 1
             rebill(shop, oid, by_hand=True)
@@ -792,7 +814,7 @@ class Simulation(World):
     def _event_written(self, name: str, written: Mapping[str, Any]) -> None:
         """It waits until its due time, or everybody has been told."""
         if "due_key" in written:
-            self.untold[name] = second_of(str(written["due_key"]).split("#", 1)[0])
+            self.untold[name] = second_of(str(written["due_key"])[:SECONDS_LONG])
         else:
             self.untold.pop(name, None)
 
@@ -820,7 +842,7 @@ class Simulation(World):
             self.branches["edited_while_open"] += after["revision"] != before["revision"]
             by_hand = before["status"] == "disabled" and after["status"] == "active"
             self.branches["enabled_by_hand"] += by_hand and after["revision"] == before["revision"]
-        elif after["run"] != before["run"] and len(changes) == 1:
+        elif after["run"] != before["run"] and not any(change.table == "orders" for change in changes):
             self.branches["run_closed_without_a_charge"] += 1
         if (after["status"] == "active" or "attempt" in after) and "due_key" not in after:
             self.violated(f"{name} left the due index")
