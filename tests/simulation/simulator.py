@@ -159,9 +159,10 @@ VARIANTS: tuple[tuple[dict[str, str], dict[str, str], dict[str, Any]], ...] = (
         {"LEAVES": "Every 28 Days"},
         {"number_of_retries": 1, "do_not_bill_prior_missed_shipments": True},
     ),
+    ({"BEANS": "Every 24 Days"}, {"LEAVES": "Every 28 Days"}, {"number_of_retries": 2}),
 )
-# How often each of them is drawn.
-OFTEN = (2, 9, 9, 3)
+# How often each of them is drawn: most of what can go wrong goes wrong around one rebill.
+OFTEN = (2, 4, 4, 3, 12)
 # A first order, paid for so late that its auto order bills nothing within the world.
 BOUGHT: dict[str, str | None] = {"LEAVES": "Every 28 Days"}
 BOUGHT_BETWEEN = (13 * DAY, 31 * DAY)
@@ -443,7 +444,7 @@ class Simulation(World):
 
     def _draw_world(self, aim: dict[str, int] | None, profile: str | None) -> None:
         chance = Random(f"{self.seed}:world")
-        self.profile = chance.choices(("full", "keys", "lookup"), (4, 1, 4))[0]
+        self.profile = chance.choices(("full", "keys", "lookup"), (6, 1, 6))[0]
         self.variant = chance.choices(range(len(VARIANTS)), OFTEN)[0]
         self.honest_time = chance.random() < 0.5
         levels = {kind: chance.choices((0, 1, 2), (5, 3, 2))[0] for kind in FAULTS}
@@ -704,7 +705,7 @@ class Simulation(World):
                 self._meddle_at(moment, kind, self.oids[chance.randrange(2)] if other else int(name))
         if "outage" in self.rates and not self._outages and due < QUIET_FROM - DAY and self.happens("outage"):
             begins = due - self.streams["outage"].uniform(0, 1800)
-            self._outages.append((begins, begins + self.streams["outage"].uniform(1, 12) * 3600))
+            self._outages.append((begins, begins + self.streams["outage"].uniform(0.5, 6) * 3600))
 
     def _meddle_at(self, moment: float, kind: str, oid: int) -> None:
         chance = self.streams[kind]
