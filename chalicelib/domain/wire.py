@@ -134,7 +134,8 @@ def kept(value: Any) -> str:
 
 def load(text: str | bytes, type_: type[T]) -> T:
     """The noun back from its stored text."""
-    return cast(T, _decoder(cast(Any, type_)).decode(text))
+    noun: T = _decoder(type_).decode(text)
+    return noun
 
 
 def plain(value: Any) -> Any:

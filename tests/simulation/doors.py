@@ -266,7 +266,7 @@ class SimulatedGateway:
         world.start(
             "event",
             moment,
-            lambda: heard(world.shop, "sandbox", event.encode(), ""),
+            lambda: heard(world.shop, "sandbox", event.encode(), "", "127.0.0.1"),
             lambda: self._hear(event, world.loop.now + 600),
         )
 

@@ -40,12 +40,13 @@ from chalicelib.domain.payments import Attempt, ClosedAttempt, Declined
 from chalicelib.domain.schedule import Frequency
 from chalicelib.flows import edit
 from chalicelib.flows.facts import read_facts
+from chalicelib.flows.gateway_events import HINT, look_into
 from chalicelib.flows.ports import Backroom, Shop
 from chalicelib.flows.purchase import look_at, pay
 from chalicelib.flows.rebill import rebill, too_close
 from chalicelib.flows.reconcile import DAYS as RECONCILED_DAYS
-from chalicelib.flows.reconcile import GIVEN_BACK, reconcile
-from chalicelib.flows.sweep import events_due, sweep
+from chalicelib.flows.reconcile import GIVEN_BACK, RECONCILE_QUEUE, begin, go_on
+from chalicelib.flows.sweep import REBILL_QUEUE, events_due, sweep
 from chalicelib.flows.tell import tell
 from chalicelib.gateways.sandbox import PROFILES, Sandbox
 from chalicelib.stores import heads as kept_heads
@@ -371,7 +372,7 @@ class Visit:
 
 class WhereAnythingIs(Waiting):
     """The due indexes that are not empty: orders stand in theirs once somebody has paid for one; nobody edits in
-    batches."""
+    batches, and there are no ledgers."""
 
     bought = False
 
@@ -379,7 +380,7 @@ class WhereAnythingIs(Waiting):
         return []
 
     def due(self, table: str, *given: Any, **named: Any) -> Any:
-        if table == "documents" or (table == "orders" and not self.bought):
+        if table not in ("auto_orders", "events") and not (table == "orders" and self.bought):
             return [], None
         return super().due(table, *given, **named)
 
@@ -439,6 +440,7 @@ class Simulation(World):
             shuffled=list,
         )
         self._waiting = WhereAnythingIs(self.house.port)
+        self._backroom_of_all = dataclasses.replace(self.house.backroom(self.time_left), waiting=self._waiting)
         self._shop = self.house.open_shop(MERCHANT, self.time_left)
         self._telling = dataclasses.replace(self._shop, lists=TotalsOnly(self._shop.lists))
 
@@ -542,7 +544,7 @@ class Simulation(World):
     def start(self, role: str, moment: float, act: Callable[[], Any], again: Callable[[], None] | None = None) -> None:
         """Somebody works from that moment on; a crash ends him, and ``again`` is what follows from it."""
 
-        def begin() -> None:
+        def works() -> None:
             me, skew = getcurrent(), 0
             if "skewed_clock" in self.rates and not self.quiet:
                 most = int(self.rates["skewed_clock"])
@@ -559,7 +561,7 @@ class Simulation(World):
             finally:
                 del self._visits[me]
 
-        self.loop.begin(moment, begin)
+        self.loop.begin(moment, works)
 
     def time_left(self) -> float:
         return FUNCTION_SECONDS - (self.loop.now - self.visit_now().began) if self.honest_time else FUNCTION_SECONDS
@@ -573,14 +575,7 @@ class Simulation(World):
         """One that looks only where anything stands; the rest would be empty queries."""
         used = sorted({shard_of(MERCHANT, name, DUE_SHARDS) for name in names})
         self.streams["order"].shuffle(used)
-        return Backroom(
-            waiting=self._waiting,
-            queue=self,
-            now_of=self.house.now_of,
-            latest_now=self.house.latest_now,
-            shuffled=lambda shards: used,
-            time_left=self.time_left,
-        )
+        return dataclasses.replace(self._backroom_of_all, shuffled=lambda shards: used)
 
     def plan_sweep(self) -> None:
         """The next sweep that has anything to do; all others would find nothing."""
@@ -646,50 +641,47 @@ class Simulation(World):
         for moment in (first + day * DAY for day in range(RECONCILED_DAYS)):
             if self.mutation.reconciles and moment not in self._reconciliations and moment < END:
                 self._reconciliations.add(moment)
-                self._reconcile(moment, RECEIVES)
-
-    def _reconcile(self, moment: float, receives: int) -> None:
-        def again() -> None:
-            if receives > 1:
-                self._reconcile(self.loop.now + REDELIVERED_AFTER, receives - 1)
-
-        def act() -> None:
-            if reconcile(self.shop, "sandbox").problem is not None:
-                again()
-
-        self.start("reconciliation", moment, act, again)
+                self._deliver("reconciliation", lambda: begin(self.shop), moment)
 
     # --- the queue ---------------------------------------------------------------------------------------------------
 
     def send(self, queue: str, messages: Sequence[dict[str, str]]) -> None:
         self.step()
-        if queue != "rebill":
+        if queue not in (REBILL_QUEUE, RECONCILE_QUEUE):
             return
         for message in messages:
-            if self.happens("dropped_message"):
+            # What is due is sent again at every sweep; nothing else may get lost on the way.
+            if queue == REBILL_QUEUE and self.happens("dropped_message"):
                 continue
             for _ in range(2 if self.happens("duplicate_message") else 1):
                 delay = 0.1 + self._latency()
                 if self.happens("late_message"):
                     delay += self.streams["late_message"].uniform(1, 2400)
-                self._deliver(self.loop.now + delay, message["id"], RECEIVES)
+                self._deliver(*self._handler(message), self.loop.now + delay)
 
-    def _deliver(self, moment: float, name: str, receives: int) -> None:
+    def _handler(self, message: dict[str, str]) -> tuple[str, Callable[[], object]]:
+        """Who works on a message, and what he does."""
+        if "day" in message:
+            return "reconciliation", lambda: go_on(self.shop, message["gateway"], message["day"])
+        name = message["id"]
+        if message["kind"] == HINT:
+            return "event", lambda: look_into(self.shop, message["gateway"], name, message["key"])
+        if name == self.unpaid:
+            return "worker", lambda: look_at(self.shop, name)
+        return "worker", lambda: self._visit(name)
+
+    def _visit(self, name: str) -> None:
+        visit, lease = self.visit_now(), self.heads[name].get("lease_until")
+        rebill(self.shop, int(name))
+        if visit.acts == 0 and lease and self.moment() < parse_instant(str(lease)):
+            self.branches["skipped_by_lease"] += 1
+
+    def _deliver(self, role: str, work: Callable[[], object], moment: float, receives: int = RECEIVES) -> None:
         def again() -> None:
             if receives > 1:
-                self._deliver(self.loop.now + REDELIVERED_AFTER, name, receives - 1)
+                self._deliver(role, work, self.loop.now + REDELIVERED_AFTER, receives - 1)
 
-        def work() -> None:
-            visit, head = self.visit_now(), self.heads[name]
-            if name == self.unpaid:
-                look_at(self.shop, name)
-            else:
-                rebill(self.shop, int(name))
-            lease = head.get("lease_until")
-            if visit.acts == 0 and lease and self.moment() < parse_instant(str(lease)):
-                self.branches["skipped_by_lease"] += 1
-
-        self.start("worker", moment, work, again)
+        self.start(role, moment, work, again)
 
     # --- people ------------------------------------------------------------------------------------------------------
 
@@ -706,6 +698,14 @@ class Simulation(World):
         if "outage" in self.rates and not self._outages and due < QUIET_FROM - DAY and self.happens("outage"):
             begins = due - self.streams["outage"].uniform(0, 1800)
             self._outages.append((begins, begins + self.streams["outage"].uniform(0.5, 6) * 3600))
+
+    def _meddle_after_the_claim(self, name: str) -> None:
+        """Somebody edits between the claim and the charge, or while it is on its way."""
+        for kind in ("cancel", "pause", "redate"):
+            if kind in self.rates and name != self.unpaid:
+                chance = self.streams[kind]
+                if chance.random() < 0.4 and self.happens(kind):
+                    self._meddle_at(self.loop.now + chance.uniform(0, 8), kind, int(name))
 
     def _meddle_at(self, moment: float, kind: str, oid: int) -> None:
         chance = self.streams[kind]
@@ -863,6 +863,7 @@ class Simulation(World):
         if attempt.key not in self.claims:
             self.claims[attempt.key] = Claim(name, attempt)
             visit.own.add(attempt.key)
+            self._meddle_after_the_claim(name)
         elif attempt.plan != self.claims[attempt.key].attempt.plan:
             self.violated(f"{attempt.key} has another plan than was claimed")
         visit.permissions[attempt.key] = self.loop.now
