@@ -134,8 +134,7 @@ def kept(value: Any) -> str:
 
 def load(text: str | bytes, type_: type[T]) -> T:
     """The noun back from its stored text."""
-    noun: T = _decoder(type_).decode(text)
-    return noun
+    return cast(T, _decoder(cast(Any, type_)).decode(text))
 
 
 def plain(value: Any) -> Any:
