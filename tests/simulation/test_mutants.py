@@ -19,6 +19,7 @@ from chalicelib.stores.sqlite import SqliteTables
 from tests.cutting import CutPort, Scissors
 from tests.flows.test_crashes import put_card
 from tests.flows.test_reconcile import TIMES_OUT_AFTER, Forgetful
+from tests.flows.test_restored import Restored
 from tests.simulation import mutants
 from tests.simulation.mutants import At, NeverReconciles
 from tests.simulation.simulator import Mutation, Totals, play
@@ -119,7 +120,11 @@ IN_THE_TEXT: dict[str, tuple[tuple[tuple[str, str, str], ...], str]] = {
     ),
     "bills_the_next_one_too": (
         (
-            (REBILLS, "if occurrence.day > today or past_end:", "if (found and occurrence.day > today) or past_end:"),
+            (
+                REBILLS,
+                "if occurrence.day > today or is_past_end(",
+                "if (found and occurrence.day > today) or is_past_end(",
+            ),
             (HEADS, '        Equals("run", head.run),\n', ""),
         ),
         "duplicate_message=2 late_message=2",
@@ -131,6 +136,11 @@ IN_A_SCRIPT: dict[str, tuple[tuple[tuple[str, str, str], ...], str, str]] = {
         ((CHARGE, "return _is_mine(work, attempt) and _is_unchanged(work)", "return False"),),
         "captures_of_a_visit_whose_claim_loses_its_answer",
         "0",
+    ),
+    "asks_nobody_after_a_restore": (
+        ((CHARGE, "if shop.asks_first and asked.gateway else None", "if not asked else None"),),
+        "captures_of_a_run_that_the_tables_have_forgotten",
+        "2",
     ),
     "reconciles_nothing": (
         ((RECONCILE, "            verdict = _repaired(shop, capture)\n", '            verdict = "matched", ZERO\n'),),
@@ -170,10 +180,20 @@ def orders_of_a_capture_that_only_the_gateways_list_shows() -> int:
     return len(world.rebills(oid))
 
 
+def captures_of_a_run_that_the_tables_have_forgotten() -> int:
+    """A rebill is billed; then the tables are put back to a week ago, while the gateway's ledger goes on. Captures of
+    its run after another day."""
+    restored = Restored()
+    (lost,) = restored.lose(days=8)
+    restored.world.travel(1)
+    return sum(capture.order_id == lost for capture in restored.world.sandbox.captures())
+
+
 SCRIPTS = {
     script.__name__: script
     for script in (
         captures_of_a_visit_whose_claim_loses_its_answer,
+        captures_of_a_run_that_the_tables_have_forgotten,
         orders_of_a_capture_that_only_the_gateways_list_shows,
     )
 }
@@ -267,3 +287,42 @@ def test_who_meets_his_own_claim_goes_on() -> None:
 
 def test_what_only_the_gateways_list_shows_gets_its_order() -> None:
     assert orders_of_a_capture_that_only_the_gateways_list_shows() == 1
+
+
+# The guards that were found to matter in a prototype of the protocol: each must be one of ours, or wait with a reason.
+PROTOTYPE = [
+    "remove_due_on_enqueue",
+    "random_key",
+    "blind_retry",
+    "no_quarantine",
+    "timeout_is_decline",
+    "recompute_amount",
+    "outbox_after",
+    "order_not_in_tx",
+    "mark_before_deliver",
+    "no_cancel_check",
+    "no_period_check+no_due_check",
+    "no_claim_cond+attempt_overwrite",
+    "no_fence+ignore_lease",
+    "no_recovery_lookup",
+    "no_cancel_replay",
+    "no_recon",
+    "repost_after_cancel",
+    "no_index_cleanup",
+    "only_current_attempt",
+    "trust_prep",
+    "void_is_final",
+]
+WAITING = {"no_cancel_replay"}
+MUTANT_ROW = re.compile(r"^\| `([\w+]+)` \| (.*?) \| (.*?) \|$", re.MULTILINE)
+
+
+def test_the_table_of_mutants_names_each_of_the_prototypes_and_each_of_ours_as_it_is_killed() -> None:
+    rows = MUTANT_ROW.findall((HERE / "docs" / "invariants.md").read_text())
+    names = [name for name, _, _ in rows]
+    ours = {mutant: how for _, mutants_, how in rows for mutant in re.findall(r"`(\w+)`", mutants_)}
+    assert list(dict.fromkeys(name for name in names if name in PROTOTYPE)) == PROTOTYPE
+    assert {name for name, mutants_, _ in rows if not re.search("`", mutants_)} == WAITING
+    by_worlds = {**dict.fromkeys(HANDED_IN, "worlds"), **dict.fromkeys(IN_THE_TEXT, "worlds, text")}
+    by_scripts = {name: f"`{script}`" for name, (_, script, _) in IN_A_SCRIPT.items()}
+    assert ours == by_worlds | by_scripts
