@@ -1,15 +1,15 @@
 """The only reader of the environment, and the one list of its variables (docs/configuration.md tells them)."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 # Queues by their short names; on AWS each is `<prefix><name>`.
 QUEUES = ("rebill", "deliver", "reconcile")
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(msgspec.Struct, kw_only=True, frozen=True):
     """``engine``: ``aws``, or ``embedded`` (SQLite in ``data``). ``asks_first``: tables were restored (``Shop``)."""
 
     engine: str

@@ -9,6 +9,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from chalicelib import config
 from chalicelib.domain.coupons import Coupon
 from chalicelib.domain.customers import Customer
@@ -160,8 +162,7 @@ class House:
         return Failures(self.port, self.latest_now())
 
 
-@dataclass(frozen=True)
-class _Clock:
+class _Clock(msgspec.Struct, frozen=True):
     now_of: Callable[[str], Instant]
     merchant_id: str
 

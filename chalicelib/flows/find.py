@@ -1,8 +1,9 @@
 """Finding: the first page asks the list rows, narrowed where a code, an order or a shape leads to them; the pages after
 it are cut from what the first one found."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from chalicelib.domain import search
 from chalicelib.domain.merchants import Merchant
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
 MOST_SHAPED = 1000
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """The names on one page, and how many the search found in all."""
 
     names: list[str]

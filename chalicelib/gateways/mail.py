@@ -3,13 +3,12 @@
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
-from email import message_from_bytes, policy
-from email.headerregistry import Address
-from email.message import EmailMessage
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from chalicelib.domain import wire
 from chalicelib.domain.dates import Instant
@@ -19,13 +18,13 @@ from chalicelib.gateways import letters
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
+    from email.message import EmailMessage
+    from email.policy import EmailPolicy
 
 # SES answers a connection at once or not at all; the rest of the time is for its answer.
 CONNECT_SECONDS = 5
 # Mails that the mailbox of one shop keeps, or a tenth more; the oldest go.
 MAILBOX_KEEPS = 1000
-# Lines stay below the 998 characters of RFC 5322 and everything is ASCII: the oldest relay passes it on unchanged.
-SEVEN_BIT = policy.SMTP.clone(cte_type="7bit")
 # Headers that the fields of a mail make, or that route it: no caller sets them beside those.
 OURS = frozenset(
     {
@@ -56,10 +55,14 @@ create index if not exists mail_of on mail (merchant_id, number);
 """
 
 
-def message_of(mail: Mail) -> EmailMessage:
+def message_of(mail: Mail) -> "EmailMessage":
     """The MIME message: the text, and the HTML beside it. Raises ValueError where a header could hold a second one."""
+    # 3 ms to import: only who sends or shows a mail pays for it.
+    from email.headerregistry import Address
+    from email.message import EmailMessage
+
     _refuse(mail)
-    message = EmailMessage(policy=SEVEN_BIT)
+    message = EmailMessage(policy=_seven_bit())
     message["From"] = Address(display_name=mail.sender_name, addr_spec=mail_address(mail.sender))
     message["To"] = Address(addr_spec=mail_address(mail.to))
     message["Subject"] = mail.subject
@@ -75,6 +78,15 @@ def message_of(mail: Mail) -> EmailMessage:
         # Not one by chance: the same mail is the same message, whenever it is laid out.
         message.set_boundary(sha256(f"{mail.text}\x1f{mail.html}".encode()).hexdigest()[:40])
     return message
+
+
+@lru_cache(maxsize=1)
+def _seven_bit() -> "EmailPolicy[EmailMessage]":
+    """Lines stay below the 998 characters of RFC 5322 and everything is ASCII: the oldest relay passes it on
+    unchanged."""
+    from email import policy
+
+    return policy.SMTP.clone(cte_type="7bit")
 
 
 def _refuse(mail: Mail) -> None:
@@ -158,8 +170,7 @@ def _refusal(response: dict[str, Any]) -> Exception:
     return OSError(told)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """A mail in the mailbox, read back from the message that would have gone out. ``dts``: when its shop sent it."""
 
     number: int
@@ -243,6 +254,8 @@ class Mailbox:
 
 
 def _message(number: int, merchant_id: str, dts: str, kept: str) -> Message:
+    from email import message_from_bytes, policy
+
     parsed = message_from_bytes(message_of(wire.load(kept, Mail)).as_bytes(), policy=policy.default)
     text, html = parsed.get_body(("plain",)), parsed.get_body(("html",))
     return Message(

@@ -3,7 +3,6 @@
 import logging
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -69,8 +68,7 @@ STATUSES: dict[type[ShopError], int] = {
 }
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """One declared call: what the OpenAPI document, the permission tests and the docs are made from."""
 
     method: str
@@ -86,8 +84,7 @@ class Route:
 ROUTES: list[Route] = []
 
 
-@dataclass
-class Ask:
+class Ask(msgspec.Struct):
     """One request, read: the shop that the key opens, the query, the body."""
 
     request: Request
@@ -96,7 +93,7 @@ class Ask:
     time_left: Callable[[], float]
     _shop: Shop | None = None
     _merchant: Merchant | None = None
-    headers_out: dict[str, str] = field(default_factory=dict)
+    headers_out: dict[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def shop(self) -> Shop:

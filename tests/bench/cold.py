@@ -19,7 +19,9 @@ from infra.package import Package, compile_all
 # What Lambda's Python brings along: boto3 and all that it needs.
 RUNTIME = ("boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3")
 RUNS = 20
+# Of the app alone; and of the app with the client that its first call makes, so that both have one.
 BUDGET = 1.35
+READY_BUDGET = 1.5
 HANDLERS = {
     "bare": "import boto3\n\nclient = boto3.client('dynamodb')\n",
     "imported": "import app\n",
