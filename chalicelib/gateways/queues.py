@@ -1,11 +1,10 @@
 """Queues: SQS, and the embedded form with the same promises (at least once, visibility, redrive to a DLQ)."""
 
-import json
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 
@@ -56,7 +55,7 @@ class EmbeddedQueues:
         """A message as text: what a broken sender might send."""
         self._db.execute(
             "insert into message (id, queue, body, visible) values (?, ?, ?, ?)",
-            (uuid4().hex, queue, body, self._now()),
+            (token_hex(16), queue, body, self._now()),
         )
 
     def receive(self, queue: str, most: int, *, hidden_too: bool = False) -> list[Message]:
@@ -140,7 +139,7 @@ class SqsQueues:
 
 
 def _body(message: dict[str, str]) -> str:
-    text = json.dumps(message, separators=(",", ":"))
-    if len(text.encode()) > MAXIMUM_MESSAGE_BYTES:
+    text = msgspec.json.encode(message)
+    if len(text) > MAXIMUM_MESSAGE_BYTES:
         raise ValueError(f"a message holds {MAXIMUM_MESSAGE_BYTES} bytes at most")
-    return text
+    return text.decode()
