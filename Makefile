@@ -8,9 +8,11 @@ BIN := .venv/bin
 
 # make run PORT=8080 DATA=/somewhere/else; both optional.
 LOCAL_OPTIONS = $(if $(PORT),--port $(PORT)) $(if $(DATA),--data $(DATA))
-# make test TESTS=tests/domain WORKERS=2 OPTIONS='-k loyalty'; all optional. One process is the default: each worker
-# would start an AWS stand-in of its own, and on a small machine they are in each other's way.
+# make test TESTS=tests/domain WORKERS=2 OPTIONS='-k loyalty'; all optional. The whole is tested in two halves at once:
+# what stands at the edge of the house (packages, engines, stand-ins, simulation), and the rest.
 TESTS ?= tests
+EDGE := $(addprefix tests/,gateways infra journeys simulation stores)
+REST := $(filter-out $(EDGE) %.py %.txt %__pycache__,$(wildcard tests/*)) $(wildcard tests/test_*.py)
 WORKERS ?= 0
 PYTEST = $(BIN)/python -m pytest -p no:cacheprovider -q -n $(WORKERS) $(OPTIONS)
 
@@ -37,7 +39,11 @@ demo-reset: .venv/local
 # --- testing -----------------------------------------------------------------------------------------------------------
 
 test: setup
+ifeq ($(TESTS),tests)
+	$(PYTEST) $(REST) & rest=$$!; $(PYTEST) $(EDGE); edge=$$?; wait $$rest && exit $$edge
+else
 	$(PYTEST) $(TESTS)
+endif
 
 # A range of seeds is a part of the worlds: so a long run can be taken up again.
 test-long: setup
