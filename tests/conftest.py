@@ -4,8 +4,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import ministack as stand_in
+
+# How long an example takes says how busy the machine is, not whether the code is right; speed is counted (tests/bench).
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 # Rooms whose tests print figures that a run should show also where all is well: cuts, interleavings, worlds, units.
 FIGURES = ("tests/bench/", "tests/flows/", "tests/simulation/")
