@@ -395,6 +395,13 @@ class TotalsOnly:
         return True
 
 
+class NoEndpoints:
+    """Nobody has asked to be told."""
+
+    def all(self) -> list[Any]:
+        return []
+
+
 # --- the world -------------------------------------------------------------------------------------------------------
 
 
@@ -442,7 +449,7 @@ class Simulation(World):
         self._waiting = WhereAnythingIs(self.house.port)
         self._backroom_of_all = dataclasses.replace(self.house.backroom(self.time_left), waiting=self._waiting)
         self._shop = self.house.open_shop(MERCHANT, self.time_left)
-        self._telling = dataclasses.replace(self._shop, lists=TotalsOnly(self._shop.lists))
+        self._telling = dataclasses.replace(self._shop, lists=TotalsOnly(self._shop.lists), webhooks=NoEndpoints())
 
     def _draw_world(self, aim: dict[str, int] | None, profile: str | None) -> None:
         chance = Random(f"{self.seed}:world")
@@ -1090,10 +1097,7 @@ def play(seeds: Iterable[int], *, stop_at: int = 1_000_000, **how: Any) -> Total
     totals, log = Totals(aimed=_words(how)), logging.getLogger("chalicelib")
     level = log.level
     log.setLevel(logging.CRITICAL + 1)
-    for variant in range(len(VARIANTS)):
-        prepared(variant)
-    # A world is full of circles; they are collected between worlds, and what stays for ever is not looked at again.
-    gc.collect()
+    # A world is full of circles; they are collected between worlds, and what stood before them is not looked at again.
     gc.freeze()
     gc.disable()
     try:
