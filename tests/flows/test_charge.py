@@ -604,6 +604,39 @@ def test_a_second_capture_while_another_attempt_is_open_is_given_back() -> None:
     scene.world.check(scene.oid)
 
 
+def is_giving_back(name: str, *changes: Any) -> bool:
+    rows = (str(getattr(change, "record", {}).get("document", "")) for change in changes)
+    return name == "write" and any('"late_refunded"' in row for row in rows)
+
+
+@pytest.mark.parametrize("moment", ["before it is written down", "while the gateway gives it back"])
+def test_a_capture_is_given_back_or_gets_its_order_never_both(moment: str) -> None:
+    """Two hear of it: the one while another attempt is open, the other when that has been closed meanwhile."""
+    scene, attempt, request = closed_then_captured()
+    scene.gateway.instead = lambda name, *given: Unknown(reason="down") if name == "charge" else None
+    scene.visit()
+    scene.gateway.instead = None
+    approved = scene.world.sandbox.charge(request)
+
+    def hear() -> None:
+        charge.record(scene.world.shop, RunOf(scene.world.shop, scene.oid), attempt, approved)
+
+    def close_the_other_and_hear() -> None:
+        while scene.head.attempt is not None:
+            scene.world.clock.go(scene.head.due_dts or scene.world.clock.now())
+            scene.visit()
+        hear()
+
+    if moment == "before it is written down":
+        scene.port.before = once(close_the_other_and_hear, when=is_giving_back)
+    else:
+        scene.gateway.before = once(close_the_other_and_hear, when=lambda name, *given: name == "refund")
+    hear()
+    scene.world.travel(3)
+    scene.world.check(scene.oid)
+    assert len(scene.world.rebills(scene.oid)) == len(scene.captured()) == 1
+
+
 def test_a_refund_whose_outcome_is_not_known_is_asked_for_again_and_else_a_person_is_told() -> None:
     for failures, told in ((2, "given back"), (99, "could not be given back")):
         scene, attempt, request = closed_then_captured()
