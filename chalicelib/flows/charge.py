@@ -55,6 +55,7 @@ MOST_PERMISSIONS = 3
 REFUND_TRIES = 3
 # Tries of a forgotten time that surely were not sent have used up numbers too: so many of them are looked past.
 LOOKED_PAST = 2
+TO_BE_GIVEN_BACK = "to be given back"
 CANNOT_BE_FOUND_OUT = "A payment's outcome cannot be found out; please decide."
 
 # The customer is there and asks for it; all other charges are the merchant's.
@@ -106,8 +107,8 @@ class Work(Protocol):
         """Whether what the attempt has moved is recorded already."""
 
     def late(self, attempt: Attempt, approved: Approved, now: Instant) -> list[Change] | None:
-        """The changes that give a capture its order though its attempt was closed; None where its run is paid for
-        or another attempt for it is open."""
+        """The changes that give a capture its order though its attempt was closed; None where its run is paid for,
+        another attempt for it is open, or somebody is giving it back (that is read later than the head)."""
 
     def refunded(self, attempt: Attempt, reason: str, now: Instant, *, telling: str) -> list[Change]:
         """The changes that record what becomes of a second capture of a paid run, and tell the merchant so."""
@@ -351,23 +352,30 @@ def _late_capture(shop: Shop, work: Work, attempt: Attempt, approved: Approved) 
     for _ in range(MOST_TRIES):
         if attempt.is_free() or work.paid_by(attempt):
             return
-        changes = work.late(attempt, approved, shop.clock.now())
-        if changes is None:
-            break
+        now = shop.clock.now()
+        changes = work.late(attempt, approved, now)
         try:
-            shop.write(*changes)
+            shop.write(*(_giving_back(work, attempt, now) if changes is None else changes))
         except (Refused, Contended) as error:
             _think_again(work, error)
             continue
-        log.warning("late capture got its order", extra={"key": attempt.key})
+        if changes is None:
+            _give_back(shop, work, attempt)
+        else:
+            log.warning("late capture got its order", extra={"key": attempt.key})
         return
-    _give_back(shop, work, attempt)
+    raise Contended(f"the late capture of {attempt.key} could not be recorded in {MOST_TRIES} tries")
+
+
+def _giving_back(work: Work, attempt: Attempt, now: Instant) -> list[Change]:
+    """Written down first: whoever dies while it is given back leaves a word of it. The head moves with it: of two who
+    hear of one capture, one would give it back and the other, a moment later, give it its order."""
+    telling = "A run that is paid for was captured once more. The second capture is being given back; please check."
+    fenced = replace(work.head, fence=work.head.fence + 1)
+    return [work.moved(work.head, fenced), *work.refunded(attempt, TO_BE_GIVEN_BACK, now, telling=telling)]
 
 
 def _give_back(shop: Shop, work: Work, attempt: Attempt) -> None:
-    """Written down first: whoever dies while it is given back leaves a word of it."""
-    telling = "A run that is paid for was captured once more. The second capture is being given back; please check."
-    shop.write(*work.refunded(attempt, "to be given back", shop.clock.now(), telling=telling))
     gateway = shop.payments.get(attempt.gateway)
     back: Outcome = NotSent(reason="there is no such gateway")
     for _ in range(REFUND_TRIES if gateway else 0):

@@ -413,6 +413,9 @@ class PaymentOf:
     def late(self, attempt: Attempt, approved: Approved, now: Instant) -> list[Change] | None:
         if self.head.attempt is not None or self.head.status == "paid" or attempt.kind in charge.AUTHORISATIONS:
             return None
+        row = self._shop.orders.attempt(self._order_id, attempt.run, attempt.tries)
+        if row is not None and row.outcome == "late_refunded":
+            return None
         return self._paid(attempt, approved, now, late=True)
 
     def refunded(self, attempt: Attempt, reason: str, now: Instant, *, telling: str) -> list[Change]:

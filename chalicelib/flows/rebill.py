@@ -445,6 +445,9 @@ class RunOf:
     def late(self, attempt: Attempt, approved: Approved, now: Instant) -> list[Change] | None:
         if self.head.attempt is not None or self.head.run != attempt.run:
             return None
+        row = self._shop.auto_orders.attempt(self.oid, attempt.run, attempt.tries)
+        if row is not None and row.outcome == "late_refunded":
+            return None
         return self._paid(attempt, approved, now, late=True)
 
     def refunded(self, attempt: Attempt, reason: str, now: Instant, *, telling: str) -> list[Change]:

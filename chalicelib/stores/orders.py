@@ -72,9 +72,18 @@ class Orders:
         return replaced(TABLE, pk(self._merchant_id, order.order_id), DOCUMENT, order, version)
 
     def closed(self, order_id: str, row: ClosedAttempt) -> Change:
-        sk = f"attempt#{row.attempt.run:06d}#{row.attempt.tries:06d}"
+        sk = _attempt_sk(row.attempt.run, row.attempt.tries)
         return Put(TABLE, {PK: pk(self._merchant_id, order_id), SK: sk, DOCUMENT: text_of(row)})
+
+    def attempt(self, order_id: str, run: int, tries: int) -> ClosedAttempt | None:
+        """What became of one attempt, where it did not pay for the order."""
+        record = self._port.get(TABLE, pk(self._merchant_id, order_id), _attempt_sk(run, tries), consistent=True)
+        return noun_of(record, ClosedAttempt) if record else None
 
     def attempts(self, order_id: str) -> list[ClosedAttempt]:
         page = self._port.query(TABLE, pk(self._merchant_id, order_id), prefix="attempt#", limit=MAXIMUM_ROWS)
         return [noun_of(record, ClosedAttempt) for record in page.records]
+
+
+def _attempt_sk(run: int, tries: int) -> str:
+    return f"attempt#{run:06d}#{tries:06d}"

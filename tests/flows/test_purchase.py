@@ -19,7 +19,7 @@ from chalicelib.flows.purchase import PaymentOf, look_at, pay
 from chalicelib.gateways.sandbox import PROFILES, TEST_CARDS, Behaviour
 from chalicelib.stores.records import MAXIMUM_DOCUMENT_BYTES
 from chalicelib.stores.sqlite import SqliteTables
-from tests.flows.test_charge import Watched, is_claim, is_settling, once
+from tests.flows.test_charge import Watched, is_claim, is_giving_back, is_settling, once
 from tests.worlds import World
 
 NUMBERS = {behaviour: number for number, behaviour in reversed(TEST_CARDS.items())}
@@ -364,6 +364,39 @@ def test_a_second_capture_of_a_paid_order_is_given_back_and_announced() -> None:
     assert [capture.key for capture in till.captured()] == [till.order.charge_key]
     assert till.world.shop.orders.attempts(till.order_id)[0].reason == "given back"
     assert len(till.notices()) == 1
+
+
+@pytest.mark.parametrize("moment", ["before it is written down", "while the gateway gives it back"])
+def test_a_capture_is_given_back_or_pays_its_order_never_both(moment: str) -> None:
+    """Two hear of it: the one while another attempt is open, the other when that has been closed meanwhile."""
+    till = Till("lookup", "timeout_before_capture")
+    requests: list[Charge] = []
+    till.gateway.before = lambda name, *given: requests.append(given[0]) if name == "charge" else None
+    till.pay()
+    attempt = till.head.attempt
+    assert attempt is not None
+    till.world.travel(1)
+    till.gateway.instead = lambda name, *given: Unknown(reason="down") if name == "charge" else None
+    till.pay()
+    till.gateway.instead = None
+    approved = till.world.sandbox.charge(requests[0])
+
+    def hear() -> None:
+        charge.record(till.world.shop, PaymentOf(till.world.shop, till.order_id), attempt, approved)
+
+    def close_the_other_and_hear() -> None:
+        while till.head.attempt is not None:
+            till.world.clock.go(till.head.due_dts or till.world.clock.now())
+            look_at(till.world.shop, till.order_id)
+        hear()
+
+    if moment == "before it is written down":
+        till.port.before = once(close_the_other_and_hear, when=is_giving_back)
+    else:
+        till.gateway.before = once(close_the_other_and_hear, when=lambda name, *given: name == "refund")
+    hear()
+    assert rests(till)
+    assert len(till.captured()) == (till.head.status == "paid") == (till.status == "Processed")
 
 
 def test_a_decline_that_meets_a_faster_settling_changes_nothing() -> None:
