@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.payments import Unknown
 from chalicelib.flows import edit
-from chalicelib.flows.rebill import rebill
+from chalicelib.flows.charge import record
+from chalicelib.flows.rebill import RunOf, rebill
 from chalicelib.flows.reconcile import reconcile
 from chalicelib.gateways.sandbox import PROFILES
 from chalicelib.stores.sqlite import SqliteTables
 from tests.cutting import CutPort, Scissors
+from tests.flows.test_charge import closed_then_captured, once
 from tests.flows.test_crashes import put_card
 from tests.flows.test_reconcile import TIMES_OUT_AFTER, Forgetful
 from tests.flows.test_restored import Restored
@@ -58,6 +61,7 @@ HANDED_IN: dict[str, tuple[Mutation, str | None, dict[str, int] | None]] = {
 # Guards that nothing can be put in front of: texts (file, what stands there, what is put in its place) that are
 # replaced in a copy of the tree, and what its worlds are aimed at.
 CHARGE = "chalicelib/flows/charge.py"
+REBILL = "chalicelib/flows/rebill.py"
 REBILLS = "chalicelib/domain/rebills.py"
 HEADS = "chalicelib/stores/heads.py"
 RECONCILE = "chalicelib/flows/reconcile.py"
@@ -142,6 +146,14 @@ IN_A_SCRIPT: dict[str, tuple[tuple[tuple[str, str, str], ...], str, str]] = {
         "captures_of_a_run_that_the_tables_have_forgotten",
         "2",
     ),
+    "gives_back_unseen": (
+        (
+            (CHARGE, "    return [work.moved(work.head, fenced), *work.refunded(", "    return [*work.refunded("),
+            (REBILL, 'if row is not None and row.outcome == "late_refunded":', "if row is None:"),
+        ),
+        "orders_without_a_capture_where_two_hear_of_it",
+        "1",
+    ),
     "reconciles_nothing": (
         ((RECONCILE, "            verdict = _repaired(shop, capture)\n", '            verdict = "matched", ZERO\n'),),
         "orders_of_a_capture_that_only_the_gateways_list_shows",
@@ -180,6 +192,30 @@ def orders_of_a_capture_that_only_the_gateways_list_shows() -> int:
     return len(world.rebills(oid))
 
 
+def orders_without_a_capture_where_two_hear_of_it() -> int:
+    """A late capture is heard of while another attempt is open, so it is given back; and at that moment once more, when
+    the other has been closed. Orders of rebills, less the captures that were kept."""
+    scene, attempt, request = closed_then_captured()
+    scene.gateway.instead = lambda name, *given: Unknown(reason="down") if name == "charge" else None
+    scene.visit()
+    scene.gateway.instead = None
+    approved = scene.world.sandbox.charge(request)
+
+    def hear() -> None:
+        record(scene.world.shop, RunOf(scene.world.shop, scene.oid), attempt, approved)
+
+    def close_the_other_and_hear() -> None:
+        while scene.head.attempt is not None:
+            scene.world.clock.go(scene.head.due_dts or scene.world.clock.now())
+            scene.visit()
+        hear()
+
+    scene.gateway.before = once(close_the_other_and_hear, when=lambda name, *given: name == "refund")
+    hear()
+    scene.world.travel(3)
+    return len(scene.world.rebills(scene.oid)) - len(scene.captured())
+
+
 def captures_of_a_run_that_the_tables_have_forgotten() -> int:
     """A rebill is billed; then the tables are put back to a week ago, while the gateway's ledger goes on. Captures of
     its run after another day."""
@@ -194,6 +230,7 @@ SCRIPTS = {
     for script in (
         captures_of_a_visit_whose_claim_loses_its_answer,
         captures_of_a_run_that_the_tables_have_forgotten,
+        orders_without_a_capture_where_two_hear_of_it,
         orders_of_a_capture_that_only_the_gateways_list_shows,
     )
 }
