@@ -11,13 +11,12 @@ import pytest
 from tests.cutting import SIDES
 from tests.scenes import SCENES, Cut, cut
 
-# One of each way: claim, send, settle and the resolver, at two kinds of gateway; a first payment; a cancel meanwhile;
-# a capture that comes late.
+# One of each way: claim, send, settle and the resolver, at two kinds of gateway; a first payment; a capture that comes
+# late.
 EVERYDAY = (
     "rebill, full, timeout_after_capture",
     "rebill, lookup, approve",
     "purchase, lookup, approve",
-    "canceled, full, timeout_after_capture",
     "late capture, canceled",
 )
 
