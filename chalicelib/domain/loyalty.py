@@ -35,8 +35,6 @@ MAXIMUM_TIERS = 20
 MAXIMUM_REWARDS = 50
 # Past this a programme looks at purchases of years gone by; bounds what is kept of a member.
 MOST_QUALIFYING_DAYS = 731
-# What the merchant's form offers as the reason of an entry.
-DESCRIPTIONS = ("Goodwill", "Correction", "Birthday", "Referral", "Review", "Expired by mistake")
 # A shop without a programme says so in these words.
 NOT_AVAILABLE = "Loyalty is not available: no loyalty program is active. Activate one under Loyalty Program."
 
