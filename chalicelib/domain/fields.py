@@ -2,7 +2,7 @@
 none, they keep a document small."""
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta
 
@@ -40,6 +40,14 @@ ItemId = Annotated[str, Meta(min_length=1, max_length=20, pattern=r"^[A-Za-z0-9.
 OrderId = Annotated[str, Meta(min_length=1, max_length=30, pattern=r"^[A-Za-z0-9._-]+$")]
 
 
-def rule(title: str, description: str) -> Meta:
-    """The title and the help of a field that is a rule: forms and the schema are made from them."""
-    return Meta(title=title, description=description)
+def rule(title: str, description: str, **ui: Any) -> Meta:
+    """The title and the help of a field that is a rule: forms and the schema are made from them. ``ui`` as in
+    ``on_form``."""
+    return Meta(title=title, description=description, extra_json_schema=on_form(**ui) if ui else None)
+
+
+def on_form(**ui: Any) -> dict[str, Any]:
+    """How a field stands on a form, under ``x-ui`` of its schema. ``group``: of which it is a part; ``unit``: what is
+    counted; ``blank``: what an empty field means; ``widget``: ``hour``; ``warnings``: each shown only where the value
+    is ``above``, ``below`` or ``is`` what it says."""
+    return {"x-ui": ui}

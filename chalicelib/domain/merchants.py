@@ -6,7 +6,7 @@ from zoneinfo import available_timezones
 from msgspec import Meta
 
 from chalicelib.domain.errors import Invalid, Problem
-from chalicelib.domain.fields import Text50, Text100
+from chalicelib.domain.fields import Text50, Text100, rule
 from chalicelib.domain.money import EXPONENTS, SYMBOLS
 from chalicelib.domain.wire import Form, Noun
 
@@ -50,8 +50,10 @@ class Merchant(Noun):
     sender_email: Annotated[Text100, Meta(title="Sender", description="The address that mails come from.")] | None = (
         None
     )
-    sender_name: Text50 | None = None
-    support_email: Text100 | None = None
+    sender_name: Annotated[Text50, rule("Sender's name", "Stands before the address.")] | None = None
+    support_email: (
+        Annotated[Text100, rule("Support address", "Where customers write to, and the digest of problems goes.")] | None
+    ) = None
     test_mode: bool | None = None
 
     def zone_name(self) -> str:

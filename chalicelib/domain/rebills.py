@@ -243,6 +243,21 @@ def window_opening(moment: Instant, settings: AutoOrderProcessing, zone_name: st
     return min(one for one in openings if one > moment and _within(local_time(one, zone_name), start, end))
 
 
+def next_window(now: Instant, settings: AutoOrderProcessing, zone_name: str) -> tuple[Instant, Instant]:
+    """When the processing window opens next, after now, and when it closes then. One that never closes opens at
+    midnight, for that is when the day's items fall due."""
+    start, end = settings.window()
+    today = local_date(now, zone_name)
+    opens, closes = now, now
+    for day in (today, today + timedelta(days=1)):
+        opens = instant(datetime.combine(day, start, tzinfo=zone(zone_name)))
+        last = day if start < end else day + timedelta(days=1)
+        closes = instant(datetime.combine(last, end, tzinfo=zone(zone_name)))
+        if opens > now:
+            break
+    return opens, closes
+
+
 def _within(clock: time, start: time, end: time) -> bool:
     return start <= clock < end if start < end else clock >= start or clock < end
 

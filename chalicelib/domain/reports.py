@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
+from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import Invalid, Problem
 from chalicelib.domain.money import ZERO, from_minor_units, total_of
 from chalicelib.domain.wire import Noun
@@ -15,6 +16,9 @@ from chalicelib.domain.wire import Noun
 MOST_DAYS = 366
 # The span that a forecast covers; shorter ones are cut from it.
 FORECAST_DAYS = 90
+# Days that are told of the latest runs, today among them; and of a report whose period nobody names.
+RUNS_DAYS = 14
+DEFAULT_DAYS = 30
 NO_REASON = "no reason given"
 
 
@@ -102,6 +106,27 @@ class ForecastReport(Noun):
     actual_revenue: Decimal | None = None
 
 
+class RunsDay(Noun):
+    """What came of the rebills of one local day."""
+
+    day: date
+    rebills: int
+    declines: int
+    rebill_revenue: Decimal
+
+
+class RunsReport(Noun):
+    """``days``: today's first. ``opens_dts`` and ``closes_dts``: of the processing window that opens next.
+    ``test_clock``: the shop's time can be moved."""
+
+    now_dts: Instant
+    time_zone: str
+    opens_dts: Instant
+    closes_dts: Instant
+    test_clock: bool
+    days: list[RunsDay]
+
+
 class Forecast(msgspec.Struct, kw_only=True):
     """A forecast as it is kept: (orders, revenue) by day, ISO."""
 
@@ -151,6 +176,23 @@ def _reason_row(reason: str, group: list[Canceled], of: int, item_id: str | None
         by_customer=sum(row.by_customer for row in group),
         items=sorted(shown, key=lambda item: (-item.count, item.merchant_item_id)),
     )
+
+
+def runs_days(days: Mapping[str, Mapping[str, int]], today: date, currency_code: str) -> list[RunsDay]:
+    """From the day totals; today's first."""
+    found = []
+    for back in range(RUNS_DAYS):
+        day = today - timedelta(days=back)
+        totals = days.get(day.isoformat(), {})
+        found.append(
+            RunsDay(
+                day=day,
+                rebills=totals.get("rebills", 0),
+                declines=totals.get("declines", 0),
+                rebill_revenue=from_minor_units(totals.get("rebill_revenue", 0), currency_code),
+            )
+        )
+    return found
 
 
 def share(part: int, whole: int) -> Decimal:

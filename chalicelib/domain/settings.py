@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from chalicelib.domain.errors import Invalid, Problem
-from chalicelib.domain.fields import Text200, Text1024, rule
+from chalicelib.domain.fields import Text200, Text1024, on_form, rule
 from chalicelib.domain.wire import Noun
 
 # What a blank means, as the product page has it.
@@ -18,38 +18,89 @@ DEFAULT_RETRY_DELAY_DAYS = 3
 SHORTEST_WINDOW_HOURS = 4
 MAXIMUM_CANCEL_REASONS = 50
 
+# Shown at a field where its value is so, and nowhere else.
+MORE_FEES = {"above": DEFAULT_RETRIES, "message": "More attempts may cost fees at your payment gateway."}
+HELD_ON_CARD = {
+    "below": DEFAULT_RETRY_DELAY_DAYS,
+    "message": "At least 3 days are recommended: a decline can leave a hold on the card for 2 or 3 business days.",
+}
+NEEDS_A_WAY_OUT = {
+    "is": True,
+    "message": "Several laws ask for an easy way to cancel: make sure that there is another.",
+}
+MUST_NOT_WAIT = {"above": 0, "message": "Several laws forbid to make a customer wait before canceling."}
+FIRST_PURCHASE = {
+    "is": True,
+    "message": "These cards still pay for first orders; the rebill is what fails.",
+}
+
 LocalHour = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
 class AutoOrderCancelReason(Noun):
-    myaccount_alternate_description: Text1024 | None = None
-    reason: Text200 | None = None
-    visible_in_myaccount: bool | None = None
+    myaccount_alternate_description: (
+        Annotated[Text1024, rule("Words for customers", "Shown to customers instead of the reason. Blank: the reason.")]
+        | None
+    ) = None
+    reason: Annotated[Text200, rule("Reason", "As it stands in reports.")] | None = None
+    visible_in_myaccount: (
+        Annotated[bool, rule("Customers may choose it", "Off: only you may. Blank: they may.")] | None
+    ) = None
 
 
 class AutoOrderProcessing(Noun):
     """Every rule of the section, by its name. Absent is its default: off, or the number that its help names."""
 
     section: ClassVar[str] = "auto_order_processing"
+    groups: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        ("general", "General", "How custom fields, coupons and missed shipments are treated."),
+        ("notifications", "Notifications", "Mails about auto orders. A check mark means that the mail is not sent."),
+        ("retries", "Retry settings", "What happens after a declined rebill."),
+        ("payment", "Payment settings", "Which payments a rebill accepts, and where it is charged."),
+        ("shipping", "Shipping settings", "How rebills are shipped."),
+        ("cancel_reasons", "Cancel reasons", "What is asked when an auto order is canceled."),
+        ("window", "Processing window", "The local hours in which auto orders are processed; at least 4 hours."),
+    )
 
     propagate_custom_fields: (
         Annotated[
-            bool, rule("Propagate custom fields", "Copy the custom fields of the original order to every rebill.")
+            bool,
+            rule(
+                "Propagate custom fields",
+                "Copy the custom fields of the original order to every rebill.",
+                group="general",
+            ),
         ]
         | None
     ) = None
     remove_none_option: (
         Annotated[
-            bool, rule("Remove the None option", "Shoppers must choose a schedule for customer selectable items.")
+            bool,
+            rule(
+                "Remove the None option",
+                "Shoppers must choose a schedule for customer selectable items.",
+                group="general",
+            ),
         ]
         | None
     ) = None
     skip_coupons_from_original_order: (
-        Annotated[bool, rule("Skip coupons from the original order", "Rebills carry no coupon of the original order.")]
+        Annotated[
+            bool,
+            rule(
+                "Skip coupons from the original order",
+                "Rebills carry no coupon of the original order.",
+                group="general",
+            ),
+        ]
         | None
     ) = None
     ignore_coupon_expiration: (
-        Annotated[bool, rule("Ignore coupon expiration", "Coupons are honoured on rebills after they expire.")] | None
+        Annotated[
+            bool,
+            rule("Ignore coupon expiration", "Coupons are honoured on rebills after they expire.", group="general"),
+        ]
+        | None
     ) = None
     do_not_bill_prior_missed_shipments: (
         Annotated[
@@ -58,15 +109,27 @@ class AutoOrderProcessing(Noun):
                 "Do not bill customer for prior missed shipments",
                 "Bill the latest due shipment and pass over those missed before it. Off: bill them all, oldest "
                 "first, one order a day.",
+                group="general",
             ),
         ]
         | None
     ) = None
     skip_receipt_email: (
-        Annotated[bool, rule("Skip receipt e-mail", "Send no receipt for rebills, and no second mail after it.")] | None
+        Annotated[
+            bool,
+            rule(
+                "Skip receipt e-mail",
+                "Send no receipt for rebills, and no second mail after it.",
+                group="notifications",
+            ),
+        ]
+        | None
     ) = None
     skip_shipment_notification: (
-        Annotated[bool, rule("Skip shipment notification", "Send no shipment notice for rebills.")] | None
+        Annotated[
+            bool, rule("Skip shipment notification", "Send no shipment notice for rebills.", group="notifications")
+        ]
+        | None
     ) = None
     skip_problem_emails: (
         Annotated[
@@ -75,6 +138,7 @@ class AutoOrderProcessing(Noun):
                 "Skip problem e-mails",
                 "Send no 'update your billing' mails to the customer after a decline. What a bank wants its customer "
                 "to confirm is told all the same.",
+                group="notifications",
             ),
         ]
         | None
@@ -86,6 +150,7 @@ class AutoOrderProcessing(Noun):
                 "Skip third-party marketing",
                 "Rebill orders do not carry the customer's consent to mailings, so that nothing that listens "
                 "enrols anybody again.",
+                group="notifications",
             ),
         ]
         | None
@@ -95,8 +160,9 @@ class AutoOrderProcessing(Noun):
             bool,
             rule(
                 "Suppress easy cancel e-mails",
-                "Send no second mail with a cancel link after the receipt of a rebill. Several laws ask for an easy "
-                "way to cancel: make sure that there is another.",
+                "Send no second mail with a cancel link after the receipt of a rebill.",
+                group="notifications",
+                warnings=[NEEDS_A_WAY_OUT],
             ),
         ]
         | None
@@ -109,7 +175,8 @@ class AutoOrderProcessing(Noun):
                 le=365,
                 title="Prohibit cancellation until",
                 description="Days after the last shipment before the customer may cancel by a link; you always may. "
-                "Blank or 0: at once. Several laws forbid to make a customer wait.",
+                "Blank or 0: at once.",
+                extra_json_schema=on_form(group="notifications", unit="days", blank=0, warnings=[MUST_NOT_WAIT]),
             ),
         ]
         | None
@@ -121,8 +188,10 @@ class AutoOrderProcessing(Noun):
                 ge=1,
                 le=15,
                 title="Number of retries",
-                description="Charge attempts in all before the auto order is disabled. Blank: 3. More than 3 may "
-                "cost fees at your payment gateway.",
+                description="Charge attempts in all before the auto order is disabled. Blank: 3.",
+                extra_json_schema=on_form(
+                    group="retries", unit="attempts", blank=DEFAULT_RETRIES, warnings=[MORE_FEES]
+                ),
             ),
         ]
         | None
@@ -134,21 +203,33 @@ class AutoOrderProcessing(Noun):
                 ge=1,
                 le=60,
                 title="Delay between retries (days)",
-                description="Blank: 3. Fewer than 3 days often meet the hold that the last decline left on the card.",
+                description="Days from a decline to the next attempt. Blank: 3.",
+                extra_json_schema=on_form(
+                    group="retries", unit="days", blank=DEFAULT_RETRY_DELAY_DAYS, warnings=[HELD_ON_CARD]
+                ),
             ),
         ]
         | None
     ) = None
     try_cancel_item_after_max_retries: (
         Annotated[
-            bool, rule("Try cancel item after max retries", "Charge the item's cancel item after the last decline.")
+            bool,
+            rule(
+                "Try cancel item after max retries",
+                "Charge the item's cancel item after the last decline.",
+                group="retries",
+            ),
         ]
         | None
     ) = None
     send_failures_to_accounts_receivable: (
         Annotated[
             bool,
-            rule("Send failures to Accounts Receivable", "A rebill that failed for good becomes an unpaid order."),
+            rule(
+                "Send failures to Accounts Receivable",
+                "A rebill that failed for good becomes an unpaid order.",
+                group="retries",
+            ),
         ]
         | None
     ) = None
@@ -161,32 +242,82 @@ class AutoOrderProcessing(Noun):
                 title="Prohibit cards that expire in (months)",
                 description="A rebill fails where the card expires within this many months. Blank or 0: not checked "
                 "(an expired card always fails).",
+                extra_json_schema=on_form(group="payment", unit="months", blank=0),
             ),
         ]
         | None
     ) = None
-    prohibit_echecks: Annotated[bool, rule("Prohibit e-checks", "No e-checks for auto orders.")] | None = None
+    prohibit_echecks: (
+        Annotated[bool, rule("Prohibit e-checks", "No e-checks for auto orders.", group="payment")] | None
+    ) = None
     auth_test_zero_dollar_orders: (
-        Annotated[bool, rule("Auth test zero dollar orders", "Test the card when an order costs nothing.")] | None
+        Annotated[
+            bool, rule("Auth test zero dollar orders", "Test the card when an order costs nothing.", group="payment")
+        ]
+        | None
     ) = None
     use_same_rotating_transaction_gateway_for_rebills: (
-        Annotated[bool, rule("Same rotating gateway for rebills", "Rebill at the gateway of the original order.")]
+        Annotated[
+            bool,
+            rule("Same rotating gateway for rebills", "Rebill at the gateway of the original order.", group="payment"),
+        ]
         | None
     ) = None
     delay_rotating_transaction_gateway_cascade: (
-        Annotated[bool, rule("Delay gateway cascade", "Wait 6 hours before the next gateway is tried.")] | None
+        Annotated[
+            bool, rule("Delay gateway cascade", "Wait 6 hours before the next gateway is tried.", group="payment")
+        ]
+        | None
     ) = None
     restrict_american_express: (
-        Annotated[bool, rule("Restrict American Express", "Rebills on these cards fail.")] | None
+        Annotated[
+            bool,
+            rule(
+                "Restrict American Express", "Rebills on these cards fail.", group="payment", warnings=[FIRST_PURCHASE]
+            ),
+        ]
+        | None
     ) = None
-    restrict_diners_club: Annotated[bool, rule("Restrict Diners Club", "Rebills on these cards fail.")] | None = None
-    restrict_discover: Annotated[bool, rule("Restrict Discover", "Rebills on these cards fail.")] | None = None
-    restrict_jcb: Annotated[bool, rule("Restrict JCB", "Rebills on these cards fail.")] | None = None
-    restrict_mastercard: Annotated[bool, rule("Restrict MasterCard", "Rebills on these cards fail.")] | None = None
-    restrict_visa: Annotated[bool, rule("Restrict Visa", "Rebills on these cards fail.")] | None = None
+    restrict_diners_club: (
+        Annotated[
+            bool,
+            rule("Restrict Diners Club", "Rebills on these cards fail.", group="payment", warnings=[FIRST_PURCHASE]),
+        ]
+        | None
+    ) = None
+    restrict_discover: (
+        Annotated[
+            bool, rule("Restrict Discover", "Rebills on these cards fail.", group="payment", warnings=[FIRST_PURCHASE])
+        ]
+        | None
+    ) = None
+    restrict_jcb: (
+        Annotated[
+            bool, rule("Restrict JCB", "Rebills on these cards fail.", group="payment", warnings=[FIRST_PURCHASE])
+        ]
+        | None
+    ) = None
+    restrict_mastercard: (
+        Annotated[
+            bool,
+            rule("Restrict MasterCard", "Rebills on these cards fail.", group="payment", warnings=[FIRST_PURCHASE]),
+        ]
+        | None
+    ) = None
+    restrict_visa: (
+        Annotated[
+            bool, rule("Restrict Visa", "Rebills on these cards fail.", group="payment", warnings=[FIRST_PURCHASE])
+        ]
+        | None
+    ) = None
     ship_via_lowest_cost_method: (
         Annotated[
-            bool, rule("Ship via lowest cost method", "Rebills go by the cheapest method, not the original order's.")
+            bool,
+            rule(
+                "Ship via lowest cost method",
+                "Rebills go by the cheapest method, not the original order's.",
+                group="shipping",
+            ),
         ]
         | None
     ) = None
@@ -197,6 +328,7 @@ class AutoOrderProcessing(Noun):
                 max_length=MAXIMUM_CANCEL_REASONS,
                 title="Cancel reasons",
                 description="Where there are any, one of them must be chosen to cancel an auto order.",
+                extra_json_schema=on_form(group="cancel_reasons"),
             ),
         ]
         | None
@@ -204,14 +336,25 @@ class AutoOrderProcessing(Noun):
     window_start: (
         Annotated[
             LocalHour,
-            rule("Window start", "Local hour from which auto orders are processed. Blank: 00:00."),
+            rule(
+                "Window start",
+                "Local hour from which auto orders are processed. Blank: 00:00.",
+                group="window",
+                widget="hour",
+                blank="00:00",
+            ),
         ]
         | None
     ) = None
     window_end: (
         Annotated[
             LocalHour,
-            rule("Window end", "Local hour at which processing ends; may be after midnight. Blank: the whole day."),
+            rule(
+                "Window end",
+                "Local hour at which processing ends; may be after midnight. Blank: the whole day.",
+                group="window",
+                widget="hour",
+            ),
         ]
         | None
     ) = None

@@ -69,6 +69,8 @@ MAXIMUM_SECRETS = 5
 # Letters of chance in the id of a request: enough for one endpoint's second, and a usual log stays below 1 KB.
 REQUEST_WORD = 12
 GONE = 410
+# The event of a delivery that a merchant sends to try an endpoint; it is in no catalogue, for nothing happened.
+TEST_EVENT = "webhook_test"
 API_VERSION = "2017-03-01"
 
 # What can be expanded in the noun that an event is about.

@@ -6,10 +6,12 @@ from typing import Any
 
 from chalicelib.domain import webhooks
 from chalicelib.domain.errors import Contended, Invalid, NotFound, Refused
+from chalicelib.domain.events import event_id
 from chalicelib.domain.problems import DEAD_DELIVERY, WEBHOOK_DISABLED, ShopProblem
 from chalicelib.domain.webhooks import Answer, Delivery, DeliveryLog, Webhook
 from chalicelib.flows import digest
 from chalicelib.flows.ports import Kept, Shop
+from chalicelib.flows.sweep import DELIVER_QUEUE
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +21,8 @@ MOST_TRIES = 8
 POST_AND_MARK_SECONDS = 20
 # Deliveries that one call replays at most; it says where to go on.
 REPLAY_AT_ONCE = 100
+# Tests of one endpoint: who mends a receiver tries it a dozen times.
+TESTS_PER_HOUR = 60
 USER_AGENT = "Backroom-Webhooks/1"
 
 
@@ -138,6 +142,18 @@ def resend(shop: Shop, webhook_oid: int, name: str, by: str) -> str:
     if not _resend(shop, webhook, event_id, by):
         raise Invalid.one("", "too_large", "its body was too large for the endpoint; there is nothing to send")
     return event_id
+
+
+def send_test(shop: Shop, webhook_oid: int, by: str) -> str:
+    """One delivery that tells of nothing but itself, signed and sent as all others are. Returns its event id. Raises
+    NotFound, TooMany, and Invalid where the endpoint is disabled."""
+    webhook, now = _open(shop, webhook_oid), shop.clock.now()
+    shop.limits.take(f"webhook_test#{webhook_oid}", TESTS_PER_HOUR, 3600, now)
+    name = webhooks.delivery_id(event_id(shop.merchant_id, f"webhook#{webhook_oid}", f"test#{shop.word()}"), 0)
+    told = {"webhook_oid": webhook_oid, "message": f"A test, asked for by {by}. Nothing happened."}
+    shop.write(*shop.deliveries.planned(webhooks.planned(webhook, name, webhooks.TEST_EVENT, told, now)))
+    shop.queue.send(DELIVER_QUEUE, [{"merchant_id": shop.merchant_id, "subject": f"{webhook_oid}/{name}"}])
+    return name
 
 
 def replay_dead(shop: Shop, webhook_oid: int, by: str, cursor: Any = None) -> tuple[int, Any]:

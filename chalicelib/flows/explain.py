@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from chalicelib.domain import aftermath, rebills, wire
-from chalicelib.domain.dates import Instant, local_date
+from chalicelib.domain.dates import Instant, later, local_date
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.payments import Approved, Attempt, FrozenPlan
@@ -17,6 +17,9 @@ from chalicelib.domain.settings import AutoOrderProcessing, standing
 from chalicelib.flows.facts import last_shipment, read_facts
 from chalicelib.flows.ports import Backroom, Shop
 
+# How far ahead the next orders of one auto order are thought, and how many at most.
+AHEAD_DAYS = 400
+MOST_NEXT_ORDERS = 12
 # Auto orders that one rehearsal goes through, and runs of one auto order: past it a job is needed.
 MOST_AUTO_ORDERS = 20_000
 MOST_RUNS = 200
@@ -33,10 +36,13 @@ class Line(msgspec.Struct, kw_only=True, frozen=True):
     day: date
 
 
-def explained(shop: Shop, oid: int, at: Instant | None) -> dict[str, Any]:
-    """What would be done with the auto order at that instant (now, if none is named), rule by rule."""
+def explained(shop: Shop, oid: int, at: Instant | None, *, next_run: bool = False) -> dict[str, Any]:
+    """What would be done with the auto order at that instant (now, if none is named), rule by rule. ``next_run``: at
+    the moment at which it comes to a billing next, where it does."""
     facts, _, _ = read_facts(shop, oid)
     moment = at or shop.clock.now()
+    if next_run and facts.head.due_dts is not None:
+        moment = rebills.next_billing(facts, max(moment, facts.head.due_dts)) or moment
     planned = plan(facts, moment)
     reasons = [*planned.reasons, *aftermath.reasons(facts, planned.decision, last_shipment(shop, facts), moment)]
     form = facts.merchant.form()
@@ -98,6 +104,25 @@ def _plan(frozen: FrozenPlan) -> dict[str, Any]:
     }
 
 
+def next_orders(shop: Shop, oid: int, most: int) -> dict[str, Any]:
+    """The orders that the auto order makes next, with their totals, if every charge is approved and nothing is edited;
+    and what stops it before there are so many. Nothing is written or sent."""
+    facts, _, _ = read_facts(shop, oid)
+    now = shop.clock.now()
+    lines, hold = runs(facts, now, later(now, days=AHEAD_DAYS), most)
+    answer: dict[str, Any] = {"orders": [msgspec.structs.asdict(line) for line in lines]}
+    if hold is not None:
+        answer["held"] = hold
+    return wire.whole(answer, facts.merchant.form())  # type: ignore[no-any-return]  # a dict renders as a dict
+
+
+def tonight(shop: Shop) -> Instant:
+    """Until when a rehearsal goes where nobody says it: the end of the window that opens next."""
+    merchant = shop.configuration.remembered(Merchant)
+    settings = shop.configuration.remembered(AutoOrderProcessing)
+    return rebills.next_window(shop.clock.now(), settings, merchant.zone_name())[1]
+
+
 def rehearsed(shop: Shop, backroom: Backroom, until: Instant) -> dict[str, Any]:
     """Everything that would be billed or held up to then, if every charge is approved. Nothing is written or sent.
 
@@ -149,8 +174,9 @@ def due_oids(shop: Shop, backroom: Backroom, until: Instant) -> list[int]:
     return sorted(found)
 
 
-def runs(facts: Facts, now: Instant, until: Instant) -> tuple[list[Line], dict[str, Any] | None]:
-    """The runs of one auto order up to then, each taken as approved at the moment it would be looked at."""
+def runs(facts: Facts, now: Instant, until: Instant, most: int = MOST_RUNS) -> tuple[list[Line], dict[str, Any] | None]:
+    """The runs of one auto order up to then, ``most`` of them, each taken as approved at the moment it would be looked
+    at."""
     lines: list[Line] = []
     moment = max(now, facts.head.due_dts or now)
     for _ in range(MOST_RUNS):
@@ -187,7 +213,7 @@ def runs(facts: Facts, now: Instant, until: Instant) -> tuple[list[Line], dict[s
                     "message": message,
                 }
         facts = replace(facts, head=head)
-        if head.due_dts is None or head.due_dts > until:
+        if len(lines) >= most or head.due_dts is None or head.due_dts > until:
             break
         moment = max(moment, head.due_dts)
     return lines, None

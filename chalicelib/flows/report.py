@@ -9,13 +9,17 @@ from chalicelib.domain.errors import NotFound
 from chalicelib.domain.events import Event
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.reports import (
+    DEFAULT_DAYS,
     FORECAST_DAYS,
+    RUNS_DAYS,
     Canceled,
     CancelReasonReport,
     Forecast,
     ForecastReport,
     RecoveryReport,
+    RunsReport,
 )
+from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.flows.explain import due_oids, runs
 from chalicelib.flows.facts import read_facts
 from chalicelib.flows.ports import Backroom, Change, Shop
@@ -58,6 +62,29 @@ def recovery(shop: Shop, begin: date, end: date) -> RecoveryReport:
     reports.period(begin, end)
     days = shop.lists.days(begin.isoformat(), end.isoformat())
     return reports.recovery(days, begin, end, shop.configuration.remembered(Merchant).currency())
+
+
+def last_days(shop: Shop) -> tuple[date, date]:
+    """The period of a report that names none: so many days, today the last."""
+    today = local_date(shop.clock.now(), shop.configuration.remembered(Merchant).zone_name())
+    return today - timedelta(days=DEFAULT_DAYS - 1), today
+
+
+def runs_of_late(shop: Shop) -> RunsReport:
+    """What the latest runs came to, and when the window opens next."""
+    merchant, settings = shop.configuration.section(Merchant).noun, shop.configuration.section(AutoOrderProcessing).noun
+    now, zone_name = shop.clock.now(), merchant.zone_name()
+    today = local_date(now, zone_name)
+    opens, closes = rebills.next_window(now, settings, zone_name)
+    totals = dict(shop.lists.days((today - timedelta(days=RUNS_DAYS - 1)).isoformat(), today.isoformat()))
+    return RunsReport(
+        now_dts=now,
+        time_zone=zone_name,
+        opens_dts=opens,
+        closes_dts=closes,
+        test_clock=shop.travel is not None,
+        days=reports.runs_days(totals, today, merchant.currency()),
+    )
 
 
 def forecast(shop: Shop, backroom: Backroom, days: int, made: date | None) -> ForecastReport:

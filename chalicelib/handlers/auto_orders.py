@@ -22,6 +22,7 @@ from chalicelib.flows.find import find
 from chalicelib.flows.rebill import Rebilled, rebill, too_close
 from chalicelib.flows.tell import told_now
 from chalicelib.flows.timeline import timeline_of
+from chalicelib.flows.travel import NEXT_RUN
 from chalicelib.flows.update_payment import update_payment
 from chalicelib.handlers import cursors
 from chalicelib.handlers.http import Ask, Door, many, oid_of, one
@@ -35,6 +36,7 @@ ONE = "/auto_order/auto_orders/{auto_order_oid}"
 ITEM = ONE + "/items/{auto_order_item_oid}"
 BY_ORDER = "/auto_order/auto_orders/reference_order_id/{reference_order_id}"
 MANY = "/auto_order/auto_orders/batch"
+DEFAULT_NEXT_ORDERS = 4
 
 
 class AutoOrderPropertiesUpdateRequest(Noun):
@@ -420,24 +422,38 @@ def get_auto_order_timeline(ask: Ask, auto_order_oid: str) -> dict[str, Any]:
     "GET",
     ONE + "/explain",
     "auto_order_read",
-    summary="Why: what would be done with the auto order at an instant, rule by rule, each with its setting",
+    summary="Why: what would be done with the auto order at an instant (or next_run), rule by rule, each with its "
+    "setting",
     query=("at",),
 )
 def explain_auto_order(ask: Ask, auto_order_oid: str) -> dict[str, Any]:
-    return one("explanation", explain.explained(ask.shop, oid_of(auto_order_oid, NOUN), _instant(ask, "at")))
+    oid, next_run = oid_of(auto_order_oid, NOUN), ask.query.get("at") == NEXT_RUN
+    at = None if next_run else _instant(ask, "at")
+    return one("explanation", explain.explained(ask.shop, oid, at, next_run=next_run))
+
+
+@door(
+    "GET",
+    ONE + "/next_orders",
+    "auto_order_read",
+    summary="The orders that an auto order makes next, 4 or _limit of them, with their totals; nothing is charged",
+    query=("_limit",),
+)
+def get_auto_order_next_orders(ask: Ask, auto_order_oid: str) -> dict[str, Any]:
+    most = min(ask.page()[0], explain.MOST_NEXT_ORDERS) if "_limit" in ask.query else DEFAULT_NEXT_ORDERS
+    return one("next_orders", explain.next_orders(ask.shop, oid_of(auto_order_oid, NOUN), most))
 
 
 @door(
     "POST",
     "/auto_order/rehearsal",
     "auto_order_read",
-    summary="Everything that would be billed or held until an instant, with totals and a digest; nothing is charged",
+    summary="Everything that would be billed or held until an instant (not named: the end of the window that opens "
+    "next), with totals and a digest; nothing is charged",
     query=("until",),
 )
 def rehearse(ask: Ask) -> dict[str, Any]:
-    until = _instant(ask, "until")
-    if until is None:
-        raise Invalid.one("/until", "required", "until when; ISO 8601 with an offset")
+    until = _instant(ask, "until") or explain.tonight(ask.shop)
     return one("rehearsal", explain.rehearsed(ask.shop, wiring.house().backroom(ask.time_left), until))
 
 

@@ -130,15 +130,28 @@ def update_rotating_transaction_gateways(ask: Ask) -> dict[str, Any]:
     summary="The JSON schema of the rules of auto order processing, to make a form from",
 )
 def get_auto_order_processing_schema(ask: Ask) -> dict[str, Any]:
-    return one("schema", form_schema())
+    return one("schema", form_schema(AutoOrderProcessing))
 
 
-def form_schema() -> dict[str, Any]:
-    """The section's schema as one object, its rules in their order."""
-    described = msgspec.json.schema(AutoOrderProcessing)
+@door("GET", MERCHANT + "/schema", READ, summary="The JSON schema of the merchant section, to make a form from")
+def get_merchant_schema(ask: Ask) -> dict[str, Any]:
+    return one("schema", form_schema(Merchant))
+
+
+def form_schema(type_: type[Any]) -> dict[str, Any]:
+    """A section's schema as one object, its fields in their order. ``x-ui`` says how they stand on a form."""
+    described = msgspec.json.schema(type_)
     definitions = _without_null(described["$defs"])
-    schema: dict[str, Any] = definitions.pop(AutoOrderProcessing.__name__)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "$defs": definitions}
+    schema: dict[str, Any] = definitions.pop(type_.__name__)
+    for name in type_.read_only:
+        schema["properties"][name]["readOnly"] = True
+    groups = [dict(zip(("name", "title", "help"), group, strict=True)) for group in getattr(type_, "groups", ())]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "$defs": definitions,
+        "x-ui": {"groups": groups},
+    }
 
 
 def _without_null(schema: Any) -> Any:

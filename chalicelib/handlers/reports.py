@@ -5,7 +5,7 @@ from typing import Any
 
 from chalicelib import wiring
 from chalicelib.domain.errors import Invalid, Problem
-from chalicelib.domain.reports import FORECAST_DAYS, CancelReasonReport, ForecastReport, RecoveryReport
+from chalicelib.domain.reports import FORECAST_DAYS, CancelReasonReport, ForecastReport, RecoveryReport, RunsReport
 from chalicelib.domain.wire import whole
 from chalicelib.flows import report
 from chalicelib.handlers.http import Ask, Door, one
@@ -61,8 +61,21 @@ def get_forecast_report(ask: Ask) -> dict[str, Any]:
     return one("forecast_report", whole(found, ask.form))
 
 
+@door(
+    "GET",
+    "/report/runs",
+    READ,
+    summary="What the rebills of the last 14 days came to, and when the processing window opens next",
+    gives=RunsReport,
+)
+def get_runs_report(ask: Ask) -> dict[str, Any]:
+    return one("runs_report", whole(report.runs_of_late(ask.shop), ask.form))
+
+
 def _period(ask: Ask) -> tuple[date, date]:
-    """Raises Invalid with all problems."""
+    """The one that is named, else the last 30 days. Raises Invalid with all problems."""
+    if not any(name in ask.query for name in PERIOD):
+        return report.last_days(ask.shop)
     problems: list[Problem] = []
     begin, end = (_date(ask, name, problems) for name in PERIOD)
     for name, value in zip(PERIOD, (begin, end), strict=True):

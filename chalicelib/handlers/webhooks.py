@@ -19,7 +19,7 @@ from chalicelib.domain.fields import Text50, Text2000
 from chalicelib.domain.webhooks import Delivery, DeliveryLog, Webhook, WebhookEventCategory, WebhookLogSummary
 from chalicelib.domain.wire import Noun, refuse_owned, whole
 from chalicelib.flows import endpoints
-from chalicelib.flows.deliver import register, replay_dead, resend, rotate_secret
+from chalicelib.flows.deliver import register, replay_dead, resend, rotate_secret, send_test
 from chalicelib.handlers import cursors
 from chalicelib.handlers.http import Ask, Door, many, oid_of, one, page_of
 
@@ -348,6 +348,18 @@ def resend_event(ask: Ask, webhookOid: str, eventName: str) -> dict[str, Any]:
 def resend_webhook_delivery(ask: Ask, webhookOid: str, requestId: str) -> dict[str, Any]:
     oid = oid_of(webhookOid, NOUN)
     event_id = resend(ask.shop, oid, _name(requestId, "delivery"), _who(ask))
+    return one("resend", whole(Resend(event_id=event_id, queued=True), ask.form))
+
+
+@door(
+    "POST",
+    ONE + "/test",
+    WRITE,
+    summary="Send a test event, webhook_test, to the webhook: signed and logged as all others are",
+    gives={"resend": Resend},
+)
+def send_test_webhook_event(ask: Ask, webhookOid: str) -> dict[str, Any]:
+    event_id = send_test(ask.shop, oid_of(webhookOid, NOUN), _who(ask))
     return one("resend", whole(Resend(event_id=event_id, queued=True), ask.form))
 
 

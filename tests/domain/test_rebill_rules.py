@@ -17,7 +17,7 @@ from chalicelib.domain.auto_orders import (
     AutoOrderProperty,
     assembled,
 )
-from chalicelib.domain.dates import Instant, local_date, midnight
+from chalicelib.domain.dates import Instant, local_date, midnight, parse_instant
 from chalicelib.domain.heads import Head, ItemProgress, claimed
 from chalicelib.domain.items import (
     ItemAutoOrder,
@@ -29,7 +29,7 @@ from chalicelib.domain.items import (
 )
 from chalicelib.domain.made_orders import rebill_order, receivable_order
 from chalicelib.domain.payments import Approved, Declined, FrozenPlan, NotSent, PlanLine
-from chalicelib.domain.rebills import Facts, Go, Look, Planned, Postpone, next_billing, plan, settle
+from chalicelib.domain.rebills import Facts, Go, Look, Planned, Postpone, next_billing, next_window, plan, settle
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingMethod, ShippingSettings
 from tests.domain.test_rebills import NEW_YORK, NOW, approval, attempt_of, facts, item, row, step
@@ -459,3 +459,23 @@ def test_counts_of_add_ons_add_a_few_bytes_to_a_head() -> None:
     counted = Head(status="active")
     counted.state.add_ons = {"SINGLE-ORIGIN-ROAST1": 12}
     assert len(wire.kept(counted.state)) - len(wire.kept(bare.state)) <= 50
+
+
+# --- the window that opens next --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("window", "now", "opens", "closes"),
+    [
+        ((None, None), "2027-03-01T12:00", "2027-03-02T00:00", "2027-03-03T00:00"),
+        (("06:00", "12:00"), "2027-03-01T05:00", "2027-03-01T06:00", "2027-03-01T12:00"),
+        (("06:00", "12:00"), "2027-03-01T07:00", "2027-03-02T06:00", "2027-03-02T12:00"),
+        (("22:00", "04:00"), "2027-03-01T23:00", "2027-03-02T22:00", "2027-03-03T04:00"),
+    ],
+)
+def test_the_window_opens_next_after_now_and_a_whole_day_at_midnight(
+    window: tuple[str | None, str | None], now: str, opens: str, closes: str
+) -> None:
+    settings = AutoOrderProcessing(window_start=window[0], window_end=window[1])
+    found = next_window(parse_instant(f"{now}:00-05:00"), settings, "America/New_York")
+    assert found == (parse_instant(f"{opens}:00-05:00"), parse_instant(f"{closes}:00-05:00"))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.errors import Invalid, NotFound
+from chalicelib.domain.reports import RUNS_DAYS
 from chalicelib.flows import edit, report
 from chalicelib.flows.tell import tell
 from tests.flows.test_crashes import put_card
@@ -111,3 +112,19 @@ def test_a_forecast_that_nobody_made_is_not_there() -> None:
     world = World().open()
     with pytest.raises(NotFound):
         report.forecast(world.shop, world.backroom, 14, date(2026, 12, 24))
+
+
+def test_the_latest_runs_are_told_with_the_window_that_opens_next() -> None:
+    world = World().open()
+    world.subscribe({"TEA": "Weekly"})
+    world.travel(8)
+    found = report.runs_of_late(world.shop)
+    assert [(str(row.day), row.rebills, row.declines) for row in found.days if row.rebills] == [("2027-02-07", 1, 0)]
+    assert len(found.days) == RUNS_DAYS
+    assert found.now_dts < found.opens_dts < found.closes_dts
+    assert not found.test_clock
+
+
+def test_a_report_without_a_period_is_of_the_last_thirty_days() -> None:
+    begin, end = report.last_days(World().open().shop)
+    assert (str(begin), str(end)) == ("2027-01-02", "2027-01-31")

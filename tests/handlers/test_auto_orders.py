@@ -313,3 +313,31 @@ def test_another_merchants_auto_orders_are_no_auto_orders(desk: Desk, house: Tes
     assert theirs.made("POST", f"{ALL}/batch", {"auto_order_oids": [oid]})["auto_orders"] == []
     assert desk.made("GET", f"{ALL}/{oid}")["auto_order"]["status"] == "active"
     assert len(house.everything()) - len(kept) < 2000  # the token, and nothing else
+
+
+# --- what comes ------------------------------------------------------------------------------------------------------
+
+
+def test_the_next_orders_are_those_that_will_be_billed_with_their_totals(desk: Desk, oid: int) -> None:
+    found = desk.made("GET", f"{ALL}/{oid}/next_orders")["next_orders"]
+    assert [(order["run"], order["items"], order["total"]) for order in found["orders"]] == [
+        (run, ["TEA"], 9.5) for run in (1, 2, 3, 4)
+    ]
+    assert len(desk.made("GET", f"{ALL}/{oid}/next_orders", _limit="2")["next_orders"]["orders"]) == 2
+    desk.made("PUT", f"{ALL}/{oid}", {"enabled": False})
+    assert desk.made("GET", f"{ALL}/{oid}/next_orders")["next_orders"]["orders"] == []
+
+
+def test_explain_tells_of_the_next_run_where_that_is_asked(desk: Desk, oid: int) -> None:
+    now = desk.made("GET", f"{ALL}/{oid}/explain")["explanation"]
+    then = desk.made("GET", f"{ALL}/{oid}/explain", at="next_run")["explanation"]
+    assert (now["decision"], then["decision"]) == ("look", "go")
+    assert then["at"] == desk.item(oid)["next_shipment_dts"]
+    assert then["plan"]["total"] == 9.5
+
+
+def test_a_rehearsal_without_an_end_is_tonights(desk: Desk, oid: int) -> None:
+    runs = desk.made("GET", "/rest/v2/report/runs")["runs_report"]
+    tonight = desk.made("POST", "/rest/v2/auto_order/rehearsal")["rehearsal"]
+    assert tonight["until"] == runs["closes_dts"]
+    assert tonight["number_of_orders"] == 0

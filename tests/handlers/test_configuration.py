@@ -157,10 +157,20 @@ def test_the_schema_describes_every_rule_as_a_form_needs_it(house: TestHouse, ke
         assert rule["title"], name
         assert rule["description"], name
         assert rule["type"] in ("boolean", "integer", "string", "array"), name
-    assert schema["properties"]["number_of_retries"]["maximum"] == 15
+        assert rule["x-ui"]["group"] in {group["name"] for group in schema["x-ui"]["groups"]}, name
+    retries = schema["properties"]["number_of_retries"]
+    assert (retries["maximum"], retries["x-ui"]["blank"]) == (15, 3)
+    assert [warning["above"] for warning in retries["x-ui"]["warnings"]] == [3]
     reference = schema["properties"]["cancel_reasons"]["items"]["$ref"]
     assert reference.removeprefix("#/$defs/") in schema["$defs"]
     assert "null" not in house.call("GET", f"{RULES}/schema", key=key).body
+
+
+def test_the_schema_says_what_only_the_server_sets(house: TestHouse, key: str) -> None:
+    schema = house.call("GET", f"{BASE}/merchant/schema", key=key).json["schema"]
+    owned = {name for name, field in schema["properties"].items() if field.get("readOnly")}
+    assert owned == {"merchant_id", "test_mode"}
+    assert all(field.get("title") for name, field in schema["properties"].items() if name not in owned)
 
 
 # --- the test clock --------------------------------------------------------------------------------------------------

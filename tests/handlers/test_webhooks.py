@@ -577,6 +577,19 @@ def test_a_delivery_is_sent_again_by_the_request_id_of_its_log(shop: Shop) -> No
     assert shop.call("POST", f"/{oid}/logs/{'n' * 101}/resend").status == 400
 
 
+def test_a_test_event_is_delivered_and_logged_as_all_others_are(shop: Shop) -> None:
+    oid = shop.insert("item_create")["webhook_oid"]
+    event_id = shop.call("POST", f"/{oid}/test").json["resend"]["event_id"]
+    shop.pass_on()
+    ((_, body, headers),) = shop.receiver.posts
+    assert (headers["webhook-id"], "webhook-signature" in headers) == (event_id, True)
+    assert b"webhook_test" in body
+    (log,) = _logs(shop, oid)
+    assert log["success"] is True
+    shop.call("PUT", f"/{oid}", {"disabled": True})
+    assert shop.call("POST", f"/{oid}/test").problems == {"/disabled": "disabled"}
+
+
 def _logs(shop: Shop, oid: int) -> list[Any]:
     found: list[Any] = shop.call("GET", f"/{oid}/logs").json["webhook_log_summaries"]
     return found
