@@ -1,0 +1,67 @@
+// How the shop stands: the last run, the next one, what is coming, and why customers leave.
+import { html } from './lib.js';
+import { get, may } from './api.js';
+import { clock, count, day, moment, money, number } from './format.js';
+import { Bars, Card, Columns, Empty, Loaded, Page, Table, useLoad } from './ui.js';
+
+export default function Home() {
+  const runs = useLoad(async () => (await get('/report/runs')).runs_report, []);
+  const ahead = useLoad(async () => (await get('/report/forecast?days=14')).forecast_report, []);
+  const left = useLoad(async () => (await get('/report/cancel_reasons')).cancel_reason_report, []);
+  return html`<${Page} title="Home" lead=${runs.data && `${moment(runs.data.now_dts)} in ${runs.data.time_zone}.`}>
+    <${Loaded} of=${runs}>${(told) => html`<${Figures} told=${told} held=${ahead.data?.held} />`}<//>
+    <div class="grid">
+      <${Card} title="Orders due in the next 14 days">
+        <${Loaded} of=${ahead}>${(told) => told.orders ? html`
+          <${Columns} label="Orders due by day" data=${told.days.map((row) => [String(Number(row.day.slice(8))), row.orders])} />
+          <p class="soft">${count(told.orders, 'order')}, ${money(told.revenue)}, if every charge is approved.</p>` : html`
+          <${Empty} title="Nothing is due">An auto order begins when an order with a schedule is paid.<//>`}<//>
+      <//>
+      <${Card} title="Cancel reasons, last 30 days">
+        <${Loaded} of=${left}>${(told) => told.count ? html`
+          <${Bars} label="Cancellations by reason" data=${told.reasons.slice(0, 6).map((row) => [row.reason, row.count])} />
+          <p class="soft">${count(told.count, 'cancellation')}; their next rebills would have brought ${money(told.lost_revenue)}. <a href="#/reports">By item</a></p>` : html`
+          <${Empty} title="Nobody has canceled">In the last 30 days.<//>`}<//>
+      <//>
+    </div>
+    <${Loaded} of=${runs}>${(told) => html`<${Card} title="The last runs">
+      <${Table} label="The last runs" rows=${told.days.slice(0, 7)} columns=${[
+        ['Day', (row) => day(row.day)],
+        ['Paid', (row) => number(row.rebills), 'num'],
+        ['Declined', (row) => number(row.declines), 'num'],
+        ['Taken', (row) => money(row.rebill_revenue), 'num'],
+      ]} />
+    <//>`}<//>
+    <${FirstSteps} />
+  <//>`;
+}
+
+function Figures({ told, held }) {
+  const [today] = told.days;
+  const last = told.days.find((row) => row.rebills || row.declines) || today;
+  return html`<div class="grid figures">
+    <section class="card"><strong>${number(last.rebills)}</strong>rebills paid<br /><span class="soft">${day(last.day)}, ${money(last.rebill_revenue)}</span></section>
+    <section class="card"><strong>${number(last.declines)}</strong>declined<br /><span class="soft">${day(last.day)}</span></section>
+    <section class="card"><strong>${held === undefined ? '…' : number(held)}</strong>stopped or held within 90 days<br /><a href="#/rehearsal">See why</a></section>
+    <section class="card"><strong>${clock(told.opens_dts)}</strong>the window opens next<br /><span class="soft">${day(told.opens_dts)}.</span> <a href="#/rehearsal">Rehearse it</a></section>
+  </div>`;
+}
+
+// What a new shop does first; each step is gone once it is done.
+function FirstSteps() {
+  const done = useLoad(async () => {
+    const [shop, rules, hooks] = await Promise.all([
+      get('/configuration/merchant').then((a) => Boolean(a.merchant.support_email)),
+      get('/configuration/auto_order_processing').then((a) => Boolean(a.auto_order_processing.cancel_reasons?.length)),
+      may('webhook_read') ? get('/webhook/webhooks?_limit=1').then((a) => a.webhooks.length > 0) : true,
+    ]);
+    return { shop, rules, hooks };
+  }, []);
+  const steps = done.data && [
+    [done.data.shop, '/configuration/merchant', 'Say where customers write to', 'The support address stands in every mail.'],
+    [done.data.rules, '/configuration/auto_order_processing?field=cancel_reasons', 'Name your cancel reasons', 'So that you learn why customers leave.'],
+    [done.data.hooks, '/webhooks', 'Tell another system of what happens', 'A webhook is sent each event, signed.'],
+  ].filter(([is]) => !is);
+  if (!steps?.length) return null;
+  return html`<${Card} title="First steps"><ul>${steps.map(([, to, title, why]) => html`<li><a href=${`#${to}`}>${title}</a>. <span class="soft">${why}</span></li>`)}</ul><//>`;
+}

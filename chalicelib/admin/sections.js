@@ -1,0 +1,20 @@
+// Every screen of the page, once. What stands here is in the menu, in the palette and in the address bar; a screen's
+// file is loaded when somebody goes there. `needs` is the permission without which it is not shown.
+export const sections = [
+  { path: '/', title: 'Home', menu: true, load: () => import('./home.js'), needs: 'auto_order_read' },
+  { path: '/auto_orders', title: 'Auto orders', menu: true, load: () => import('./auto_orders.js'), needs: 'auto_order_read' },
+  { path: '/auto_orders/:oid', title: 'Auto order', in: '/auto_orders', load: () => import('./auto_order.js'), needs: 'auto_order_read' },
+  { path: '/orders', title: 'Orders', menu: true, load: () => import('./orders.js'), needs: 'order_read' },
+  { path: '/orders/:order_id', title: 'Order', in: '/orders', load: () => import('./order.js'), needs: 'order_read' },
+  { path: '/rehearsal', title: "Tonight's run", menu: true, load: () => import('./rehearsal.js'), needs: 'auto_order_read' },
+  { path: '/reports', title: 'Reports', menu: true, load: () => import('./reports.js'), needs: 'auto_order_read' },
+  { path: '/configuration', title: 'All settings', group: 'Configuration', menu: true, load: () => import('./configuration.js'), needs: 'configuration_read' },
+  { path: '/configuration/auto_order_processing', title: 'Auto Order Processing', group: 'Configuration', menu: true, settings: 'auto_order_processing', load: () => import('./settings.js'), needs: 'configuration_read' },
+  { path: '/configuration/merchant', title: 'Shop', group: 'Configuration', menu: true, settings: 'merchant', load: () => import('./settings.js'), needs: 'configuration_read' },
+  { path: '/configuration/cancel_links', title: 'Cancel links', group: 'Configuration', menu: true, load: () => import('./cancel_links.js'), needs: 'configuration_read' },
+  { path: '/configuration/notices', title: 'E-mails', group: 'Configuration', menu: true, load: () => import('./notices.js'), needs: 'configuration_read' },
+  { path: '/configuration/notices/:template', title: 'E-mail', in: '/configuration/notices', load: () => import('./notice.js'), needs: 'configuration_read' },
+  { path: '/webhooks', title: 'Webhooks', group: 'Configuration', menu: true, load: () => import('./webhooks.js'), needs: 'webhook_read' },
+  { path: '/webhooks/:oid', title: 'Webhook', in: '/webhooks', load: () => import('./webhook.js'), needs: 'webhook_read' },
+  { path: '/webhooks/:oid/:request_id', title: 'Delivery', in: '/webhooks', load: () => import('./delivery.js'), needs: 'webhook_read' },
+];
