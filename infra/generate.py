@@ -35,6 +35,8 @@ DEAD_RETENTION_SECONDS = 14 * 24 * 3600
 LOG_METRICS = "Backroom"
 # A quarter: a chargeback asks for what happened eight weeks ago.
 LOG_DAYS = 90
+# Answers of so many bytes are packed (gzip) where the client takes that; below it the packing costs more than it saves.
+PACKED_BYTES = 1024
 # Half a processor; a search through 100,000 list rows holds them in memory.
 WORKER_MEGABYTES = 512
 API_MEGABYTES = 1024
@@ -603,6 +605,7 @@ def chalice_config(architecture: str = ARCHITECTURE) -> dict[str, Any]:
     stage = {
         "api_gateway_stage": API_STAGE,
         "autogen_policy": False,
+        "minimum_compression_size": PACKED_BYTES,
         "lambda_architecture": architecture,
         "lambda_functions": functions,
     }

@@ -3,6 +3,7 @@
 from chalice.app import Blueprint
 
 from chalicelib.handlers import (
+    admin,
     auto_orders,
     cancellation,
     configuration,
@@ -24,6 +25,7 @@ from chalicelib.handlers import (
 )
 
 DOORS = (
+    admin.door,
     auto_orders.door,
     cancellation.door,
     configuration.door,

@@ -21,7 +21,7 @@ from chalicelib.domain.webhooks import Answer
 from chalicelib.domain.wire import Noun
 from chalicelib.flows.deliver import deliver
 from chalicelib.flows.reconcile import go_on
-from chalicelib.handlers import docs, openapi
+from chalicelib.handlers import docs, files, openapi
 from chalicelib.handlers.http import OPEN, PAGE, ROUTES, SIGNED, STOREFRONT, Route
 from tests.houses import Reply, TestHouse, a_house
 from tests.worlds import NoOutside
@@ -520,7 +520,7 @@ VENDORED = {
 
 
 def test_swagger_ui_is_what_its_makers_published_as_5_35_0(house: TestHouse) -> None:
-    folder = docs.ADMIN / "vendor" / "swagger-ui"
+    folder = files.ADMIN / "vendor" / "swagger-ui"
     found = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
     assert found == VENDORED
     for name in ("swagger-ui-bundle.js", "swagger-ui.css"):
@@ -530,8 +530,8 @@ def test_swagger_ui_is_what_its_makers_published_as_5_35_0(house: TestHouse) -> 
 
 def test_starting_the_app_reads_no_page_and_makes_no_document() -> None:
     program = (
-        "import app; from chalicelib.handlers import docs, openapi; "
-        "print(docs._text.cache_info().currsize, openapi.text.cache_info().currsize)"
+        "import app; from chalicelib.handlers import files, openapi; "
+        "print(files.text.cache_info().currsize, openapi.text.cache_info().currsize)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, env={}, capture_output=True, text=True, timeout=60, check=False
