@@ -110,9 +110,9 @@ export function Filters({ fields, query, label }) {
   const any = fields.some(([name]) => query[name]);
   const clear = () => requery(Object.fromEntries([...fields.map(([name]) => [name, '']), ['offset', '']]));
   return html`<form class="filters" role="search" aria-label=${label} onSubmit=${submit} key=${JSON.stringify(query)}>
-    ${fields.map(([name, title, choices, type]) => html`<label>${title}
+    ${fields.map(([name, title, choices, type, blank = 'Any']) => html`<label>${title}
       ${choices ? html`<select name=${name} value=${query[name] || ''} onChange=${(e) => e.target.form.requestSubmit()}>
-        <option value="">Any</option>
+        <option value="">${blank}</option>
         ${choices.map((choice) => { const [value, text] = [].concat(choice); return html`<option value=${value} selected=${query[name] === value}>${text || value}</option>`; })}
       </select>` : html`<input name=${name} type=${type || 'text'} defaultValue=${query[name] || ''} autocomplete="off" />`}
     </label>`)}

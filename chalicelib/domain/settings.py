@@ -38,11 +38,11 @@ LocalHour = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
 class AutoOrderCancelReason(Noun):
+    reason: Annotated[Text200, rule("Reason", "As it stands in reports.")] | None = None
     myaccount_alternate_description: (
         Annotated[Text1024, rule("Words for customers", "Shown to customers instead of the reason. Blank: the reason.")]
         | None
     ) = None
-    reason: Annotated[Text200, rule("Reason", "As it stands in reports.")] | None = None
     visible_in_myaccount: (
         Annotated[bool, rule("Customers may choose it", "Off: only you may. Blank: they may.")] | None
     ) = None
@@ -202,7 +202,7 @@ class AutoOrderProcessing(Noun):
             Meta(
                 ge=1,
                 le=60,
-                title="Delay between retries (days)",
+                title="Delay between retries",
                 description="Days from a decline to the next attempt. Blank: 3.",
                 extra_json_schema=on_form(
                     group="retries", unit="days", blank=DEFAULT_RETRY_DELAY_DAYS, warnings=[HELD_ON_CARD]
@@ -239,7 +239,7 @@ class AutoOrderProcessing(Noun):
             Meta(
                 ge=0,
                 le=60,
-                title="Prohibit cards that expire in (months)",
+                title="Prohibit cards that expire in",
                 description="A rebill fails where the card expires within this many months. Blank or 0: not checked "
                 "(an expired card always fails).",
                 extra_json_schema=on_form(group="payment", unit="months", blank=0),
