@@ -101,7 +101,7 @@ export function Pager({ set, label }) {
 }
 
 // Filters that stand in the address. `fields`: [name, label, choices or nothing].
-export function Filters({ fields, query, label }) {
+export function Filters({ fields, query, label, verb = 'Search' }) {
   const submit = (event) => {
     event.preventDefault();
     const said = Object.fromEntries([...new FormData(event.target)].map(([k, v]) => [k, v.trim()]));
@@ -116,7 +116,7 @@ export function Filters({ fields, query, label }) {
         ${choices.map((choice) => { const [value, text] = [].concat(choice); return html`<option value=${value} selected=${query[name] === value}>${text || value}</option>`; })}
       </select>` : html`<input name=${name} type=${type || 'text'} defaultValue=${query[name] || ''} autocomplete="off" />`}
     </label>`)}
-    <button>Search</button>
+    <button>${verb}</button>
     ${any && html`<button type="button" class="plain" onClick=${clear}>Clear</button>`}
   </form>`;
 }

@@ -117,10 +117,10 @@ def next_orders(shop: Shop, oid: int, most: int) -> dict[str, Any]:
 
 
 def tonight(shop: Shop) -> Instant:
-    """Until when a rehearsal goes where nobody says it: the end of the window that opens next."""
+    """Until when a rehearsal goes where nobody says it: the last second of the window that opens next."""
     merchant = shop.configuration.remembered(Merchant)
     settings = shop.configuration.remembered(AutoOrderProcessing)
-    return rebills.next_window(shop.clock.now(), settings, merchant.zone_name())[1]
+    return later(rebills.next_window(shop.clock.now(), settings, merchant.zone_name())[1], seconds=-1)
 
 
 def rehearsed(shop: Shop, backroom: Backroom, until: Instant) -> dict[str, Any]:
