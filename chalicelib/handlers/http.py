@@ -379,9 +379,9 @@ NOBODY_SIGNED_IN = "Nobody is signed in."
 
 def cookie_name() -> str:
     """``__Host-``: browsers take it over TLS only, from this very host, for all of its paths; nothing beside can put
-    one in. The embedded engine has no TLS, and Chromium refuses such a cookie even from loopback, though it takes
-    ``Secure`` alone there (others do not). So there it has neither, and its name carries the port: ports share cookies.
-    """
+    one in. The embedded engine has no TLS. Chromium (156, tried) takes such a cookie from loopback all the same, other
+    browsers do not: so there it has neither prefix nor ``Secure``, and its name carries the port, for ports share
+    cookies and two back rooms on one machine would sign each other out."""
     if secure():
         return "__Host-backroom"
     return f"backroom-{urlsplit(wiring.house().public_url).port or 80}"

@@ -5,6 +5,7 @@ from typing import Any
 from chalicelib import wiring
 from chalicelib.domain.access import AccessKey
 from chalicelib.domain.errors import Unauthorised
+from chalicelib.domain.links import welcome_url
 from chalicelib.domain.users import SignedIn, User, shown_user
 from chalicelib.domain.wire import whole
 from chalicelib.flows import users
@@ -25,7 +26,7 @@ def _by(ask: Ask) -> Acting:
         user_id, owner = 0, access.scopes is None
     else:
         raise Unauthorised("This call needs a key.")
-    return Acting(name=access.name, address=ask.address, allows=access.allows, owner=owner, user_id=user_id)
+    return Acting(name=access.actor, address=ask.address, allows=access.allows, owner=owner, user_id=user_id)
 
 
 def _shown(ask: Ask, user: User) -> Any:
@@ -35,11 +36,6 @@ def _shown(ask: Ask, user: User) -> Any:
 def _link(token: str) -> dict[str, str]:
     """Shown this once: only its hash is kept. Whoever asked hands it to the user."""
     return {"welcome_url": welcome_url(wiring.house().public_url, token)} if token else {}
-
-
-def welcome_url(public_url: str, token: str) -> str:
-    """Behind the ``#``, which browsers send to nobody."""
-    return f"{public_url.rstrip('/')}/admin/#/welcome/{token}"
 
 
 @door("GET", "/user/users", "user_read", summary="List the shop's users", gives=list[User], query=("_limit", "_offset"))
