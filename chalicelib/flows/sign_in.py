@@ -5,7 +5,6 @@ reads (of a merchant whom nobody founded), one check of a hash, one row of the a
 """
 
 from hashlib import sha256
-from secrets import compare_digest
 
 import msgspec
 
@@ -291,8 +290,9 @@ def _ends(session: Session, seen: Instant) -> Instant:
 
 
 def _open(credentials: Credentials, text: str, now: Instant) -> bool:
+    """Hashes are compared, and nobody can aim at one: how long that takes tells nothing."""
     known, until = credentials.welcome_hash, credentials.welcome_until
-    return bool(known and until and now < until and compare_digest(known, key_hash(text)))
+    return bool(known and until and now < until and known == key_hash(text))
 
 
 def _csrf(text: str) -> str:

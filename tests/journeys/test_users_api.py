@@ -1,5 +1,5 @@
-"""The owner's first day: the link that a start prints, the page's session in a real browser, and staff by the unmodified
-official SDK."""
+"""The owner's first day: the link that a start prints, the page's session in a real browser, and staff by the
+unmodified official SDK."""
 
 import re
 from collections.abc import Iterator
