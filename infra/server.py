@@ -96,7 +96,7 @@ class _ManyThreads(Chalice):
 
 
 def packed(reply: Reply, headers: Mapping[str, str]) -> Reply:
-    """The reply as a client gets it that takes packed ones: as the stage on AWS does it (``minimum_compression_size``)."""
+    """The reply as a client gets it that takes packed ones (``minimum_compression_size`` of the stage on AWS)."""
     taken = [name.partition(";")[0].strip() for name in headers.get("accept-encoding", "").split(",")]
     if "gzip" not in taken or len(reply.body) < PACKED_BYTES:
         return reply

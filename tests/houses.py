@@ -22,11 +22,13 @@ from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.payments import Charge
 from chalicelib.flows.ports import Http, Travel
 from chalicelib.flows.tell import tell
+from chalicelib.flows.users import make_owner
 from chalicelib.gateways.sandbox import Behaviour, Sandbox
 from chalicelib.stores.sqlite import SqliteTables
-from tests.worlds import ListedQueue, ManualClock, NoOutside
+from tests.worlds import CheapPasswords, ListedQueue, ManualClock, NoOutside
 
 ADDRESS = "203.0.113.7"
+PASSWORD = "a kettle sings at noon"
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,37 @@ class Reply:
         return next(str(p["message"]) for p in self.json["problems"] if p["pointer"] == pointer)
 
 
+class Browser:
+    """One browser on the merchant's page: it keeps the cookie and the csrf text, and says where it stands, as a browser
+    does."""
+
+    def __init__(self, house: "TestHouse", address: str = ADDRESS) -> None:
+        self.house = house
+        self.address = address
+        self.cookie = ""
+        self.csrf = ""
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str | None) -> Reply:
+        """``headers``: by their names with ``_`` for ``-``; None leaves one out that it would send."""
+        sent: dict[str, str | None] = {
+            "host": "127.0.0.1:8000",
+            "origin": "http://127.0.0.1:8000",
+            "sec-fetch-site": "same-origin",
+            "x-backroom-csrf": self.csrf,
+            "cookie": self.cookie,
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+        reply = self.house.call(method, path, body, headers={k: v for k, v in sent.items() if v}, address=self.address)
+        if "Set-Cookie" in reply.headers:
+            self.cookie = reply.headers["Set-Cookie"].partition(";")[0]
+        if reply.status == 200 and path.startswith("/admin/") and "session" in reply.json:
+            self.csrf = reply.json["session"]["csrf"]
+        return reply
+
+    def sign_in(self, login: str = "owner", password: str = PASSWORD, **more: str) -> Reply:
+        return self.call("POST", "/admin/session", {"login": login, "password": password, **more})
+
+
 @dataclass
 class TestHouse(wiring.House):
     """A House whose parts a test can reach. Time stands still; oids count up from 1001; queues and mails are kept."""
@@ -62,6 +95,7 @@ class TestHouse(wiring.House):
     sent: ListedQueue = field(kw_only=True)
     outside: NoOutside = field(kw_only=True)
     sandbox: Sandbox = field(kw_only=True)
+    passwords: CheapPasswords = field(default_factory=CheapPasswords)
 
     def found(self, merchant_id: str = "DEMO", **section: Any) -> str:
         """Found a merchant's shop and give its owner's key."""
@@ -83,6 +117,15 @@ class TestHouse(wiring.House):
         )
         self.port.write(self.keys().issued(issued))
         return text
+
+    def owner(self, merchant_id: str = "DEMO", login: str = "owner", password: str = PASSWORD) -> "Browser":
+        """The shop's owner in a browser, signed in by the link of invitation."""
+        token, browser = self.owner_token(merchant_id, login), Browser(self)
+        assert browser.call("POST", "/admin/welcome", {"token": token, "password": password}).status == 200
+        return browser
+
+    def owner_token(self, merchant_id: str = "DEMO", login: str = "owner") -> str:
+        return make_owner(self.entrance(), self.open_shop(merchant_id), login, by="test")
 
     def call(
         self,

@@ -18,3 +18,9 @@ PAGES: dict[Purpose, str] = {
 UPDATE_BILLING_SECONDS = 30 * 24 * 3600
 # A receipt is looked up again at the end of a quarter; whoever comes later asks for a fresh link.
 CANCEL_SECONDS = 90 * 24 * 3600
+
+
+def welcome_url(public_url: str, token: str) -> str:
+    """The page on which an invited user chooses a password. The token stands behind the ``#``, which browsers send to
+    nobody."""
+    return f"{public_url.rstrip('/')}/admin/#/welcome/{token}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chalice.app import Response
 
-from chalicelib.domain.errors import NotFound, Unauthorised
+from chalicelib.domain.errors import NotFound
 from chalicelib.handlers import files
 from chalicelib.handlers.http import OPEN, Ask, Door
 
@@ -50,21 +50,3 @@ def _files(folder: str) -> frozenset[str]:
     names = (entry.name for entry in (files.ADMIN / folder).iterdir() if entry.is_file())
     fit = (name for name in names if NAME.fullmatch(name) and Path(name).suffix in files.TYPES)
     return frozenset(str(Path(folder) / name) for name in fit)
-
-
-# --- the session -----------------------------------------------------------------------------------------------------
-
-
-@door("GET", "/admin/session", OPEN, summary="Who is signed in", base="")
-def get_session(ask: Ask) -> Response:
-    raise Unauthorised("Nobody is signed in.")
-
-
-@door("POST", "/admin/session", OPEN, summary="Sign in", base="")
-def insert_session(ask: Ask) -> Response:
-    raise Unauthorised("The login or the password is not right.")
-
-
-@door("DELETE", "/admin/session", OPEN, summary="Sign out, at once", base="")
-def delete_session(ask: Ask) -> None:
-    return None

@@ -20,7 +20,9 @@ from chalicelib.handlers import (
     pages,
     reconciliation,
     reports,
+    sign_in,
     storefront,
+    users,
     webhooks,
 )
 
@@ -42,7 +44,9 @@ DOORS = (
     pages.door,
     reconciliation.door,
     reports.door,
+    sign_in.door,
     storefront.door,
+    users.door,
     webhooks.door,
 )
 

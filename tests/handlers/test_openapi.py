@@ -22,7 +22,7 @@ from chalicelib.domain.wire import Noun
 from chalicelib.flows.deliver import deliver
 from chalicelib.flows.reconcile import go_on
 from chalicelib.handlers import docs, files, openapi
-from chalicelib.handlers.http import OPEN, PAGE, ROUTES, SIGNED, STOREFRONT, Route
+from chalicelib.handlers.http import OPEN, PAGE, ROUTES, SESSION, SIGNED, STOREFRONT, WITHOUT_KEY, Route
 from tests.houses import Reply, TestHouse, a_house
 from tests.worlds import NoOutside
 
@@ -68,7 +68,7 @@ def test_every_route_is_declared_with_a_scope_and_none_stands_outside() -> None:
     assert standing == declared
     assert len(declared) == len(ROUTES)
     scopes = {f"{resource}_{way}" for resource in RESOURCES for way in ("read", "write")}
-    assert {route.scope for route in ROUTES} <= scopes | {OPEN, PAGE, SIGNED, STOREFRONT}
+    assert {route.scope for route in ROUTES} <= scopes | {*WITHOUT_KEY, SESSION, STOREFRONT}
 
 
 def documented() -> list[Route]:
