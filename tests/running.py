@@ -53,6 +53,17 @@ class Running:
             connection.close()
         return response.status, json.loads(text) if text else None
 
+    def card_token(self, number: str) -> str:
+        """A shopper's card, as a storefront's page hands it over."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        card = {"card_number": number, "card_expiration_month": 12, "card_expiration_year": 2040}
+        headers = {"x-ultracart-browser-key": self.browser_key, "Content-Type": "application/json"}
+        try:
+            connection.request("POST", "/storefront/card_tokens", json.dumps(card), headers)
+            return str(json.loads(connection.getresponse().read())["card_token"])
+        finally:
+            connection.close()
+
     def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         """Returns the exit code and what else stood on stdout."""
         self.process.send_signal(number)

@@ -180,7 +180,7 @@ function Many({ id, of, defs, value, set, locked, title, problems, field }) {
   }, [rows.length]);
   return html`
     ${rows.length === 0 && html`<p class="soft">None.</p>`}
-    ${rows.map((row, position) => html`<div class="field" data-row=${position} id=${`${id}-${position}`}>${noun ? html`<div class="pair">${Object.entries(noun.properties).map(([part, its]) => html`
+    ${rows.map((row, position) => html`<div class="field" data-row=${position} id=${noun ? `${id}-${position}` : undefined}>${noun ? html`<div class="pair">${Object.entries(noun.properties).map(([part, its]) => html`
         <${Part} id=${`${id}-${position}-${part}`} of=${its} label=${`${its.title || words(part)}`} about=${`${title} ${position + 1}`} value=${row[part]} locked=${locked} wrong=${wrong(position, part)}
           set=${(said) => { const next = { ...row }; if (said === undefined) delete next[part]; else next[part] = said; put(position, next); }} />`)}</div>`
       : html`<${Part} id=${`${id}-${position}`} of=${of.items} label=${`${title} ${position + 1}`} hide value=${row} locked=${locked} wrong=${wrong(position)} set=${(said) => put(position, said ?? '')} />`}

@@ -1,0 +1,188 @@
+"""A merchant's day on the page, from signing in to canceling an auto order, against the real embedded engine."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from tests.browsing import LOGIN, NAME, PASSWORD, Page
+from tests.receivers import Receiver
+from tests.running import Running
+
+ALL = "/rest/v2/auto_order/auto_orders"
+RULES = "/configuration/auto_order_processing"
+Visit = Callable[..., Page]
+
+
+def auto_orders(shop: Running, status: str) -> list[dict[str, Any]]:
+    code, answer = shop.ask("GET", f"{ALL}?_limit=200&_expand=items&status={status}")
+    assert code == 200
+    found: list[dict[str, Any]] = answer["auto_orders"]
+    return found
+
+
+def test_who_signs_in_sees_how_the_shop_stands_and_comes_back_to_where_he_was(visit: Visit) -> None:
+    page = visit("/rehearsal", nobody=True)
+    page.page.fill("#login", LOGIN)
+    page.page.fill("#password", "not this one")
+    page.page.click("button.main")
+    page.page.wait_for_selector("[role=alert]")
+    assert page.page.evaluate("document.activeElement.getAttribute('role')") == "alert"
+    page.page.fill("#password", PASSWORD)
+    page.page.press("#password", "Enter")
+    page.page.wait_for_selector("text=Sign out")
+    page.settle()
+    assert page.page.inner_text("h1") == "Tonight's run"
+    assert NAME in page.page.inner_text(".who")
+    page.page.click("text=Sign out")
+    page.page.wait_for_selector("#login")
+
+
+def test_the_rehearsal_of_tonight_lists_what_the_api_says(visit: Visit, shop: Running) -> None:
+    page = visit("/rehearsal")
+    told = shop.ask("POST", "/rest/v2/auto_order/rehearsal")[1]["rehearsal"]
+    assert f"{told['number_of_orders']} order" in page.page.inner_text(".verdict")
+    shown = page.page.locator("[aria-label=Billed] tbody tr").count()
+    assert shown == len(told["billed"])
+
+
+def test_a_setting_that_is_changed_is_seen_in_the_reasons_of_an_auto_order(visit: Visit, shop: Running) -> None:
+    page = visit(f"{RULES}?field=delay_between_retries_days")
+    field = page.page.locator("#field-delay_between_retries_days")
+    assert page.page.evaluate("document.activeElement.id") == "field-delay_between_retries_days"
+    field.fill("2")
+    assert "At least 3 days are recommended" in page.page.inner_text("#field-delay_between_retries_days-warn")
+    page.page.click("text=Put back")
+    assert page.page.locator(".dock").count() == 0
+    field.fill("2")
+    page.page.click(".dock button.main")
+    page.page.wait_for_selector("text=Saved.")
+    assert shop.ask("GET", f"/rest/v2{RULES}")[1]["auto_order_processing"]["delay_between_retries_days"] == 2
+    page.open(f"/auto_orders/{auto_orders(shop, 'active')[0]['auto_order_oid']}")
+    page.page.click("text=Every rule of Auto Order Processing")
+    row = page.page.locator("[aria-label=Rules] tr", has_text="Delay between retries")
+    assert row.locator("td").nth(1).inner_text().strip() == "2"
+    row.locator("a").click()
+    page.settle()
+    assert page.page.url.endswith(f"#{RULES}?field=delay_between_retries_days")
+
+
+def test_the_test_clock_moves_on_and_a_decline_is_told_with_its_retry(visit: Visit, shop: Running) -> None:
+    one = min(
+        (one for one in auto_orders(shop, "active") if one["items"][0].get("next_shipment_dts")),
+        key=lambda one: str(one["items"][0]["next_shipment_dts"]),
+    )
+    oid = one["auto_order_oid"]
+    card = {"card_number_token": shop.card_token("4000000000009995")}
+    assert shop.ask("PUT", f"{ALL}/{oid}/payment", card)[0] == 200
+    page = visit(f"/auto_orders/{oid}")
+    told = page.page.inner_text(".banner")
+    travel(page, "To the next run", until=lambda: page.page.locator(".timeline >> text=Declined").count() == 1)
+    assert page.page.inner_text(".banner") != told
+    assert "1 declined" in page.page.inner_text("dl >> nth=0")
+    assert "Next attempt" in page.page.inner_text("main")
+    assert "The last charge was declined" in page.page.inner_text("main")
+    travel(page, "One day", until=lambda: page.page.locator(".timeline >> text=Declined").count() == 2)
+    assert "2 declined" in page.page.inner_text("dl >> nth=0"), "the retry was declined as well"
+
+
+def travel(page: Page, how: str, *, until: Callable[[], bool]) -> None:
+    """Press a button of the test clock until something has come of it."""
+    page.page.click(".banner button")
+    for _ in range(8):
+        page.page.locator("dialog .verdict").evaluate_all("all => all.forEach(one => one.remove())")
+        page.page.click(f"dialog >> text={how}")
+        page.page.wait_for_selector("dialog .verdict")
+        page.settle()
+        if until():
+            break
+    assert until()
+    page.page.click("dialog >> text=Close")
+    page.settle()
+
+
+def test_a_delivery_is_looked_at_and_sent_again(visit: Visit, receiver: Receiver, hook: int) -> None:
+    page = visit(f"/webhooks/{hook}")
+    page.page.click("text=Send a test event")
+    page.page.wait_for_selector("[aria-label=Deliveries] tbody a")
+    page.page.locator("[aria-label=Deliveries] tbody a").first.click()
+    page.page.wait_for_selector("text=webhook-signature")
+    assert "webhook_test" in page.page.inner_text("[aria-label='Body of the request']")
+    page.page.click("text=Send again")
+    page.page.wait_for_selector("text=the same id and body")
+    travel(page, "One day", until=lambda: len(sent_tests(receiver)) == 2)
+    tested = sent_tests(receiver)
+    assert len(set(tested)) == 1, "the receiver sees that it has it already"
+
+
+def sent_tests(receiver: Receiver) -> list[str]:
+    return [headers["webhook-id"] for headers, body in list(receiver.posts) if b"webhook_test" in body]
+
+
+def test_an_auto_order_is_canceled_with_its_reason(visit: Visit, shop: Running) -> None:
+    oid = auto_orders(shop, "active")[-1]["auto_order_oid"]
+    page = visit(f"/auto_orders/{oid}")
+    page.page.click("text=Cancel auto order…")
+    page.page.wait_for_selector("#reason")
+    page.page.click("dialog button.danger")
+    assert page.page.locator("dialog").count() == 1, "a reason must be chosen"
+    page.page.select_option("#reason", "Too much product")
+    page.page.click("dialog button.danger")
+    page.page.wait_for_selector("text=Canceled on")
+    status, answer = shop.ask("GET", f"{ALL}/{oid}")
+    assert (status, answer["auto_order"]["status"], answer["auto_order"]["cancel_reason"]) == (
+        200,
+        "canceled",
+        "Too much product",
+    )
+    page.settle()
+    assert re.search(r"Status.*→.*", page.page.inner_text(".timeline"), re.DOTALL)
+    assert "owner" in page.page.inner_text(".timeline")
+
+
+def test_a_shipment_is_skipped_and_the_next_one_keeps_its_date(visit: Visit, shop: Running) -> None:
+    one = next(a for a in auto_orders(shop, "active") if len(a["items"]) == 1 and not a["credit_card_attempt"])
+    path = f"{ALL}/{one['auto_order_oid']}?_expand=items,items.future_schedules"
+    item = shop.ask("GET", path)[1]["auto_order"]["items"][0]
+    page = visit(f"/auto_orders/{one['auto_order_oid']}")
+    page.page.click("text=Skip next")
+    page.page.wait_for_selector("text=is left out")
+    after = shop.ask("GET", path)[1]["auto_order"]["items"][0]
+    assert after["next_shipment_dts"] == item["future_schedules"][1]["shipment_dts"]
+
+
+def test_an_override_of_an_item_is_set_and_shown(visit: Visit, shop: Running) -> None:
+    one = next(a for a in auto_orders(shop, "active") if len(a["items"]) == 1)
+    page = visit(f"/auto_orders/{one['auto_order_oid']}")
+    page.page.click("text=Change…")
+    page.page.fill("#item-0-arbitrary_unit_cost_remaining_orders", "2")
+    page.page.click("dialog button.main")
+    page.page.wait_for_selector("dialog [role=alert]")
+    assert "Unit cost" in page.page.inner_text("dialog [role=alert]"), "what is wrong is named by its field"
+    page.page.fill("#item-0-arbitrary_unit_cost", "1.25")
+    page.page.click("dialog button.main")
+    page.page.wait_for_selector("text=override for 2 more orders")
+    page.settle()
+    assert "$1.25" in page.page.inner_text("[aria-label=Items]")
+
+
+def test_everything_is_found_by_ctrl_k_and_the_keyboard_alone(visit: Visit, shop: Running) -> None:
+    oid = auto_orders(shop, "active")[0]["auto_order_oid"]
+    page = visit("/")
+    page.page.keyboard.press("Control+k")
+    page.page.wait_for_selector("[role=combobox]")
+    page.page.keyboard.type("retr")
+    page.page.wait_for_selector("[role=option] >> text=Number of retries")
+    page.page.keyboard.press("Enter")
+    page.settle()
+    page.page.wait_for_function("document.activeElement.id === 'field-number_of_retries'")
+    page.page.keyboard.press("Control+k")
+    page.page.keyboard.type(str(oid))
+    page.page.wait_for_selector(f"[role=option] >> text=Auto order {oid}")
+    page.page.keyboard.press("ArrowDown")
+    page.page.keyboard.press("Enter")
+    page.settle()
+    assert page.page.inner_text("h1") == f"Auto order {oid}"
+    page.page.keyboard.press("Control+k")
+    page.page.wait_for_selector("[role=combobox]")
+    page.page.keyboard.press("Escape")
+    page.page.wait_for_selector("dialog", state="detached")

@@ -1,0 +1,127 @@
+"""Settings forms are made from the schema: a new setting needs no line of JavaScript, a refusal leads to its field, and
+nobody's change is lost."""
+
+import json
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from chalicelib.domain import wire
+from chalicelib.domain.errors import Invalid
+from chalicelib.domain.fields import on_form, rule
+from chalicelib.domain.settings import AutoOrderProcessing
+from chalicelib.handlers.configuration import form_schema
+from tests.browsing import Page
+from tests.running import Running
+
+Visit = Callable[..., Page]
+RULES = "/configuration/auto_order_processing"
+
+
+class Tomorrow(AutoOrderProcessing):
+    """The section as a later version may have it."""
+
+    send_birthday_tea: Annotated[bool, rule("Send birthday tea", "A bag on the day.", group="shipping")] | None = None
+    bags: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                le=9,
+                title="Bags",
+                description="So many.",
+                extra_json_schema=on_form(
+                    group="shipping", unit="bags", blank=1, warnings=[{"above": 5, "message": "That is a lot of tea."}]
+                ),
+            ),
+        ]
+        | None
+    ) = None
+    kinds: Annotated[list[str], rule("Kinds", "Of tea.")] | None = None
+
+
+def test_a_setting_that_is_added_to_the_noun_is_a_working_field_at_once(visit: Visit) -> None:
+    """The API of that later version stands in for the shop's: the noun's own schema and its own rules."""
+    kept: dict[str, Any] = {}
+
+    def answer(route: Any) -> None:
+        request = route.request
+        if request.url.endswith("/schema"):
+            status, body = 200, {"schema": form_schema(Tomorrow)}
+        elif request.method == "GET":
+            status, body = 200, {"auto_order_processing": kept}
+        else:
+            try:
+                said = {name: value for name, value in request.post_data_json.items() if value is not None}
+                wire.noun(said, Tomorrow)
+                kept.update(said)
+                status, body = 200, {"auto_order_processing": kept}
+            except Invalid as refused:
+                problems = [{"pointer": p.pointer, "code": p.code, "message": p.message} for p in refused.problems]
+                status, body = 400, {"error": {"user_message": str(refused)}, "problems": problems}
+        route.fulfill(status=status, content_type="application/json", body=json.dumps(body), headers={"ETag": '"1"'})
+
+    page = visit("/configuration")
+    page.page.route(f"**/rest/v2{RULES}*", answer)
+    page.page.route(f"**/rest/v2{RULES}/schema", answer)
+    page.open(RULES)
+    page.page.check("#field-send_birthday_tea")
+    page.page.fill("#field-bags", "12")
+    assert "That is a lot of tea." in page.page.inner_text("#field-bags-warn")
+    page.page.click(".dock button.main")
+    page.page.wait_for_selector("text=Some settings are not valid")
+    page.page.click("[role=alert] >> text=Shipping settings, Bags")
+    assert page.page.evaluate("document.activeElement.id") == "field-bags"
+    page.page.fill("#field-bags", "2")
+    page.page.locator("#field-kinds >> text=Add").click()
+    page.page.fill("#field-kinds-0", "Assam")
+    page.page.click(".dock button.main")
+    page.page.wait_for_selector("text=Saved.")
+    assert kept == {"send_birthday_tea": True, "bags": 2, "kinds": ["Assam"]}
+    page.page.keyboard.press("Control+k")
+    page.page.keyboard.type("birthday")
+    page.page.wait_for_selector("[role=option] >> text=Send birthday tea")
+
+
+def test_a_refusal_is_a_summary_that_leads_to_its_field(visit: Visit) -> None:
+    page = visit(RULES)
+    page.page.select_option("#field-window_start", "22:00")
+    page.page.select_option("#field-window_end", "23:00")
+    page.page.click(".dock button.main")
+    page.page.wait_for_selector("text=Some settings are not valid")
+    assert page.page.evaluate("document.activeElement.getAttribute('role')") == "alert"
+    page.page.keyboard.press("Tab")
+    page.page.keyboard.press("Enter")
+    assert page.page.evaluate("document.activeElement.id") == "field-window_end"
+    assert page.page.get_attribute("#field-window_end", "aria-invalid") == "true"
+    page.page.click(".dock >> text=Discard")
+    assert page.page.locator(".dock").count() == 0
+
+
+def test_who_was_slower_keeps_his_edits_and_sees_what_the_other_changed(visit: Visit, shop: Running) -> None:
+    page = visit(RULES)
+    page.page.fill("#field-number_of_retries", "5")
+    other = {"prohibit_credit_cards_that_expire_in_months": 1}
+    assert shop.ask("PUT", f"/rest/v2{RULES}", other)[0] == 200
+    page.page.click(".dock button.main")
+    page.page.wait_for_selector("text=Somebody else has saved this section meanwhile")
+    assert "Prohibit cards that expire in" in page.page.inner_text("[role=alert]")
+    assert page.page.input_value("#field-number_of_retries") == "5"
+    page.page.click("text=Lay mine over theirs")
+    page.page.click(".dock button.main")
+    page.page.wait_for_selector("text=Saved.")
+    stands = shop.ask("GET", f"/rest/v2{RULES}")[1]["auto_order_processing"]
+    assert (stands["number_of_retries"], stands["prohibit_credit_cards_that_expire_in_months"]) == (5, 1)
+    shop.ask("PUT", f"/rest/v2{RULES}", {"number_of_retries": 3, "prohibit_credit_cards_that_expire_in_months": None})
+
+
+def test_what_is_not_saved_is_not_left_without_a_question(visit: Visit) -> None:
+    page = visit(RULES)
+    page.page.fill("#field-number_of_retries", "5")
+    page.page.click("nav >> text=Orders >> nth=0")
+    assert page.dialogs == ["You have unsaved changes. Leave them?"]
+    assert page.page.inner_text("h1") == "Auto Order Processing"
+    assert page.page.input_value("#field-number_of_retries") == "5"
+    page.dialogs.clear()
+    page.page.click(".dock >> text=Discard")

@@ -1,0 +1,155 @@
+"""Texts of strangers stand on the page as texts: three hundred that would be scripts if anything let them."""
+
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any
+
+import pytest
+
+from tests.browsing import Page
+from tests.running import Running
+
+Visit = Callable[..., Page]
+MARK = "self.hit=1,alert(1)"
+FOREIGN = "//evil.example/x"
+# What runs a script or asks somebody, if it becomes markup ...
+DOES = (
+    f"<script>{MARK}</script>",
+    f"<script src={FOREIGN}></script>",
+    f"<img src=x onerror={MARK}>",
+    f"<img src={FOREIGN}.png>",
+    f"<svg onload={MARK}>",
+    f"<svg><script>{MARK}</script></svg>",
+    f"<svg><a href=javascript:{MARK}><text y=9>x</text></a></svg>",
+    f"<body onload={MARK}>",
+    f"<iframe src=javascript:{MARK}>",
+    f"<iframe srcdoc='<script>{MARK}</script>'>",
+    f"<object data={FOREIGN}>",
+    f"<embed src={FOREIGN}>",
+    f"<link rel=stylesheet href={FOREIGN}.css>",
+    f"<style>@import '{FOREIGN}.css'</style>",
+    f"<base href={FOREIGN}>",
+    f"<meta http-equiv=refresh content='0;url={FOREIGN}'>",
+    f"<form action={FOREIGN}><input autofocus onfocus={MARK}>",
+    f"<details open ontoggle={MARK}>",
+    f"<video src=x onerror={MARK}>",
+    f"<a href=javascript:{MARK} autofocus onfocus={MARK}>x</a>",
+    f"<math><mi xlink:href=javascript:{MARK}>x",
+    f"<template><script>{MARK}</script></template>",
+    f"javascript:{MARK}",
+    f"data:text/html,<script>{MARK}</script>",
+    "${" + MARK + "}",
+    "{{constructor.constructor('" + MARK + "')()}}",
+    f"<b style=background:url({FOREIGN})>x</b>",
+    f"<input onfocus={MARK} autofocus>",
+    f"<marquee onstart={MARK}>",
+    f"<x onclick={MARK} tabindex=1 autofocus onfocus={MARK}>",
+)
+# ... and what it may have to break out of first.
+OUT_OF = ("", '">', "'>", "--></", "]]>", "</script>", "</title></textarea>", "\\'>", "`>", "%22%3E")
+PAYLOADS = tuple(start + text for start, text in product(OUT_OF, DOES))
+
+
+def pieces(length: int) -> Iterator[str]:
+    """All of them, as many in one text as fit into a field of that length."""
+    text = ""
+    for payload in PAYLOADS:
+        assert len(payload) <= length, payload
+        if len(text) + len(payload) > length:
+            yield text
+            text = ""
+        text += payload
+    yield text
+
+
+@pytest.fixture(scope="module")
+def places(shop: Running) -> Iterator[dict[str, str]]:
+    """An order and its auto order with all of them in every text that strangers and the catalogue say, and texts of the
+    shop's own besides; put back at the end."""
+
+    def made(method: str, path: str, body: Any = None, key: str | None = None) -> Any:
+        status, answer = shop.ask(method, path, body, key)
+        assert status == 200, answer
+        return answer
+
+    schedule = {"auto_orderable": True, "auto_order_schedules": ["Monthly"]}
+    lines = []
+    for number, text in enumerate(pieces(500)):
+        item = {"merchant_item_id": f"BAD{number}", "description": text, "pricing": {"cost": 2.5}}
+        made("POST", "/rest/v2/item/items", {**item, "auto_order": schedule})
+        lines.append({"merchant_item_id": f"BAD{number}", "quantity": 1, "auto_order_schedule": "Monthly"})
+    short = [payload for payload in PAYLOADS if len(payload) <= 30]
+    wide = [payload for payload in PAYLOADS if len(payload) <= 50]
+    billing = {
+        "email": "bad@example.com",
+        "first_name": short[0],
+        "last_name": short[1],
+        "company": wide[2],
+        "address1": wide[3],
+        "address2": wide[4],
+        "city": short[-1],
+        "country_code": "US",
+        "postal_code": "10001",
+        "state_region": "NY",
+    }
+    token = shop.card_token("4111111111111111")
+    order = {
+        "items": lines,
+        "billing": billing,
+        "checkout": {"comments": "".join(PAYLOADS)[:2000]},
+        "payment": {"credit_card": {"card_number_token": token}},
+        "shipping": {"shipping_method": "Ground"},
+    }
+    order_id = made("POST", "/rest/v2/order/orders", order)["order"]["order_id"]
+    made("POST", f"/rest/v2/order/orders/{order_id}/process_payment", {})
+    reference = f"/rest/v2/auto_order/auto_orders/reference_order_id/{order_id}"
+    oid = made("GET", reference)["auto_order"]["auto_order_oid"]
+    rules, merchant = "/rest/v2/configuration/auto_order_processing", "/rest/v2/configuration/merchant"
+    before = made("GET", rules)["auto_order_processing"], made("GET", merchant)["merchant"]
+    reasons = list(pieces(200))[:50]
+    made("PUT", rules, {"cancel_reasons": [{"reason": reason} for reason in reasons]})
+    made("PUT", merchant, {"name": next(pieces(100)), "sender_name": wide[5]})
+    hook = made("POST", "/rest/v2/webhook/webhooks", {"webhook_url": "https://hooks.example.com/x", "name": wide[6]})
+    made("PUT", f"/rest/v2/auto_order/auto_orders/{oid}", {"enabled": False, "cancel_reason": reasons[0]})
+    yield {"oid": str(oid), "order_id": order_id, "hook": str(hook["webhook"]["webhook_oid"])}
+    made("PUT", rules, {"cancel_reasons": before[0]["cancel_reasons"]})
+    made("PUT", merchant, {"name": before[1]["name"], "sender_name": before[1]["sender_name"]})
+    shop.ask("DELETE", f"/rest/v2/webhook/webhooks/{hook['webhook']['webhook_oid']}")
+
+
+def test_there_are_three_hundred_of_them() -> None:
+    assert len(set(PAYLOADS)) == len(PAYLOADS) == 300
+
+
+def test_texts_of_strangers_run_nothing_and_ask_nobody(visit: Visit, places: dict[str, str]) -> None:
+    """The visit itself ends with no box of the browser's, no complaint and nobody else asked."""
+    page = visit("/")
+    screens = {
+        "/": "",
+        "/auto_orders?email=bad@example.com": "tbody",
+        f"/auto_orders/{places['oid']}": ".timeline",
+        "/orders?email=bad@example.com": "tbody",
+        f"/orders/{places['order_id']}": "table",
+        "/rehearsal": "",
+        "/reports": "table",
+        "/configuration/auto_order_processing": "",
+        "/configuration/merchant": "",
+        "/webhooks": "tbody",
+        f"/webhooks/{places['hook']}": "",
+    }
+    for route, holds in screens.items():
+        page.open(route)
+        if holds:
+            assert "//evil.example" in page.page.inner_text(f"main {holds} >> nth=0"), f"{route} shows none of them"
+        page.page.mouse.click(5, 5)
+    page.open(f"/auto_orders/{places['oid']}")
+    shown = page.page.inner_text("main")
+    assert "<script>" in shown
+    page.open(f"/orders/{places['order_id']}")
+    shown = page.page.inner_text("main")
+    lost = [payload for payload in PAYLOADS if payload not in shown]
+    assert not lost, "each stands there, to the letter"
+    assert page.page.evaluate("self.hit") is None
+    assert (
+        page.page.locator("main :is(iframe, object, embed, script, base, marquee, template, form[action])").count() == 0
+    )

@@ -1,0 +1,135 @@
+"""Every screen: nothing for axe to find in light, in dark and on a phone, nothing wider than the phone, no complaint,
+and the keyboard is enough."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.browsing import PHONE, WIDE, Page
+from tests.running import Running
+
+Visit = Callable[..., Page]
+SCREENS = {
+    "home": "/",
+    "auto orders": "/auto_orders",
+    "auto orders, none": "/auto_orders?last_name=Nobody",
+    "auto order": "/auto_orders/{oid}",
+    "orders": "/orders",
+    "order": "/orders/{order_id}",
+    "rehearsal": "/rehearsal",
+    "cancel reasons": "/reports",
+    "recovery": "/reports?report=recovery",
+    "forecast": "/reports?report=forecast",
+    "configuration": "/configuration?view=advanced",
+    "auto order processing": "/configuration/auto_order_processing",
+    "shop": "/configuration/merchant",
+    "cancel links": "/configuration/cancel_links",
+    "e-mails": "/configuration/notices",
+    "e-mail": "/configuration/notices/receipt",
+    "webhooks": "/webhooks",
+    "webhook": "/webhooks/{hook}",
+    "no such auto order": "/auto_orders/1",
+    "no such screen": "/nowhere",
+}
+
+
+@pytest.fixture(scope="module")
+def places(shop: Running, hook: int) -> dict[str, str]:
+    one = shop.ask("GET", "/rest/v2/auto_order/auto_orders?_limit=1&status=active")[1]["auto_orders"][0]
+    return {"oid": one["auto_order_oid"], "order_id": one["original_order_id"], "hook": str(hook)}
+
+
+def looked_at(page: Page) -> list[str]:
+    """What is found on the screen in light, in dark and on a phone."""
+    found = []
+    for how, scheme, size in (("light", "light", WIDE), ("dark", "dark", WIDE), ("phone", "light", PHONE)):
+        page.page.emulate_media(color_scheme=scheme)
+        page.page.set_viewport_size(size)
+        # In the dark the colours are others, and nothing else.
+        only = ("color-contrast",) if scheme == "dark" else ()
+        found += [f"{how}: {violation}" for violation in page.violations(*only)]
+        if size is PHONE and (wider := page.wider_than_the_screen()) > 0:
+            found.append(f"{how}: {wider} px wider than the screen")
+    page.page.set_viewport_size(WIDE)
+    return found
+
+
+def test_no_screen_has_anything_for_axe_to_find_in_light_in_dark_or_on_a_phone(
+    visit: Visit, places: dict[str, str]
+) -> None:
+    page = visit("/")
+    found = {}
+    for name, route in SCREENS.items():
+        page.open(route.format(**places))
+        if problems := looked_at(page):
+            found[name] = problems
+    assert not found
+
+
+@pytest.mark.parametrize(
+    ("route", "button"),
+    [
+        ("/", ".banner button"),
+        ("/", ".find"),
+        ("/auto_orders/{oid}", "text=Cancel auto order…"),
+        ("/auto_orders/{oid}", "text=Change…"),
+        ("/webhooks", ".title >> text=Add a webhook…"),
+        ("/webhooks/{hook}", "text=Rotate the secret…"),
+    ],
+)
+def test_no_dialog_has_anything_for_axe_to_find_and_it_gives_the_focus_back(
+    visit: Visit, places: dict[str, str], route: str, button: str
+) -> None:
+    page = visit(route.format(**places))
+    page.page.locator(button).first.focus()
+    page.page.keyboard.press("Enter")
+    page.page.wait_for_selector("dialog[open]")
+    page.settle()
+    assert not looked_at(page)
+    page.page.keyboard.press("Escape")
+    page.page.wait_for_selector("dialog", state="detached")
+    assert page.page.evaluate("document.activeElement.tagName") == "BUTTON"
+
+
+def test_the_way_in_has_nothing_for_axe_to_find(visit: Visit) -> None:
+    page = visit("/", nobody=True)
+    assert not looked_at(page)
+    page.open("/welcome/DEMO.1.nothing")
+    page.page.fill("#name", "N")
+    page.page.fill("#password", "a kettle sings at noon")
+    page.page.click("button.main")
+    page.page.wait_for_selector("[role=alert]")
+    assert not looked_at(page)
+
+
+def test_a_new_screen_gets_the_focus_and_the_title_of_its_own(visit: Visit) -> None:
+    page = visit("/")
+    page.page.click("nav >> text=Tonight's run")
+    page.page.wait_for_function('document.title.startsWith("Tonight\'s run")')
+    assert page.page.evaluate("document.activeElement.tagName") == "H1"
+    assert page.page.locator("nav a[aria-current=page]").inner_text() == "Tonight's run"
+
+
+def test_filters_and_pages_stand_in_the_address(visit: Visit) -> None:
+    page = visit("/orders")
+    first = page.page.inner_text("tbody tr >> nth=0")
+    page.page.click("text=Next")
+    page.page.wait_for_url("**offset=25**")
+    page.settle()
+    assert page.page.inner_text("tbody tr >> nth=0") != first
+    page.page.reload()
+    page.settle()
+    assert page.page.inner_text("tbody tr >> nth=0") != first
+    page.page.go_back()
+    page.settle()
+    page.page.wait_for_function("first => document.querySelector('tbody tr').innerText === first", arg=first)
+
+
+def test_what_the_shop_has_not_is_said_with_the_next_step(visit: Visit) -> None:
+    page = visit("/auto_orders?last_name=Nobody")
+    assert "No auto order is found" in page.page.inner_text("main")
+    page.page.click("text=Clear")
+    page.settle()
+    assert page.page.locator("tbody tr").count() > 0
+    page.open("/auto_orders/1")
+    assert "There is no auto order" in page.page.inner_text("[role=alert]") or page.page.locator("[role=alert]").count()

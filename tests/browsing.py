@@ -1,0 +1,95 @@
+"""A browser before the merchant's page: what it complains of, where it asks, and how accessible a screen is."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHROMIUM = Path("/usr/bin/chromium")
+AXE = Path(__file__).parent / "admin" / "vendor" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+# What a browser says of every answer that is no success, asked for or not; the tests look at those themselves.
+FAILED = "Failed to load resource"
+# Who signs in.
+LOGIN = "owner"
+NAME = "Olga Owner"
+PASSWORD = "a kettle sings at noon"
+# Go there, and come back when the page has heard of it.
+GO = """route => new Promise(done => {
+  if (decodeURI(location.hash) === decodeURI('#' + route)) { done(); return; }
+  addEventListener('hashchange', () => requestAnimationFrame(() => requestAnimationFrame(done)), {once: true});
+  location.hash = route;
+})"""
+# Nothing is being read or done.
+AT_REST = """() => !document.querySelector('[aria-busy=true], .boot')
+  && ![...document.querySelectorAll('[role=status]')].some(one => one.textContent === 'Loading…')"""
+WIDE = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+
+class Page:
+    """One page of the browser, at the shop's own address. ``complaints``: errors of scripts, of the content policy and
+    on the console; ``foreign``: what it asked of anybody else; ``dialogs``: boxes of the browser's that came up."""
+
+    def __init__(self, page: Any, url: str) -> None:
+        self.page = page
+        self.url = url
+        self.complaints: list[str] = []
+        self.foreign: list[str] = []
+        self.dialogs: list[str] = []
+        self._axe = page.context.new_cdp_session(page)
+        page.set_default_timeout(15_000)
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", lambda request: None if self._own(request.url) else self.foreign.append(request.url))
+        page.on("dialog", self._meet)
+
+    def _hear(self, message: Any) -> None:
+        if message.type in ("error", "warning") and FAILED not in message.text:
+            self.complaints.append(message.text)
+
+    def _own(self, url: str) -> bool:
+        return url.startswith((f"{self.url}/", "data:", "blob:"))
+
+    def _meet(self, dialog: Any) -> None:
+        self.dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    def open(self, route: str) -> None:
+        """Go to a screen by its address, and wait until it has read what it shows."""
+        if self.page.url.startswith(f"{self.url}/admin/"):
+            self.page.evaluate(GO, route)
+        else:
+            self.page.goto(f"{self.url}/admin/#{route}")
+        self.settle()
+
+    def settle(self) -> None:
+        self.page.wait_for_selector("main h1")
+        self.page.wait_for_function(AT_REST)
+
+    def violations(self, *rules: str) -> list[str]:
+        """What axe finds on the screen as it stands: rule and element. ``rules``: by these alone."""
+        if not self.page.evaluate("() => typeof axe !== 'undefined'"):
+            # Through the debugger: the page's policy lets no script in but its own.
+            self._axe.send("Runtime.evaluate", {"expression": AXE.read_text()})
+        asked = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": RULES}
+        found = self.page.evaluate("only => axe.run(document, {runOnly: only, resultTypes: ['violations']})", asked)
+        return [f"{v['id']}: {node['html'][:160]}" for v in found["violations"] for node in v["nodes"]]
+
+    def wider_than_the_screen(self) -> int:
+        return int(self.page.evaluate("document.documentElement.scrollWidth - innerWidth"))
+
+
+@contextmanager
+def browser() -> Iterator[Any]:
+    """Skips, and says so plainly, where the machine has no browser."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"NOTHING OF THE MERCHANT'S PAGE IS TESTED: there is no {CHROMIUM} (apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
