@@ -11,6 +11,11 @@ from tests.running import Running
 ALL = "/rest/v2/auto_order/auto_orders"
 RULES = "/configuration/auto_order_processing"
 Visit = Callable[..., Page]
+# The test clock tells of another way than before.
+TRAVELLED = """before => {
+  const told = document.querySelector('dialog .verdict');
+  return told && told.innerText !== before[0];
+}"""
 
 
 def auto_orders(shop: Running, status: str) -> list[dict[str, Any]]:
@@ -89,9 +94,9 @@ def travel(page: Page, how: str, *, until: Callable[[], bool]) -> None:
     """Press a button of the test clock until something has come of it."""
     page.page.click(".banner button")
     for _ in range(8):
-        page.page.locator("dialog .verdict").evaluate_all("all => all.forEach(one => one.remove())")
+        before = page.page.locator("dialog .verdict").all_inner_texts()
         page.page.click(f"dialog >> text={how}")
-        page.page.wait_for_selector("dialog .verdict")
+        page.page.wait_for_function(TRAVELLED, arg=before)
         page.settle()
         if until():
             break
@@ -176,6 +181,7 @@ def test_everything_is_found_by_ctrl_k_and_the_keyboard_alone(visit: Visit, shop
     page.settle()
     page.page.wait_for_function("document.activeElement.id === 'field-number_of_retries'")
     page.page.keyboard.press("Control+k")
+    page.page.wait_for_selector("[role=combobox]")
     page.page.keyboard.type(str(oid))
     page.page.wait_for_selector(f"[role=option] >> text=Auto order {oid}")
     page.page.keyboard.press("ArrowDown")

@@ -80,6 +80,7 @@ def test_a_setting_that_is_added_to_the_noun_is_a_working_field_at_once(visit: V
     page.page.wait_for_selector("text=Saved.")
     assert kept == {"send_birthday_tea": True, "bags": 2, "kinds": ["Assam"]}
     page.page.keyboard.press("Control+k")
+    page.page.wait_for_selector("[role=combobox]")
     page.page.keyboard.type("birthday")
     page.page.wait_for_selector("[role=option] >> text=Send birthday tea")
 
