@@ -26,6 +26,9 @@ def test_no_script_runs_on_the_page_but_its_own_and_nothing_frames_it(house: Tes
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'"
     )
     assert page.headers["Referrer-Policy"] == "no-referrer"
+    assert "Strict-Transport-Security" not in page.headers, "this machine has no TLS"
+    house.public_url = "https://shop.example.com"
+    assert house.call("GET", "/admin/").headers["Strict-Transport-Security"] == "max-age=31536000"
     assert page.headers["X-Content-Type-Options"] == "nosniff"
 
 
