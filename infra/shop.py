@@ -54,7 +54,8 @@ def found(house: wiring.House, asked: argparse.Namespace) -> None:
 def owner(house: wiring.House, asked: argparse.Namespace) -> None:
     if not house.merchants().has(asked.merchant):
         raise Invalid.one("/merchant_id", "unknown", f"there is no shop {asked.merchant[:20]}; found it first")
-    token = make_owner(house.entrance(), house.open_shop(asked.merchant), asked.login, by="infra.shop")
+    shop, without = house.open_shop(asked.merchant), asked.without_codes
+    token = make_owner(house.entrance(), shop, asked.login, by="infra.shop", without_codes=without)
     print(f"login       {asked.login}")
     print(f"link        {welcome_url(asked.url, token)}")
     print("The link is shown this once. It is good for a week and for one use.", file=sys.stderr)
@@ -79,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
     owning.add_argument("--merchant", required=True, help="the shop's id")
     owning.add_argument("--login", required=True, help="what the owner signs in with, as an e-mail address")
     owning.add_argument("--url", required=True, help="where the shop is reached from outside: the stack's PublicUrl")
+    owning.add_argument("--without-codes", action="store_true", help="whose device for one-time codes is lost")
     owning.set_defaults(act=owner)
     return program
 

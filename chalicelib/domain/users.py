@@ -73,7 +73,7 @@ class User(Noun):
     """Kept with the permissions that are selected; shown with all of them. ``generation`` rises when all sessions end:
     one of an older generation is over."""
 
-    read_only: ClassVar[frozenset[str]] = frozenset({"user_id", "owner", "totp", "signed_up"})
+    read_only: ClassVar[frozenset[str]] = frozenset({"user_id", "owner", "signed_up"})
     own: ClassVar[frozenset[str]] = frozenset({"generation"})
 
     user_id: Oid | None = None
@@ -85,7 +85,9 @@ class User(Noun):
     owner: Annotated[bool, Meta(description="has every permission, and is made by whoever runs the house")] | None = (
         None
     )
-    totp: Annotated[bool, Meta(description="signs in with a code as well")] | None = None
+    totp: (
+        Annotated[bool, Meta(description="signs in with a code as well; false takes the codes of another away")] | None
+    ) = None
     signed_up: Annotated[bool, Meta(description="has a password")] | None = None
     change_password_to: Annotated[Password, Meta(description="taken, never shown")] | None = None
     generation: int = 0

@@ -119,8 +119,9 @@ def welcome_for(
     return f"{merchant_id}.{user_id}.{text}", after
 
 
-def welcome(entrance: Entrance, asked: Welcome, address: str) -> tuple[str, SignedIn]:
-    """The link is used: the user has a password from now on, no other session, and is in. A second factor stays.
+def welcome(entrance: Entrance, asked: Welcome, address: str) -> tuple[str, SignedIn] | None:
+    """The link is used: the user has a password from now on and no other session. He is in, unless codes are in use:
+    then he signs in with one (None), for a link is no second factor.
     Raises Unauthorised for a link that is over, Invalid for a weak password."""
     merchant_id, _, rest = asked.token.partition(".")
     number, _, text = rest.partition(".")
@@ -140,6 +141,10 @@ def welcome(entrance: Entrance, asked: Welcome, address: str) -> tuple[str, Sign
         shop.users.proved_by(user_id, credentials, proof.version),
         shop.users.replaced(after, user.version),
     ]
+    if credentials.totp_secret:
+        entry = _entry(entrance, "welcomed", after.login or "", address)
+        _write(shop, *changes, shop.audit.added(entry, entrance.secret()))
+        return None
     return _begin(entrance, shop, after, changes, "welcomed", address)
 
 

@@ -18,7 +18,7 @@ from chalicelib.flows.sign_in import welcome_for
 
 # An oid by chance that is taken: so often it is tried again.
 MOST_TRIES = 8
-OWN = "changes another's password; your own needs the one before it: POST /admin/password"
+OWN = "changes another's; for your own, your password is asked for: POST /admin/password, POST /admin/totp"
 
 
 class Acting(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,13 +39,14 @@ def insert(entrance: Entrance, shop: Shop, raw: Any, by: Acting) -> tuple[User, 
     user = wire.noun(raw, User)
     if user.login is None:
         raise Invalid.one("/login", "required", "is required")
-    user.permissions = _granted(user.permissions, [], by)
+    user.permissions, user.totp = _granted(user.permissions, [], by), _without_codes(user.totp, None)
     return _made(entrance, shop, user, by)
 
 
-def make_owner(entrance: Entrance, shop: Shop, login: str, by: str) -> str:
-    """The token of the link with which the owner of that login chooses a password: a new one, or one who has lost it.
-    For whoever runs the house. Raises Invalid for a login that is another's."""
+def make_owner(entrance: Entrance, shop: Shop, login: str, by: str, *, without_codes: bool = False) -> str:
+    """The token of the link with which the owner of that login chooses a password: a new one, or one who has lost it,
+    or (``without_codes``) the device that makes his codes. For whoever runs the house.
+    Raises Invalid for a login that is another's."""
     acting = Acting(name=by, address="", allows=lambda scope: True, owner=True)
     found = entrance.logins.find(login)
     if found is None:
@@ -55,13 +56,16 @@ def make_owner(entrance: Entrance, shop: Shop, login: str, by: str) -> str:
     merchant_id, user_id = found
     if merchant_id != shop.merchant_id or not shop.users.get(user_id).noun.owner:
         raise _taken()
+    if without_codes:
+        update(entrance, shop, user_id, {"totp": False}, acting)
     return invite(entrance, shop, user_id, acting)
 
 
 def update(
     entrance: Entrance, shop: Shop, user_id: int, raw: Any, by: Acting, version: int | None = None
 ) -> tuple[User, int]:
-    """The user after a partial update, and his version. A password that is set for him ends his sessions.
+    """The user after a partial update, and his version. A password that is set for him, and codes that are taken away
+    from him, end his sessions.
     Raises NotFound, NotAllowed, Invalid, Stale."""
     found = _read(shop, user_id, by, version)
     after = wire.overlay(found.noun, raw)
@@ -70,20 +74,26 @@ def update(
     password, after.change_password_to = after.change_password_to, None
     if isinstance(raw, dict) and raw.get("permissions") is not None:
         after.permissions = _granted(after.permissions, found.noun.granted(), by)
-    changes: list[Change] = []
+    after.totp = _without_codes(after.totp, found.noun.totp)
+    proof = _proof(shop, user_id)
+    credentials = msgspec.structs.replace(proof.noun)
     if password is not None:
-        if by.user_id == user_id:
-            raise Invalid.one("/change_password_to", "not_your_own", OWN)
         check_password(password, after, "/change_password_to")
-        proof = _proof(shop, user_id)
-        credentials = msgspec.structs.replace(
-            proof.noun, password_hash=entrance.passwords.hash(password), welcome_hash=None, welcome_until=None
-        )
-        after.generation, after.signed_up = after.generation + 1, True
-        changes.append(shop.users.proved_by(user_id, credentials, proof.version))
-    changes.append(shop.users.replaced(after, found.version))
+        credentials.password_hash, after.signed_up = entrance.passwords.hash(password), True
+        credentials.welcome_hash = credentials.welcome_until = None
+    if found.noun.totp and not after.totp:
+        credentials.totp_secret = credentials.totp_pending = None
+    changes = [shop.users.replaced(after, found.version)]
+    if credentials != proof.noun:
+        if by.user_id == user_id:
+            raise Invalid.one("/totp" if password is None else "/change_password_to", "not_your_own", OWN)
+        after.generation += 1
+        changes = [
+            shop.users.replaced(after, found.version),
+            shop.users.proved_by(user_id, credentials, proof.version),
+        ]
     changed = [name for name in User.__struct_fields__ if getattr(after, name) != getattr(found.noun, name)]
-    detail = ", ".join("password" if name == "generation" else name for name in changed)
+    detail = ", ".join([*(name for name in changed if name != "generation"), *(["password"] if password else [])])
     _write(shop, *changes, _noted(entrance, shop, "user_updated", by, after, detail))
     return after, found.version + 1
 
@@ -140,6 +150,13 @@ def _granted(wanted: list[Permission] | None, had: list[str], by: Acting) -> lis
     if beyond:
         raise NotAllowed(f"Nobody grants what he does not have himself: {', '.join(beyond)}.")
     return [Permission(permission_name=name, selected=True) for name in names]
+
+
+def _without_codes(wanted: bool | None, had: bool | None) -> bool | None:
+    """Codes are taken into use by their user alone, who has their secret. Raises Invalid."""
+    if wanted and not had:
+        raise Invalid.one("/totp", "read_only", "is begun by the user himself, on the shop's page; false takes it away")
+    return had if wanted is None else (wanted or None)
 
 
 def _has(by: Acting, permission: str) -> bool:

@@ -17,6 +17,8 @@ PAGE = "index.html"
 VENDOR = "vendor"
 # A name as the page's files have it; what else a path may hold leads nowhere.
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
+# A file that carries its version in its name is another file when it changes.
+VERSIONED = re.compile(r"-\d+(\.\d+)+[.-]")
 # Its texts come to stand in the page through no door but text nodes: a browser that knows trusted types holds that.
 POLICY = files.page_policy("'self'", "require-trusted-types-for 'script'")
 
@@ -34,7 +36,12 @@ def get_admin_file(ask: Ask, file: str) -> Response:
 
 @door("GET", "/admin/vendor/{file}", OPEN, summary="What others made of the merchant's page", base="")
 def get_admin_vendor_file(ask: Ask, file: str) -> Response:
-    return files.served(ask, _file(f"{VENDOR}/{file}", folder=VENDOR), files.FOR_EVER)
+    return files.served(ask, _file(f"{VENDOR}/{file}", folder=VENDOR), kept(file))
+
+
+def kept(file: str) -> str:
+    """How long a browser may keep it without asking."""
+    return files.FOR_EVER if VERSIONED.search(file) else files.EACH_TIME
 
 
 def _file(path: str, folder: str = "") -> str:

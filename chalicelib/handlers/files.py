@@ -11,7 +11,7 @@ from pathlib import Path
 
 from chalice.app import Response
 
-from chalicelib.handlers.http import Ask
+from chalicelib.handlers.http import Ask, secure
 
 ADMIN = Path(__file__).parent.parent / "admin"
 TYPES = {
@@ -21,6 +21,8 @@ TYPES = {
     ".json": "application/json",
     ".svg": "image/svg+xml",
 }
+# Whoever was here once comes back over TLS, whatever he types.
+TLS_ONLY = "max-age=31536000"
 # Clients ask each time, so nobody sees yesterday's; a file whose name changes with its content is asked for once.
 EACH_TIME = "no-cache"
 FOR_EVER = "public, max-age=31536000, immutable"
@@ -47,6 +49,8 @@ def page(ask: Ask, name: str, policy: str) -> Response:
     """A page for a browser, under its policy."""
     ask.headers_out["Content-Security-Policy"] = policy
     ask.headers_out["Referrer-Policy"] = "no-referrer"
+    if secure():
+        ask.headers_out["Strict-Transport-Security"] = TLS_ONLY
     return served(ask, name)
 
 

@@ -11,7 +11,7 @@ from chalicelib.domain.dates import shown
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.users import PasswordChange, SignedIn, SignIn, TotpChange, Welcome
 from chalicelib.flows import sign_in as flow
-from chalicelib.handlers.http import SESSION, SIGN_IN, Ask, Door, cookie_name, secure
+from chalicelib.handlers.http import SESSION, SIGN_IN, Ask, Door, cookie_name, done, secure
 
 door = Door("sign_in")
 
@@ -33,8 +33,10 @@ def delete_session(ask: Ask) -> None:
 
 
 @door("POST", "/admin/welcome", SIGN_IN, summary="Choose a password by a link of invitation", takes=Welcome, base="")
-def accept_welcome(ask: Ask) -> Response:
-    return _begun(ask, *flow.welcome(wiring.house().entrance(), ask.body(Welcome), ask.address))
+def accept_welcome(ask: Ask) -> Response | dict[str, Any]:
+    """Without a session in the answer the user signs in next, with a code."""
+    found = flow.welcome(wiring.house().entrance(), ask.body(Welcome), ask.address)
+    return _begun(ask, *found) if found else done()
 
 
 @door("POST", "/admin/password", SESSION, summary="Change one's password", takes=PasswordChange, base="")

@@ -56,7 +56,9 @@ class Door:
         return self.world.house.passwords
 
     def welcome(self) -> tuple[str, SignedIn]:
-        return flow.welcome(self.entrance, Welcome(token=self.token, password=PASSWORD), HERE)
+        begun = flow.welcome(self.entrance, Welcome(token=self.token, password=PASSWORD), HERE)
+        assert begun is not None
+        return begun
 
     def sign_in(self, login: str = "", password: str = PASSWORD, code: str | None = None) -> tuple[str, SignedIn]:
         return flow.sign_in(self.entrance, SignIn(login=login or self.login, password=password, code=code), THERE)

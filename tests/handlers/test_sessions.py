@@ -7,6 +7,7 @@ import pytest
 
 from chalicelib.domain.access import RESOURCES
 from chalicelib.flows.sign_in import IDLE_SECONDS, LONGEST_SECONDS
+from chalicelib.flows.users import make_owner
 from chalicelib.handlers import doors
 from chalicelib.handlers.http import ROUTES, SAFE_METHODS, SIGN_IN, STOREFRONT, WITHOUT_KEY, Route
 from tests.houses import PASSWORD, Browser, TestHouse, a_house
@@ -345,6 +346,24 @@ def test_codes_are_removed_with_the_password(house: TestHouse, owner: Browser) -
     removed = owner.call("POST", "/admin/totp", {"action": "remove", "password": PASSWORD})
     assert removed.json["session"]["totp"] is False
     assert Browser(house).sign_in().status == 200
+
+
+def test_a_link_is_no_second_factor(house: TestHouse, owner: Browser) -> None:
+    secret = with_codes(house, owner)
+    browser, new = Browser(house), "a pigeon in the hall"
+    answer = browser.call("POST", "/admin/welcome", {"token": house.owner_token(), "password": new})
+    assert (answer.status, answer.json, browser.cookie) == (200, {"success": True, "metadata": {}}, "")
+    assert browser.sign_in(password=new).json["code"] == "totp_required"
+    assert browser.sign_in(password=new, code=code_of(house, secret, 1)).status == 200
+
+
+def test_whoever_runs_the_house_takes_the_codes_of_an_owner_away_who_has_lost_them(
+    house: TestHouse, owner: Browser
+) -> None:
+    with_codes(house, owner)
+    make_owner(house.entrance(), house.open_shop("DEMO"), "owner", by="test", without_codes=True)
+    assert owner.call("GET", ME).status == 401
+    assert owner.sign_in().status == 200
 
 
 def test_codes_that_were_not_confirmed_are_asked_of_nobody(house: TestHouse, owner: Browser) -> None:

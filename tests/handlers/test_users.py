@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from pyotp import TOTP
 
 from chalicelib.domain.users import MAXIMUM_USERS, PERMISSIONS
 from tests.houses import PASSWORD, Browser, TestHouse, a_house
@@ -84,6 +85,19 @@ def test_a_password_that_is_set_for_somebody_ends_his_sessions(house: TestHouse,
     assert browser.sign_in("anna", "a pigeon in the hall").status == 200
 
 
+def test_an_owner_takes_the_codes_of_somebody_away_who_has_lost_them(house: TestHouse, owner: Browser) -> None:
+    anna, user = staff(house, owner, "anna", "Edit Users")
+    secret = anna.call("POST", "/admin/totp", {"action": "begin"}).json["totp"]["secret"]
+    code = TOTP(secret).at(int(house.clock.now().timestamp()))
+    assert anna.call("POST", "/admin/totp", {"action": "confirm", "code": code}).status == 200
+    assert owner.call("GET", user).json["user"]["totp"] is True
+    assert anna.call("PUT", user, {"totp": False}).problems == {"/totp": "not_your_own"}
+    assert owner.call("PUT", user, {"totp": False}).status == 200
+    assert anna.call("GET", "/admin/session").status == 401
+    assert anna.sign_in("anna").status == 200
+    assert owner.call("PUT", user, {"totp": True}).problems == {"/totp": "read_only"}
+
+
 def test_ones_own_password_is_changed_with_the_one_before_only(house: TestHouse, owner: Browser) -> None:
     me = f"{USERS}/{owner.call('GET', USERS).json['users'][0]['user_id']}"
     refused = owner.call("PUT", me, {"change_password_to": "a pigeon in the hall"})
@@ -98,6 +112,7 @@ def test_ones_own_password_is_changed_with_the_one_before_only(house: TestHouse,
         ({}, {"/login": "required"}),
         ({"login": "a b"}, {"/login": "out_of_range"}),
         ({"login": "anna", "owner": True}, {"/owner": "read_only"}),
+        ({"login": "anna", "totp": True}, {"/totp": "read_only"}),
         ({"login": "anna", "user_id": 7}, {"/user_id": "read_only"}),
         ({"login": "anna", "generation": 7}, {"/generation": "unknown_field"}),
         ({"login": "anna", "linked_accounts": []}, {"/linked_accounts": "unknown_field"}),
