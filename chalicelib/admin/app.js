@@ -55,6 +55,11 @@ function Screen() {
     const params = matched(section.path, path);
     if (!params) continue;
     if (!may(section.needs)) {
+      const first = path === '/' && sections.find((one) => one.menu && may(one.needs));
+      if (first) {
+        location.replace(`#${first.path}`);
+        return null;
+      }
       return html`<${Page} title=${section.title}><${Failure} error=${{ status: 403, message: 'You do not have the permission for this screen.' }} /><//>`;
     }
     return html`<${Late} key=${section.path} load=${section.load} params=${params} query=${query} section=${section} />`;
@@ -116,7 +121,7 @@ function Frame() {
           <button class="find" aria-keyshortcuts="Control+K" onClick=${() => { palette.value = true; }}>
             <span>Find an auto order, order, setting…</span><kbd>Ctrl K</kbd>
           </button>
-          <div class="who"><span>${who.name || who.login}</span><button onClick=${out}>Sign out</button></div>
+          <div class="who"><a href="#/account">${who.name || who.login}</a><button onClick=${out}>Sign out</button></div>
         </div>
         <main><${Screen} /></main>
       </div>

@@ -8,6 +8,7 @@ import { Card, Page, Table, Tag } from './ui.js';
 // Name, what it is for, the screen, where there is one, and whether the basic view names it all the same.
 const ALL = [
   ['Account', 'The plan, its bills and its users.'],
+  ['Your account', 'Your password and one-time codes.', '/account'],
   ['Accounts Receivable Retry', 'Unpaid orders are charged again on a schedule of yours.'],
   ['Authorized Applications', 'Programs that may act for you.'],
   ['Auto Order Processing', 'How auto orders are billed, retried, shipped and announced.', '/configuration/auto_order_processing'],

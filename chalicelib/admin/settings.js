@@ -82,8 +82,8 @@ function Form({ path, name, schema, read, shown }) {
   return html`
     <${Summary} problems=${problems} title="Some settings are not valid" titleOf=${titleOf} show=${reveal} />
     ${theirs && html`<${Theirs} theirs=${theirs} stands=${stands} fields=${fields} changed=${changed} keep=${keepMine} take=${takeTheirs} />`}
-    <div class="settings">
-      <nav class="index" aria-label="Parts of this page"><ul>${groups.map((group) => html`<li><a href=${location.hash} onClick=${(event) => { event.preventDefault(); const box = document.getElementById(`group-${group.name}`); box.scrollIntoView(); box.querySelector('input, select, button')?.focus(); }}>${group.title}</a></li>`)}</ul></nav>
+    <div class=${groups.length > 1 ? 'settings' : ''}>
+      ${groups.length > 1 && html`<nav class="index" aria-label="Parts of this page"><ul>${groups.map((group) => html`<li><a href=${location.hash} onClick=${(event) => { event.preventDefault(); const box = document.getElementById(`group-${group.name}`); box.scrollIntoView(); box.querySelector('input, select, button')?.focus(); }}>${group.title}</a></li>`)}</ul></nav>`}
       <form onSubmit=${(event) => event.preventDefault()}>${groups.map((group) => html`<${Card} title=${group.title} id=${`group-${group.name}`}>
         ${group.help && html`<p class="soft">${group.help}</p>`}
         ${group.fields.map(([field, of]) => html`<${Rule} key=${field} field=${field} of=${of} defs=${schema.$defs} value=${said[field]} was=${stands.said[field]}

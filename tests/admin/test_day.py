@@ -37,7 +37,7 @@ def test_who_signs_in_sees_how_the_shop_stands_and_comes_back_to_where_he_was(vi
     page.page.wait_for_selector("text=Sign out")
     page.settle()
     assert page.page.inner_text("h1") == "Tonight's run"
-    assert NAME in page.page.inner_text(".who")
+    assert NAME in page.page.inner_text(".who a")
     page.page.click("text=Sign out")
     page.page.wait_for_selector("#login")
 
@@ -179,7 +179,7 @@ def test_everything_is_found_by_ctrl_k_and_the_keyboard_alone(visit: Visit, shop
     page.page.wait_for_selector("[role=option] >> text=Number of retries")
     page.page.keyboard.press("Enter")
     page.settle()
-    page.page.wait_for_function("document.activeElement.id === 'field-number_of_retries'")
+    page.page.wait_for_function("() => document.activeElement.id === 'field-number_of_retries'")
     page.page.keyboard.press("Control+k")
     page.page.wait_for_selector("[role=combobox]")
     page.page.keyboard.type(str(oid))
@@ -192,3 +192,27 @@ def test_everything_is_found_by_ctrl_k_and_the_keyboard_alone(visit: Visit, shop
     page.page.wait_for_selector("[role=combobox]")
     page.page.keyboard.press("Escape")
     page.page.wait_for_selector("dialog", state="detached")
+
+
+def test_somebody_is_invited_and_may_do_what_is_ticked_and_sees_no_more(visit: Visit) -> None:
+    page = visit("/configuration/users")
+    page.page.click("text=Invite a user…")
+    page.page.fill("#new-login", "sam")
+    page.page.click("dialog button.main")
+    page.page.wait_for_selector("dialog pre")
+    route = page.page.inner_text("dialog pre").partition("#")[2]
+    page.page.click("dialog >> text=Go on")
+    page.page.wait_for_selector("[id='View Orders']")
+    page.page.check("[id='View Orders']")
+    page.page.click("main button.main")
+    page.page.wait_for_selector("text=Saved.")
+    other = visit(route, nobody=True)
+    other.page.fill("#name", "Sam")
+    other.page.fill("#password", "a lamp burns at midnight")
+    other.page.click("button.main")
+    other.page.wait_for_selector("text=Sign out")
+    assert other.page.locator("nav[aria-label=Screens] a").all_inner_texts() == ["Orders"]
+    other.open("/orders")
+    assert other.page.locator("tbody tr").count() > 0
+    other.open("/auto_orders")
+    assert "You do not have the permission" in other.page.inner_text("[role=alert]")

@@ -26,6 +26,9 @@ SCREENS = {
     "cancel links": "/configuration/cancel_links",
     "e-mails": "/configuration/notices",
     "e-mail": "/configuration/notices/receipt",
+    "users": "/configuration/users",
+    "user": "/configuration/users/{user_id}",
+    "account": "/account",
     "webhooks": "/webhooks",
     "webhook": "/webhooks/{hook}",
     "no such auto order": "/auto_orders/1",
@@ -36,7 +39,13 @@ SCREENS = {
 @pytest.fixture(scope="module")
 def places(shop: Running, hook: int) -> dict[str, str]:
     one = shop.ask("GET", "/rest/v2/auto_order/auto_orders?_limit=1&status=active")[1]["auto_orders"][0]
-    return {"oid": one["auto_order_oid"], "order_id": one["original_order_id"], "hook": str(hook)}
+    user = shop.ask("GET", "/rest/v2/user/users")[1]["users"][0]
+    return {
+        "oid": one["auto_order_oid"],
+        "order_id": one["original_order_id"],
+        "hook": str(hook),
+        "user_id": user["user_id"],
+    }
 
 
 def looked_at(page: Page) -> list[str]:
@@ -73,6 +82,7 @@ def test_no_screen_has_anything_for_axe_to_find_in_light_in_dark_or_on_a_phone(
         ("/", ".find"),
         ("/auto_orders/{oid}", "text=Cancel auto order…"),
         ("/auto_orders/{oid}", "text=Change…"),
+        ("/configuration/users", "text=Invite a user…"),
         ("/webhooks", ".title >> text=Add a webhook…"),
         ("/webhooks/{hook}", "text=Rotate the secret…"),
     ],
@@ -105,7 +115,7 @@ def test_the_way_in_has_nothing_for_axe_to_find(visit: Visit) -> None:
 def test_a_new_screen_gets_the_focus_and_the_title_of_its_own(visit: Visit) -> None:
     page = visit("/")
     page.page.click("nav >> text=Tonight's run")
-    page.page.wait_for_function('document.title.startsWith("Tonight\'s run")')
+    page.page.wait_for_function("() => document.title.startsWith('Tonight')")
     assert page.page.evaluate("document.activeElement.tagName") == "H1"
     assert page.page.locator("nav a[aria-current=page]").inner_text() == "Tonight's run"
 
