@@ -6,6 +6,7 @@ from chalicelib.domain.customer_values import CustomerEditorValues, CustomerProf
 from chalicelib.domain.customers import Customer, PasswordNoticeRequest, PasswordNotices, QuickCustomer
 from chalicelib.domain.dates import local_date
 from chalicelib.domain.loyalty import LoyaltyProgram
+from chalicelib.domain.merging import CustomerMergeRequest
 from chalicelib.domain.wire import whole
 from chalicelib.flows import passwords, profiles, show_profile
 from chalicelib.flows.configure import section
@@ -53,6 +54,18 @@ def quick_add_customer(ask: Ask) -> dict[str, Any]:
 @door("DELETE", ONE, "customer_write", summary="Delete a customer; refused while an active auto order is his")
 def delete_customer(ask: Ask, customer_profile_oid: str) -> None:
     profiles.delete_customer(ask.shop, oid_of(customer_profile_oid, NOUN), version=ask.if_match())
+
+
+@door(
+    "PUT",
+    ONE + "/merge",
+    "customer_write",
+    summary="Merge another customer into this one: orders, auto orders, ledgers and entitlements move, the other goes",
+    takes=CustomerMergeRequest,
+    query=EXPANSIONS,
+)
+def merge_customer(ask: Ask, customer_profile_oid: str) -> None:
+    profiles.merge_customer(ask.shop, oid_of(customer_profile_oid, NOUN), ask.raw(), by=ask.by)
 
 
 @door(
