@@ -419,6 +419,10 @@ class Limits(Protocol):
         """Raises TooMany."""
         ...
 
+    def once(self, scope: str, until: Instant) -> bool:
+        """True for the first who asks; it is remembered until then at least."""
+        ...
+
 
 class CardTokens(Protocol):
     """Tokens that stand for a card between the storefront's form and an order; valid two hours."""
