@@ -156,6 +156,7 @@ FUNCTIONS = (
         WORKER_MEGABYTES,
         {
             "configuration": "get",
+            "customers": "get",
             "auto_orders": "get query put update",
             "orders": "get query put update",
             "events": "put",
@@ -189,6 +190,7 @@ FUNCTIONS = (
         WORKER_MEGABYTES,
         {
             "configuration": "get",
+            "customers": "get",
             "auto_orders": "get query put update",
             "orders": "get query put update",
             "events": "get put",

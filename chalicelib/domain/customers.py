@@ -168,7 +168,7 @@ class CustomerEDI(Noun):
 
 
 class CustomerPricingTier(Noun):
-    """A tier that the customer is in. Its oid says which; the name is the tier's own and is read, not set."""
+    """A tier that the customer is in, by its oid or by its name; shown with both."""
 
     name: Text50 | None = None
     pricing_tier_oid: Oid | None = None
@@ -503,8 +503,9 @@ def validate(customer: Customer) -> None:
         if not tag.tag_value:
             problems.append(_problem(f"/tags/{position}/tag_value", "required", "is required"))
     for position, tier in enumerate(customer.pricing_tiers or []):
-        if tier.pricing_tier_oid is None:
-            problems.append(_problem(f"/pricing_tiers/{position}/pricing_tier_oid", "required", "is required"))
+        if tier.pricing_tier_oid is None and not tier.name:
+            message = "is required, or the name"
+            problems.append(_problem(f"/pricing_tiers/{position}/pricing_tier_oid", "required", message))
     problems += _wish_problems(customer)
     problems += _one_default([entry.default_billing for entry in customer.billing or []], "billing")
     problems += _one_default([entry.default_shipping for entry in customer.shipping or []], "shipping")

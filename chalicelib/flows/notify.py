@@ -193,7 +193,7 @@ def _of_profile(shop: "Shop", mail: SentMail, customer: Customer | None, merchan
         return None
     oid, now = customer.customer_profile_oid or 0, shop.clock.now()
     wanted = ASKED_FOR in mail.facts
-    standing = shop.passwords.find(oid)
+    standing = shop.customer_passwords.find(oid)
     if standing and mail.template == "set_password" and not wanted:
         return None
     seconds = FORGOTTEN_SECONDS if wanted else PASSWORD_NOTICE_SECONDS

@@ -33,6 +33,7 @@ from chalicelib.domain.notices import NoticeTemplate
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payment_updates import PaymentUpdate
 from chalicelib.domain.payments import Capabilities, Card, Charge, ClosedAttempt, Found, Outcome, Refund, StoredCard
+from chalicelib.domain.pricing_tiers import PricingTiers
 from chalicelib.domain.problems import ShopProblem
 from chalicelib.domain.reports import Canceled, Forecast
 from chalicelib.domain.rotating import RotatingGateways, Usage
@@ -54,6 +55,7 @@ S = TypeVar(
     Merchant,
     AutoOrderProcessing,
     CustomerProfileSettings,
+    PricingTiers,
     ShippingSettings,
     TaxSettings,
     RotatingGateways,
@@ -171,7 +173,7 @@ class Lists(Protocol):
     def days(self, first: str, last: str) -> list[tuple[str, dict[str, int]]]: ...
 
 
-class Passwords(Protocol):
+class CustomerPasswords(Protocol):
     """Customers' passwords, hashed; never part of a profile."""
 
     def find(self, oid: int) -> KeptPassword | None: ...
@@ -186,16 +188,6 @@ class Merges(Protocol):
     def begun(self, source: int, target: int, event_id: str) -> list[Change]: ...
     def ended(self, target: int) -> Change: ...
     def none(self, oid: int) -> Change: ...
-
-
-class Hasher(Protocol):
-    def hashed(self, password: str) -> str:
-        """What may be kept of a password: another text each time."""
-        ...
-
-    def fits(self, hashed: str, password: str) -> bool:
-        """Whether the hash is this password's; False for what is no hash of ours."""
-        ...
 
 
 class Ledgers(Protocol):
@@ -470,8 +462,8 @@ class Shop:
     coupons: Shelf[Coupon]
     customers: Shelf[Customer]
     merges: Merges
-    passwords: Passwords
-    hasher: Hasher
+    customer_passwords: CustomerPasswords
+    passwords: "Passwords"
     auto_orders: AutoOrders
     orders: Orders
     events: Events
@@ -547,3 +539,13 @@ class Backroom:
     latest_now: Callable[[], Instant]
     shuffled: Callable[[list[str]], list[str]]
     time_left: Callable[[], float]
+
+
+class Passwords(Protocol):
+    """``nobodys``: a hash that no password fits, so that who is no user takes the same work."""
+
+    @property
+    def nobodys(self) -> str: ...
+    def hash(self, password: str) -> str: ...
+    def fits(self, password_hash: str, password: str) -> bool: ...
+    def outdated(self, password_hash: str) -> bool: ...

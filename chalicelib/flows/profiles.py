@@ -24,6 +24,7 @@ from chalicelib.domain.events import Event, Happening, Notice, event_id
 from chalicelib.domain.payments import StoredCard
 from chalicelib.flows import merge_profiles
 from chalicelib.flows.ports import Change, Kept, Shop
+from chalicelib.flows.pricing_tiers import with_tiers
 from chalicelib.flows.tell import told_now
 
 # An oid that is taken by chance is drawn again: of 2,000 million, so twice in a row never happens.
@@ -62,7 +63,7 @@ def quick_add(shop: Shop, raw: Any, *, by: str = "") -> tuple[Customer, int]:
 def _inserted(shop: Shop, asked: Customer, by: str) -> tuple[Customer, int]:
     now = shop.clock.now()
     bare = replace(
-        _with_cards(shop, _without_said(asked)),
+        with_tiers(shop, _with_cards(shop, _without_said(asked)), None),
         merchant_id=shop.merchant_id,
         signup_dts=now,
         last_modified_by=by or None,
@@ -80,7 +81,7 @@ def _inserted(shop: Shop, asked: Customer, by: str) -> tuple[Customer, int]:
                 shop.customers.inserted(oid, customer),
                 _address(shop, customer),
                 shop.events.happened(event),
-                *([shop.passwords.set(oid, hashed, shop.word(), now, None)] if hashed else []),
+                *([shop.customer_passwords.set(oid, hashed, shop.word(), now, None)] if hashed else []),
             )
         except Refused as refused:
             if refused.change == 1:
@@ -104,7 +105,8 @@ def update_customer(
             raise Stale(f"The customer is at version {kept.version} now.")
         before, now = kept.noun, shop.clock.now()
         asked = changed(before, said(raw), validate, _no_signup, partial(_card_rules, shop), moving=MOVING)
-        customer = stamped(numbered(_with_cards(shop, _without_said(asked)), before, shop.oids), before, now)
+        whole = with_tiers(shop, _with_cards(shop, _without_said(asked)), before)
+        customer = stamped(numbered(whole, before, shop.oids), before, now)
         password = _new_password(shop, oid, asked.password, now)
         if customer == before and not password:
             return before, kept.version
@@ -144,7 +146,7 @@ def delete_customer(shop: Shop, oid: int, *, version: int | None = None) -> None
             shop.write(
                 shop.customers.removed(oid, kept.version),
                 shop.customers.unnamed(EMAIL, _normalised(kept.noun)),
-                shop.passwords.gone(oid),
+                shop.customer_passwords.gone(oid),
                 shop.events.happened(event),
                 shop.merges.none(oid),
             )
@@ -212,17 +214,17 @@ def _no_signup(asked: Customer) -> None:
 
 
 def _hashed(shop: Shop, password: str) -> str:
-    return shop.hasher.hashed(normalised_password(password))
+    return shop.passwords.hash(normalised_password(password))
 
 
 def _new_password(shop: Shop, oid: int, password: str | None, now: Instant) -> list[Change]:
     """The change that sets it; none where none was sent, or it is the same."""
     if password is None:
         return []
-    standing = shop.passwords.find(oid)
-    if standing and shop.hasher.fits(standing.hashed, normalised_password(password)):
+    standing = shop.customer_passwords.find(oid)
+    if standing and shop.passwords.fits(standing.hashed, normalised_password(password)):
         return []
-    return [shop.passwords.set(oid, _hashed(shop, password), shop.word(), now, standing)]
+    return [shop.customer_passwords.set(oid, _hashed(shop, password), shop.word(), now, standing)]
 
 
 # --- cards -----------------------------------------------------------------------------------------------------------

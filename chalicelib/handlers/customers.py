@@ -17,7 +17,7 @@ from chalicelib.domain.dates import local_date
 from chalicelib.domain.loyalty import LoyaltyProgram
 from chalicelib.domain.merging import CustomerMergeRequest
 from chalicelib.domain.wire import whole
-from chalicelib.flows import passwords, profiles, show_profile, sign_in
+from chalicelib.flows import customer_passwords, magic_links, profiles, show_profile
 from chalicelib.flows.configure import section
 from chalicelib.gateways.countries import countries
 from chalicelib.handlers.http import STOREFRONT, Ask, Door, done, oid_of, one
@@ -85,7 +85,7 @@ def merge_customer(ask: Ask, customer_profile_oid: str) -> None:
     gives={"url": str},
 )
 def get_magic_link(ask: Ask, customer_profile_oid: str, storefront_host_name: str) -> dict[str, Any]:
-    return {"url": sign_in.magic_link(ask.shop, oid_of(customer_profile_oid, NOUN), storefront_host_name), **done()}
+    return {"url": magic_links.magic_link(ask.shop, oid_of(customer_profile_oid, NOUN), storefront_host_name), **done()}
 
 
 @door(
@@ -98,7 +98,7 @@ def get_magic_link(ask: Ask, customer_profile_oid: str, storefront_host_name: st
     base="",
 )
 def open_magic_link(ask: Ask) -> dict[str, Any]:
-    return one("customer", whole(sign_in.open_magic_link(ask.shop, ask.raw()), ask.form))
+    return one("customer", whole(magic_links.open_magic_link(ask.shop, ask.raw()), ask.form))
 
 
 @door(
@@ -110,7 +110,7 @@ def open_magic_link(ask: Ask) -> dict[str, Any]:
     gives={"token": str},
 )
 def get_email_verification_token(ask: Ask) -> dict[str, Any]:
-    return {"token": sign_in.email_token(ask.shop, ask.raw()), **done()}
+    return {"token": magic_links.email_token(ask.shop, ask.raw()), **done()}
 
 
 @door(
@@ -122,7 +122,7 @@ def get_email_verification_token(ask: Ask) -> dict[str, Any]:
     gives={},
 )
 def validate_email_verification_token(ask: Ask) -> dict[str, Any]:
-    sign_in.verified_email(ask.shop, ask.raw())
+    magic_links.verified_email(ask.shop, ask.raw())
     return done()
 
 
@@ -149,7 +149,7 @@ def get_customer_editor_values(ask: Ask) -> Any:
     gives=PasswordNotices,
 )
 def send_password_notices(ask: Ask) -> dict[str, Any]:
-    return one("password_notices", whole(passwords.send_notices(ask.shop, ask.raw()), ask.form))
+    return one("password_notices", whole(customer_passwords.send_notices(ask.shop, ask.raw()), ask.form))
 
 
 @door("GET", ONE, "customer_read", summary="Retrieve a customer", gives=Customer, query=EXPANSIONS)

@@ -66,7 +66,9 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "get_storefront_item": {"item": StorefrontItem},
     "place_order": {
         "order": Order,
-        "payment_outcome": Literal["action_needed", "approved", "declined", "not_known_yet", "not_sent"],
+        "payment_outcome": Literal[
+            "action_needed", "approved", "charged_later", "declined", "not_known_yet", "not_sent"
+        ],
         "payment_message": str,
         "payment_url": str,
     },
