@@ -27,6 +27,7 @@ from chalicelib.gateways.passwords import Argon2Passwords
 from chalicelib.stores.auto_orders import AutoOrders
 from chalicelib.stores.batches import Batches
 from chalicelib.stores.configuration import LINKS, SEAL, Configuration, Keys, Memory, Merchants
+from chalicelib.stores.customer_passwords import CustomerPasswords
 from chalicelib.stores.declines import CardDeclines
 from chalicelib.stores.deliveries import Deliveries
 from chalicelib.stores.events import Events
@@ -35,6 +36,7 @@ from chalicelib.stores.ledgers import Ledgers
 from chalicelib.stores.limits import CardTokens, Limits
 from chalicelib.stores.lists import Lists
 from chalicelib.stores.mails import Mails
+from chalicelib.stores.merges import Merges
 from chalicelib.stores.orders import Orders
 from chalicelib.stores.port import TablePort
 from chalicelib.stores.problems import Problems
@@ -112,6 +114,9 @@ class House:
             items=Shelf(port, merchant_id, "configuration", "item", Item),
             coupons=Shelf(port, merchant_id, "configuration", "coupon", Coupon),
             customers=Shelf(port, merchant_id, "customers", "customer", Customer),
+            merges=Merges(port, merchant_id),
+            customer_passwords=CustomerPasswords(port, merchant_id),
+            passwords=self.passwords,
             auto_orders=AutoOrders(port, merchant_id),
             orders=Orders(port, merchant_id),
             events=Events(port, merchant_id),

@@ -109,9 +109,9 @@ FUNCTIONS = (
         API_MEGABYTES,
         {
             "configuration": "get query put delete",
-            "customers": "get put delete",
+            "customers": "get put delete check",
             "auto_orders": "get query put update due",
-            "orders": "get put update",
+            "orders": "get query put update",
             "events": "get put update",
             "deliveries": "get query put delete",
             "documents": "get query put update delete",
@@ -136,12 +136,12 @@ FUNCTIONS = (
         WORKER_MEGABYTES,
         {
             "configuration": "get query put",
-            "customers": "get",
+            "customers": "get put delete",
             "auto_orders": "get query put update",
-            "orders": "get",
+            "orders": "get query put",
             "events": "get due put update",
             "deliveries": "due query put update",
-            "ledgers": "get put update",
+            "ledgers": "get query put update",
             "lists": "get put update delete",
         },
         sends=("deliver",),
@@ -161,6 +161,7 @@ FUNCTIONS = (
         WORKER_MEGABYTES,
         {
             "configuration": "get",
+            "customers": "get",
             "auto_orders": "get query put update",
             "orders": "get query put update",
             "events": "put",
@@ -194,6 +195,7 @@ FUNCTIONS = (
         WORKER_MEGABYTES,
         {
             "configuration": "get",
+            "customers": "get",
             "auto_orders": "get query put update",
             "orders": "get query put update",
             "events": "get put",

@@ -20,6 +20,7 @@ from chalicelib.domain.placing import OF_ACCOUNT, Shelves, placed, rebills_by_it
 from chalicelib.domain.storefront import BankAccountRequest, is_aba_code
 from chalicelib.domain.wire import kept
 from chalicelib.flows.customers_auto_orders import names_of, owned_items
+from chalicelib.flows.facts import terms_of_customer
 from chalicelib.flows.ports import Change, Kept, Shop
 
 # Hosted-field tokens are valid this long (the contract's two hours).
@@ -184,6 +185,7 @@ def place(
                 shop.orders.begun(order.order_id or "", Head(status="unpaid")),
                 shop.events.happened(_created(shop, order)),
                 *_consented(shop, order, consent),
+                *shop.orders.listed(order.order_id or "", names_of(order, order.customer_profile_oid)),
             )
             return shop.orders.get(order.order_id or "")
         except Refused:
@@ -224,6 +226,7 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
         taxes=taxes,
         items=items,
         coupons=coupons,
+        terms=terms_of_customer(shop, customer_profile_oid),
         owned=owned_items(shop, names_of(wanted, customer_profile_oid)) & frozenset(sole) if sole else frozenset(),
     )
     if merchant.merchant_id is None:

@@ -2,10 +2,25 @@
 
 from typing import Any
 
-from chalicelib.domain.customers import Customer
-from chalicelib.domain.wire import render
-from chalicelib.flows import profiles
-from chalicelib.handlers.http import Ask, Door, oid_of, one
+from chalicelib.domain.customer_values import CustomerEditorValues, CustomerProfileSettings, editor_values
+from chalicelib.domain.customers import (
+    Customer,
+    EmailVerifyTokenRequest,
+    EmailVerifyTokenValidateRequest,
+    MagicLinkRequest,
+    PasswordNoticeRequest,
+    PasswordNotices,
+    QuickCustomer,
+    SignedInCustomer,
+)
+from chalicelib.domain.dates import local_date
+from chalicelib.domain.loyalty import LoyaltyProgram
+from chalicelib.domain.merging import CustomerMergeRequest
+from chalicelib.domain.wire import whole
+from chalicelib.flows import customer_passwords, magic_links, profiles, show_profile
+from chalicelib.flows.configure import section
+from chalicelib.gateways.countries import countries
+from chalicelib.handlers.http import STOREFRONT, Ask, Door, done, oid_of, one
 
 door = Door("customers")
 
@@ -16,7 +31,7 @@ EXPANSIONS = ("_expand",)
 
 def _answer(ask: Ask, customer: Customer, version: int) -> dict[str, Any]:
     ask.etag(version)
-    return one("customer", render(customer, ask.form, ask.expand))
+    return one("customer", show_profile.customer(ask.shop, customer, ask.expand, ask.form))
 
 
 @door(
@@ -29,7 +44,112 @@ def _answer(ask: Ask, customer: Customer, version: int) -> dict[str, Any]:
     query=EXPANSIONS,
 )
 def insert_customer(ask: Ask) -> dict[str, Any]:
-    return _answer(ask, *profiles.insert_customer(ask.shop, ask.raw()))
+    return _answer(ask, *profiles.insert_customer(ask.shop, ask.raw(), by=ask.by))
+
+
+@door(
+    "POST",
+    "/customer/customers/quick_add",
+    "customer_write",
+    summary="Insert a customer with the little that is asked at the desk; the password is required",
+    takes=QuickCustomer,
+    gives=Customer,
+    query=EXPANSIONS,
+)
+def quick_add_customer(ask: Ask) -> dict[str, Any]:
+    return _answer(ask, *profiles.quick_add(ask.shop, ask.raw(), by=ask.by))
+
+
+@door("DELETE", ONE, "customer_write", summary="Delete a customer; refused while an active auto order is his")
+def delete_customer(ask: Ask, customer_profile_oid: str) -> None:
+    profiles.delete_customer(ask.shop, oid_of(customer_profile_oid, NOUN), version=ask.if_match())
+
+
+@door(
+    "PUT",
+    ONE + "/merge",
+    "customer_write",
+    summary="Merge another customer into this one: orders, auto orders, ledgers and entitlements move, the other goes",
+    takes=CustomerMergeRequest,
+    query=EXPANSIONS,
+)
+def merge_customer(ask: Ask, customer_profile_oid: str) -> None:
+    profiles.merge_customer(ask.shop, oid_of(customer_profile_oid, NOUN), ask.raw(), by=ask.by)
+
+
+@door(
+    "PUT",
+    ONE + "/magic_link/{storefront_host_name}",
+    "customer_write",
+    summary="A link by which somebody of the shop signs in as the customer: good once, for 15 minutes",
+    gives={"url": str},
+)
+def get_magic_link(ask: Ask, customer_profile_oid: str, storefront_host_name: str) -> dict[str, Any]:
+    return {"url": magic_links.magic_link(ask.shop, oid_of(customer_profile_oid, NOUN), storefront_host_name), **done()}
+
+
+@door(
+    "POST",
+    "/storefront/magic_link",
+    STOREFRONT,
+    summary="Whose magic link a shopper came by; opened once",
+    takes=MagicLinkRequest,
+    gives={"customer": SignedInCustomer},
+    base="",
+)
+def open_magic_link(ask: Ask) -> dict[str, Any]:
+    return one("customer", whole(magic_links.open_magic_link(ask.shop, ask.raw()), ask.form))
+
+
+@door(
+    "POST",
+    "/customer/customers/email_verify/get_token",
+    "customer_write",
+    summary="A token by which somebody proves that he reads the mails of an address; mail it to him",
+    takes=EmailVerifyTokenRequest,
+    gives={"token": str},
+)
+def get_email_verification_token(ask: Ask) -> dict[str, Any]:
+    return {"token": magic_links.email_token(ask.shop, ask.raw()), **done()}
+
+
+@door(
+    "POST",
+    "/customer/customers/email_verify/validate_token",
+    "customer_write",
+    summary="Whether a token proves what it was made for: refused where it is none of ours or has expired",
+    takes=EmailVerifyTokenValidateRequest,
+    gives={},
+)
+def validate_email_verification_token(ask: Ask) -> dict[str, Any]:
+    magic_links.verified_email(ask.shop, ask.raw())
+    return done()
+
+
+@door(
+    "GET",
+    "/customer/editor_values",
+    "customer_read",
+    summary="Retrieve what a form for a customer profile offers; bare, without the envelope",
+    gives=CustomerEditorValues,
+)
+def get_customer_editor_values(ask: Ask) -> Any:
+    settings, _ = section(ask.shop, CustomerProfileSettings)
+    program, _ = section(ask.shop, LoyaltyProgram)
+    today = local_date(ask.shop.clock.now(), ask.merchant.zone_name())
+    return whole(editor_values(settings, program, countries(), today), ask.form)
+
+
+@door(
+    "POST",
+    "/customer/password_notices",
+    "customer_write",
+    summary="Mail to profiles without a password where to set one: a link, never a password; once a day each",
+    takes=PasswordNoticeRequest,
+    gives=PasswordNotices,
+)
+def send_password_notices(ask: Ask) -> dict[str, Any]:
+    return one("password_notices", whole(customer_passwords.send_notices(ask.shop, ask.raw()), ask.form))
 
 
 @door("GET", ONE, "customer_read", summary="Retrieve a customer", gives=Customer, query=EXPANSIONS)
@@ -62,4 +182,5 @@ def get_customer_by_email(ask: Ask, email: str) -> dict[str, Any]:
 )
 def update_customer(ask: Ask, customer_profile_oid: str) -> dict[str, Any]:
     oid = oid_of(customer_profile_oid, NOUN)
-    return _answer(ask, *profiles.update_customer(ask.shop, oid, ask.raw(), version=ask.if_match()))
+    version = ask.if_match()
+    return _answer(ask, *profiles.update_customer(ask.shop, oid, ask.raw(), by=ask.by, version=version))

@@ -69,7 +69,9 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "insert_user_welcome": {"welcome_url": str},
     "place_order": {
         "order": Order,
-        "payment_outcome": Literal["action_needed", "approved", "declined", "not_known_yet", "not_sent"],
+        "payment_outcome": Literal[
+            "action_needed", "approved", "charged_later", "declined", "not_known_yet", "not_sent"
+        ],
         "payment_message": str,
         "payment_url": str,
     },
@@ -86,6 +88,10 @@ CRITERIA: dict[str, type[wire.Noun]] = {
     "get_items": ItemQuery,
     "get_orders": OrderQuery,
 }
+# Answers without the envelope, as the contract has them.
+BARE = frozenset({"get_customer_editor_values"})
+# Answers of 204 to what is no DELETE.
+EMPTY = frozenset({"merge_customer"})
 # Nouns that are shown whole, whatever ``_expand`` says.
 ALWAYS_WHOLE = frozenset({Coupon})
 OPTIONAL_BODIES = frozenset(
@@ -268,14 +274,18 @@ def _header_parameters(route: Route) -> Iterator[Schema]:
 def _success(route: Route, nouns: "_Nouns") -> Schema:
     headers = {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-UltraCart-Request-Id",)}
     types = _answer_types(route)
-    if not types and route.method == "DELETE":
+    if not types and (route.method == "DELETE" or route.name in EMPTY):
         return {"204": {"description": "Done; there is nothing to say.", "headers": headers}}
     properties = {name: nouns.schema(type_) for name, type_ in types.items()}
-    answer: Schema = {
-        "type": "object",
-        "properties": {**properties, "success": BOOLEAN, "metadata": _ref("ResponseMetadata")},
-        "required": ["success", "metadata"],
-    }
+    answer: Schema = (
+        nouns.schema(route.gives)
+        if route.name in BARE
+        else {
+            "type": "object",
+            "properties": {**properties, "success": BOOLEAN, "metadata": _ref("ResponseMetadata")},
+            "required": ["success", "metadata"],
+        }
+    )
     return {"200": {"description": "Done.", "headers": headers, "content": {"application/json": {"schema": answer}}}}
 
 
@@ -391,16 +401,22 @@ def _structs(type_: Any, seen: set[Any] | None = None) -> Iterator[type[msgspec.
 
 
 def _told(struct: Any, schema: Schema) -> Schema:
-    """A noun's schema without what is kept and never shown, with what only the server sets marked as such."""
+    """A noun's schema without what is kept and never shown, with what only the server sets, and what no answer shows,
+    marked as such."""
     own: frozenset[str] = getattr(struct, "own", frozenset())
     read_only: frozenset[str] = getattr(struct, "read_only", frozenset())
+    write_only: frozenset[str] = getattr(struct, "write_only", frozenset())
     hints = _hints(struct)
     properties: Schema = {}
     for field in msgspec.structs.fields(struct):
         if field.name in own:
             continue
         property_ = _mended(schema["properties"][field.encode_name], _bounds(hints[field.name]))
-        properties[field.encode_name] = {**property_, "readOnly": True} if field.name in read_only else property_
+        properties[field.encode_name] = {
+            **property_,
+            **({"readOnly": True} if field.name in read_only else {}),
+            **({"writeOnly": True} if field.name in write_only else {}),
+        }
     required = [name for name in schema["required"] if name in properties]
     kept = {name: value for name, value in schema.items() if name not in {"properties", "required", "title"}}
     if "description" in kept:
