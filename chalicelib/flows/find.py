@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from chalicelib.domain import search
+from chalicelib.domain.criteria import question_of
 from chalicelib.domain.merchants import Merchant
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def find(shop: "Shop", kind: search.Kind, query: search.Query, sort: str | None,
     Raises Invalid: a criterion, a date or a sort field that is not one.
     """
     sorting = search.sorting(kind, sort)
-    question = search.question_of(query, sorting)
+    question = question_of(query, sorting)
     now = shop.clock.now()
     if offset > 0 and (page := shop.lists.remembered(kind, question, now, offset, limit)) is not None:
         return Found(*page)

@@ -16,6 +16,7 @@ from ultracart.model.auto_order_query import AutoOrderQuery as SdkAutoOrderQuery
 from ultracart.model.order_query import OrderQuery as SdkOrderQuery
 
 from chalicelib.domain.auto_orders import AutoOrder, AutoOrderItem
+from chalicelib.domain.criteria import question_of
 from chalicelib.domain.dates import parse_instant
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.heads import Head
@@ -49,7 +50,6 @@ from chalicelib.domain.search import (
     matcher,
     order_query,
     order_query_of,
-    question_of,
     row_of_auto_order,
     row_of_item,
     row_of_order,
