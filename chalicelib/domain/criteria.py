@@ -131,16 +131,6 @@ def sorting(text: str | None, fields: Sequence[str], aliases: Mapping[str, str])
     return tuple(found.items())
 
 
-def sort_key(read: Callable[[Any], Any], descending: bool, named: tuple[str, Any]) -> tuple[bool, Any]:
-    """What a row with its noun's name is sorted by: texts in any case, a missing value last, either way."""
-    value = read(named[1])
-    if isinstance(value, list):
-        value = value[0]
-    if isinstance(value, str):
-        value = value.casefold()
-    return (value is None) != descending, 0 if value is None else value
-
-
 def question_of(query: Noun, wanted: Sorting) -> str:
     """The same text for the same criteria in the same order: what a result set is the answer to."""
     return wire.digest_text([asked(query), wanted]).decode()

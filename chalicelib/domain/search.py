@@ -8,7 +8,7 @@ unique in any case. Criteria of an address (names, company, city, ...) must all 
 shipping's: who asks for Ann Lee does not mean Ann Smith who sends to Bob Lee. Missing values sort last, either way.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -19,7 +19,7 @@ from msgspec import Meta
 
 from chalicelib.domain import criteria, wire
 from chalicelib.domain.auto_orders import AutoOrder
-from chalicelib.domain.criteria import Sorting, asked, available, from_parameters, moment, sort_key
+from chalicelib.domain.criteria import Sorting, asked, available, from_parameters, moment
 from chalicelib.domain.customers import normalised_email
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import Invalid, Problem
@@ -39,10 +39,10 @@ from chalicelib.domain.fields import (
 from chalicelib.domain.heads import Head
 from chalicelib.domain.items import Item
 from chalicelib.domain.orders import Order, OrderBilling, OrderCheckout, OrderPayment, OrderShipping, Stage
+from chalicelib.domain.rows import Row, Test, all_of, at, sort_key, trimmed, within
 from chalicelib.domain.wire import Noun
 
 Kind = Literal["auto_order", "order", "item"]
-Row = list[Any]
 
 # A longer text is kept as its beginning and a hash: it still matches exactly, and a row stays about 250 bytes.
 LONGEST_TEXT = 40
@@ -188,7 +188,7 @@ def version_of_item(changed: Instant, version: int) -> int:
 
 
 def _row(kind: Kind, cells: Mapping[str, Any]) -> Row:
-    return _trimmed([_cell(cells[name]) for name in COLUMNS[kind]])
+    return trimmed([_cell(cells[name]) for name in COLUMNS[kind]])
 
 
 def _cell(value: Any) -> Any:
@@ -199,11 +199,6 @@ def _cell(value: Any) -> Any:
     if isinstance(value, list):
         return [_cell(entry) for entry in value] or 0
     return value or 0
-
-
-def _trimmed(row: Row) -> Row:
-    last = max((position for position, cell in enumerate(row) if cell != 0), default=-1)
-    return row[: last + 1]
 
 
 def shortened(text: str) -> str:
@@ -239,20 +234,16 @@ def _reader(kind: Kind, column: str) -> Callable[[Row], Any]:
     """How a column is read from a row: its value, or None."""
     columns = COLUMNS[kind]
     if column in columns:
-        return partial(_at, columns.index(column))
+        return partial(at, columns.index(column))
     name = column.removeprefix("shipping.")
-    own = partial(_at, ADDRESS.index(name))
-    shipping, same = partial(_at, columns.index("shipping")), partial(_at, columns.index(f"billing.{name}"))
+    own = partial(at, ADDRESS.index(name))
+    shipping, same = partial(at, columns.index("shipping")), partial(at, columns.index(f"billing.{name}"))
 
     def shipped(row: Row) -> Any:
         address = shipping(row)
         return own(address) if address else same(row)
 
     return shipped
-
-
-def _at(position: int, row: Row) -> Any:
-    return (row[position] or None) if position < len(row) else None
 
 
 # --- queries ---------------------------------------------------------------------------------------------------------
@@ -433,8 +424,6 @@ def item_query_of(parameters: Mapping[str, str]) -> ItemQuery:
 
 # --- matching --------------------------------------------------------------------------------------------------------
 
-Test = Callable[[Row], bool]
-
 # Criteria and their columns, where the two have different names.
 CRITERIA: dict[Kind, dict[str, str]] = {
     "auto_order": {
@@ -467,7 +456,6 @@ RANGES: dict[Kind, dict[str, str]] = {
     "item": {},
 }
 EMAILS = frozenset({"email", "cc_email"})
-FOR_EVER = 2**63
 
 
 def matcher(kind: Kind, query: Query, zone_name: str) -> Test:
@@ -491,17 +479,7 @@ def matcher(kind: Kind, query: Query, zone_name: str) -> Test:
     if address:
         tests.append(_lives(kind, address))
     tests += [_equals(kind, column, value) for column, value in columns.items()]
-    return partial(_all, tests)
-
-
-# These run a hundred thousand times a search, hence loops where a generator would read better.
-
-
-def _all(tests: Sequence[Test], row: Row) -> bool:
-    for test in tests:  # noqa: SIM110
-        if not test(row):
-            return False
-    return True
+    return partial(all_of, tests)
 
 
 def _sought(name: str, value: Any) -> Any:
@@ -532,7 +510,7 @@ def _holds(read: Callable[[Row], Any], value: Any, row: Row) -> bool:
 def _lives(kind: Kind, address: Mapping[str, Any]) -> Test:
     """All criteria of the address hold in one of the two."""
     billed, shipped = (
-        partial(_all, [partial(_is, _reader(kind, f"{place}.{column}"), value) for column, value in address.items()])
+        partial(all_of, [partial(_is, _reader(kind, f"{place}.{column}"), value) for column, value in address.items()])
         for place in ("billing", "shipping")
     )
     return lambda row: billed(row) or shipped(row)
@@ -540,20 +518,6 @@ def _lives(kind: Kind, address: Mapping[str, Any]) -> Test:
 
 def _is(read: Callable[[Row], Any], value: Any, row: Row) -> bool:
     return bool(read(row) == value)
-
-
-def within(read: Callable[[Row], Any], begin: Instant | None, end: Instant | None) -> Test:
-    """Whether a moment of the row (epoch seconds, or several) lies between the two, both of them in it."""
-    first = -FOR_EVER if begin is None else int(begin.timestamp())
-    last = FOR_EVER if end is None else int(end.timestamp())
-    return partial(_within, read, first, last)
-
-
-def _within(read: Callable[[Row], Any], begin: int, end: int, row: Row) -> bool:
-    found = read(row)
-    if isinstance(found, list):
-        return any(begin <= moment <= end for moment in found)
-    return found is not None and begin <= found <= end
 
 
 # --- shapes ----------------------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from chalicelib.domain.orders import (
     OrderShipping,
     OrderSummary,
 )
+from chalicelib.domain.rows import Row
 from chalicelib.domain.search import (
     COLUMNS,
     LAST_VERSION,
@@ -43,7 +44,6 @@ from chalicelib.domain.search import (
     Kind,
     OrderQuery,
     Query,
-    Row,
     auto_order_query,
     auto_order_query_of,
     item_query_of,
