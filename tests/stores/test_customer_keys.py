@@ -118,7 +118,7 @@ def test_places_that_change_are_written_and_nothing_else_is(engine: TablePort) -
     assert everything(lists)["last_name", "lee"] == {"7": "b"}
 
 
-@pytest.mark.parametrize("number", [40, 49, 60, MAXIMUM_ADDRESSES])
+@pytest.mark.parametrize("number", [49, MAXIMUM_ADDRESSES])
 def test_a_dealers_book_has_more_keys_than_a_transaction_takes(engine: TablePort, number: int) -> None:
     lists = Lists(engine, f"BOOK{number}")
     lists.note_keyed(KIND, "7", dealer(number, "a"), 1, new=True)
