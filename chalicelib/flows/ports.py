@@ -14,7 +14,8 @@ from chalicelib.domain.captures import CapturePage, Hint, Reconciliation
 from chalicelib.domain.consents import AutoOrderConsent
 from chalicelib.domain.coupons import Coupon
 from chalicelib.domain.customer_search import KeyedKind
-from chalicelib.domain.customers import Customer
+from chalicelib.domain.customer_values import CustomerProfileSettings
+from chalicelib.domain.customers import Customer, KeptPassword
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import NotFound, Problem
 from chalicelib.domain.events import Event, Template
@@ -48,7 +49,16 @@ from chalicelib.domain.webhooks import Answer, Delivery, DeliveryLog, Webhook
 Change = Any
 T = TypeVar("T")
 K = TypeVar("K", covariant=True)
-S = TypeVar("S", Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings, RotatingGateways, LoyaltyProgram)
+S = TypeVar(
+    "S",
+    Merchant,
+    AutoOrderProcessing,
+    CustomerProfileSettings,
+    ShippingSettings,
+    TaxSettings,
+    RotatingGateways,
+    LoyaltyProgram,
+)
 
 
 class Kept(Protocol[K]):
@@ -115,6 +125,8 @@ class AutoOrders(Protocol):
 
 
 class Orders(Protocol):
+    def listed(self, order_id: str, customers: Sequence[str]) -> list[Change]: ...
+    def of_customer(self, customers: Sequence[str]) -> list[str]: ...
     def consented(self, consent: AutoOrderConsent) -> Change: ...
     def consent(self, order_id: str) -> AutoOrderConsent | None: ...
     def find(self, order_id: str) -> Kept[Order] | None: ...
@@ -166,6 +178,24 @@ class Lists(Protocol):
 
     def counted(self, day: str, amounts: Mapping[str, int]) -> Change: ...
     def days(self, first: str, last: str) -> list[tuple[str, dict[str, int]]]: ...
+
+
+class Passwords(Protocol):
+    """Customers' passwords, hashed; never part of a profile."""
+
+    def find(self, oid: int) -> KeptPassword | None: ...
+    def set(self, oid: int, hashed: str, stamp: str, now: Instant, before: KeptPassword | None) -> Change: ...
+    def gone(self, oid: int) -> Change: ...
+
+
+class Hasher(Protocol):
+    def hashed(self, password: str) -> str:
+        """What may be kept of a password: another text each time."""
+        ...
+
+    def fits(self, hashed: str, password: str) -> bool:
+        """Whether the hash is this password's; False for what is no hash of ours."""
+        ...
 
 
 class Ledgers(Protocol):
@@ -435,6 +465,8 @@ class Shop:
     items: Shelf[Item]
     coupons: Shelf[Coupon]
     customers: Shelf[Customer]
+    passwords: Passwords
+    hasher: Hasher
     auto_orders: AutoOrders
     orders: Orders
     events: Events

@@ -5,7 +5,8 @@ from typing import Any
 from chalicelib.domain import customer_search
 from chalicelib.domain.customer_search import CustomerQuery
 from chalicelib.domain.customers import Customer
-from chalicelib.flows import show
+from chalicelib.domain.errors import Invalid
+from chalicelib.flows import show_profile
 from chalicelib.flows.find_customers import find_customers
 from chalicelib.handlers.http import Ask, Door, many
 
@@ -55,6 +56,10 @@ def search_customers(ask: Ask) -> dict[str, Any]:
 
 def _found(ask: Ask, query: CustomerQuery) -> dict[str, Any]:
     limit, offset = ask.page()
+    computed = sorted({name.partition(".")[0] for name in ask.expand} & show_profile.COMPUTED)
+    if computed and limit > show_profile.MOST_COMPUTED:
+        message = f"may be {show_profile.MOST_COMPUTED} at most where {', '.join(computed)} are shown"
+        raise Invalid.one("/_limit", "out_of_range", message)
     found = find_customers(ask.shop, query, ask.query.get("_sort"), offset, limit)
-    rendered = show.customers(ask.shop, [int(name) for name in found.names], ask.expand, ask.form)
+    rendered = show_profile.customers(ask.shop, [int(name) for name in found.names], ask.expand, ask.form)
     return many("customers", rendered, limit=limit, offset=offset, total=found.total)
