@@ -42,6 +42,7 @@ from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingSettings
 from chalicelib.domain.taxes import TaxSettings
 from chalicelib.domain.timeline import TimelineEntry
+from chalicelib.domain.views import ScreenViews
 from chalicelib.domain.waiting import DueRow
 from chalicelib.domain.webhooks import Answer, Delivery, DeliveryLog, Webhook
 
@@ -482,6 +483,7 @@ class Shop:
     reconciliations: Reconciliations
     problems: Problems
     notice_templates: Shelf[NoticeTemplate]
+    views: Shelf[ScreenViews]
     limits: Limits
     card_tokens: CardTokens
     batches: Batches
