@@ -3,12 +3,15 @@
 from typing import Any
 
 from chalicelib.domain import customer_search
+from chalicelib.domain.criteria import asked
 from chalicelib.domain.customer_search import CustomerQuery
 from chalicelib.domain.customers import Customer
+from chalicelib.domain.data_tables import DataTablesServerSideResponse, wanted_of
 from chalicelib.domain.errors import Invalid
 from chalicelib.flows import show_profile
+from chalicelib.flows.find import Found
 from chalicelib.flows.find_customers import find_customers
-from chalicelib.handlers.http import Ask, Door, many
+from chalicelib.handlers.http import MAXIMUM_LIMIT, Ask, Door, many
 
 door = Door("customer_search")
 
@@ -54,12 +57,41 @@ def search_customers(ask: Ask) -> dict[str, Any]:
     return _found(ask, customer_search.words_query_of(ask.query))
 
 
+@door(
+    "POST",
+    "/customer/customers/dataTables",
+    "customer_read",
+    summary="Retrieve customers for the DataTables plugin: its form or JSON; bare, without the envelope",
+    gives=DataTablesServerSideResponse,
+    query=("_expand",),
+)
+def get_customers_for_data_tables(ask: Ask) -> dict[str, Any]:
+    ask.only("_expand")
+    wanted = wanted_of(ask.sent())
+    limit = min(wanted.length or MAXIMUM_LIMIT, MAXIMUM_LIMIT)
+    found, rendered = _shown(ask, wanted.query, wanted.sort, limit, wanted.start)
+    # What is known of everybody is asked for as a later page is: mostly it is remembered.
+    everybody = find_customers(ask.shop, CustomerQuery(), None, 1, 1) if asked(wanted.query) else found
+    return {
+        "data": rendered,
+        "draw": wanted.draw,
+        "recordsFiltered": found.total,
+        "recordsTotal": everybody.total,
+    }
+
+
 def _found(ask: Ask, query: CustomerQuery) -> dict[str, Any]:
     limit, offset = ask.page()
+    found, rendered = _shown(ask, query, ask.query.get("_sort"), limit, offset)
+    return many("customers", rendered, limit=limit, offset=offset, total=found.total)
+
+
+def _shown(
+    ask: Ask, query: CustomerQuery, sort: str | None, limit: int, offset: int
+) -> tuple[Found, list[dict[str, Any]]]:
     computed = sorted({name.partition(".")[0] for name in ask.expand} & show_profile.COMPUTED)
     if computed and limit > show_profile.MOST_COMPUTED:
         message = f"may be {show_profile.MOST_COMPUTED} at most where {', '.join(computed)} are shown"
         raise Invalid.one("/_limit", "out_of_range", message)
-    found = find_customers(ask.shop, query, ask.query.get("_sort"), offset, limit)
-    rendered = show_profile.customers(ask.shop, [int(name) for name in found.names], ask.expand, ask.form)
-    return many("customers", rendered, limit=limit, offset=offset, total=found.total)
+    found = find_customers(ask.shop, query, sort, offset, limit)
+    return found, show_profile.customers(ask.shop, [int(name) for name in found.names], ask.expand, ask.form)

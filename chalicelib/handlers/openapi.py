@@ -87,7 +87,7 @@ CRITERIA: dict[str, type[wire.Noun]] = {
     "get_orders": OrderQuery,
 }
 # Answers without the envelope, as the contract has them.
-BARE = frozenset({"get_customer_editor_values"})
+BARE = frozenset({"get_customer_editor_values", "get_customers_for_data_tables"})
 # Nouns that are shown whole, whatever ``_expand`` says.
 ALWAYS_WHOLE = frozenset({Coupon})
 OPTIONAL_BODIES = frozenset(

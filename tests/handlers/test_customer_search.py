@@ -1,6 +1,7 @@
 """Finding customers over HTTP: criteria with wildcards, words, pages, and what a list shows of each."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -180,3 +181,75 @@ def test_another_merchants_customers_are_never_found(house: TestHouse, key: str)
         assert oids(house.call("GET", CUSTOMERS, key=theirs, query=query)) == []
     assert oids(house.call("GET", f"{CUSTOMERS}/search", key=theirs, query={"search_string": "lee"})) == []
     assert oids(house.call("POST", f"{CUSTOMERS}/query", {"email": "bo@gmail.com"}, key=theirs)) == []
+
+
+# --- for the DataTables plugin ---------------------------------------------------------------------------------------
+
+COLUMNS = ("email", "billing.0.first_name", "billing.last_name", "signup_dts")
+TABLE = f"{CUSTOMERS}/dataTables"
+
+
+def form(**fields: str) -> bytes:
+    """A request as the plugin writes it."""
+    sent = {"draw": "3", "start": "0", "length": "10", "search[value]": "", "search[regex]": "false"}
+    for position, name in enumerate(COLUMNS):
+        sent |= {f"columns[{position}][data]": name, f"columns[{position}][search][value]": ""}
+    return urlencode(sent | fields).encode()
+
+
+@pytest.mark.parametrize(
+    ("fields", "names", "filtered"),
+    [
+        ({}, ["Yann", "Yolanda", "Bo", "Zoë"], 4),
+        ({"search[value]": "lee"}, ["Yann", "Bo", "Zoë"], 3),
+        ({"columns[0][search][value]": "y"}, ["Yann", "Yolanda"], 2),
+        ({"columns[0][search][value]": "*@gmail.com", "columns[2][search][value]": "LEE"}, ["Yann", "Bo"], 2),
+        ({"order[0][column]": "0", "order[0][dir]": "desc"}, ["Zoë", "Yolanda", "Yann", "Bo"], 4),
+        ({"order[0][column]": "1", "order[0][dir]": "asc"}, ["Bo", "Yann", "Yolanda", "Zoë"], 4),
+        ({"start": "1", "length": "2"}, ["Yolanda", "Bo"], 4),
+        ({"length": "-1"}, ["Yann", "Yolanda", "Bo", "Zoë"], 4),
+    ],
+)
+def test_a_table_is_drawn_page_by_page(
+    house: TestHouse, key: str, fields: dict[str, str], names: list[str], filtered: int
+) -> None:
+    known = people(house, key)
+    reply = house.call("POST", TABLE, form(**fields), key=key)
+    assert (reply.status, oids_of(reply)) == (200, [known[name] for name in names]), reply.body
+    told = {name: value for name, value in reply.json.items() if name != "data"}
+    assert told == {"draw": 3, "recordsFiltered": filtered, "recordsTotal": 4}
+
+
+def test_a_table_may_ask_in_json_and_with_nothing_at_all(house: TestHouse, key: str) -> None:
+    known = people(house, key)
+    column = {"data": "billing.last_name", "search": {"value": "leeds", "regex": False}}
+    body = {"draw": 1, "columns": [column], "order": [{"column": 0, "dir": "asc"}], "start": 0, "length": 5}
+    assert oids_of(house.call("POST", TABLE, body, key=key)) == [known["Zoë"]]
+    everybody = house.call("POST", TABLE, key=key, query={"_expand": "billing"})
+    assert oids_of(everybody) == list(known.values())
+    assert everybody.json["data"][0]["billing"][0]["last_name"] == "Lee"
+
+
+@pytest.mark.parametrize(
+    ("body", "problems"),
+    [
+        (form(**{"columns[3][search][value]": "2027"}), {"/columns/3/search": "unknown_field"}),
+        (form(**{"search[value]": "l.*e", "search[regex]": "true"}), {"/search/regex": "not_allowed_value"}),
+        (form(**{"order[0][column]": "9"}), {"/order/0": "unknown_field"}),
+        (form(start="-5", length="many"), {"/start": "wrong_type", "/length": "wrong_type"}),
+        (form(**{"columns[1][search][value]": "*x"}), {"/billing_first_name": "not_allowed_value"}),
+        (form(search="x"), {"": "malformed_form"}),
+        ({"colour": "red"}, {"/colour": "unknown_field"}),
+        (b"a=1&" * 2000, {"": "malformed_form"}),
+        (b"[]", {"": "wrong_type"}),
+    ],
+)
+def test_what_a_table_cannot_ask_is_refused_by_name(
+    house: TestHouse, key: str, body: Any, problems: dict[str, str]
+) -> None:
+    reply = house.call("POST", TABLE, body, key=key)
+    assert (reply.status, reply.problems) == (400, problems)
+
+
+def oids_of(reply: Reply) -> list[int]:
+    return [customer["customer_profile_oid"] for customer in reply.json["data"]]

@@ -78,6 +78,12 @@ def test_search_customers(customers: Any) -> None:
     assert found == ["y7@gmail.com", "y17@gmail.com"]
 
 
+def test_get_customers_for_data_tables(customers: Any) -> None:
+    table = customers.get_customers_for_data_tables(expand="billing")
+    assert (len(table.data), table.records_total, table.records_filtered) == (NUMBER, NUMBER, NUMBER)
+    assert table.data[0].billing[0].first_name == "Ann"
+
+
 def test_what_cannot_be_searched_is_told_by_name(customers: Any) -> None:
     with pytest.raises(ApiException) as refused:
         customers.get_customers(billing_city="*luth")
