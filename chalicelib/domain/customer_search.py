@@ -503,6 +503,57 @@ def _from_keys(wanted: Sorting) -> bool:
     return not wanted or [field for field, _ in wanted] == ["email"]
 
 
+# --- values ----------------------------------------------------------------------------------------------------------
+
+# What a form may offer while somebody types: the fields with keys.
+CATEGORIES = ("email", "last_name", "company", "phone", "postal_code")
+DEFAULT_HITS = 10
+MOST_HITS = 100
+
+
+class LookupRequest(Noun):
+    """Which values of a field begin with ``matches``: what a form offers while somebody types."""
+
+    category: str
+    matches: Text100 | None = None
+    max_hits: Annotated[int, Meta(ge=1, le=MOST_HITS)] = DEFAULT_HITS
+    storefront_host_name: Text100 | None = None
+    storefront_oid: int | None = None
+    subcategory: Text100 | None = None
+
+
+class KeyValue(Noun):
+    """``key`` is the value as it is compared, ``value`` as a customer has it."""
+
+    description: str | None = None
+    key: str | None = None
+    value: str | None = None
+
+
+def lookup_request(raw: Any) -> LookupRequest:
+    """Raises Invalid: a category that has no keys, or what no value says anything of."""
+    asked_for = wire.noun(raw, LookupRequest)
+    if asked_for.category not in CATEGORIES:
+        raise Invalid.one("/category", "not_allowed_value", f"allowed are {', '.join(CATEGORIES)}")
+    return criteria.available(asked_for, ("storefront_host_name", "storefront_oid", "subcategory"))
+
+
+def way_of(asked_for: LookupRequest) -> Way:
+    """The keys of those values. A ``*`` at the end is what is meant in any case."""
+    name = "day_phone" if asked_for.category == "phone" else asked_for.category
+    return Way(asked_for.category, _folds(name)((asked_for.matches or "").removesuffix(ANY)))
+
+
+def written(customer: Customer, field: str, value: str) -> str:
+    """The value as the customer has it; as it is compared where the customer has another by now."""
+    if field == "email":
+        return customer.email or value if _email(customer.email) == value else value
+    names = sorted(PHONES) if field == "phone" else [field]
+    entries: list[CustomerBilling | CustomerShipping] = [*(customer.billing or []), *(customer.shipping or [])]
+    texts = [(name, _field(entry, name)) for entry in entries for name in names]
+    return next((text for name, text in texts if text and _folds(name)(text) == value), value)
+
+
 # --- order -----------------------------------------------------------------------------------------------------------
 
 OID = "customer_profile_oid"

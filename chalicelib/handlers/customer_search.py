@@ -4,14 +4,15 @@ from typing import Any
 
 from chalicelib.domain import customer_search
 from chalicelib.domain.criteria import asked
-from chalicelib.domain.customer_search import CustomerQuery
+from chalicelib.domain.customer_search import CustomerQuery, KeyValue, LookupRequest
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.data_tables import DataTablesServerSideResponse, wanted_of
 from chalicelib.domain.errors import Invalid
+from chalicelib.domain.wire import whole
 from chalicelib.flows import show_profile
 from chalicelib.flows.find import Found
-from chalicelib.flows.find_customers import find_customers
-from chalicelib.handlers.http import MAXIMUM_LIMIT, Ask, Door, many
+from chalicelib.flows.find_customers import find_customers, values
+from chalicelib.handlers.http import MAXIMUM_LIMIT, Ask, Door, many, one
 
 door = Door("customer_search")
 
@@ -78,6 +79,19 @@ def get_customers_for_data_tables(ask: Ask) -> dict[str, Any]:
         "recordsFiltered": found.total,
         "recordsTotal": everybody.total,
     }
+
+
+@door(
+    "POST",
+    "/customer/search",
+    "customer_read",
+    summary="Retrieve the values of a field that begin in a way: what a form offers while somebody types",
+    takes=LookupRequest,
+    gives={"values": list[KeyValue]},
+)
+def search_customer_profile_values(ask: Ask) -> dict[str, Any]:
+    found = values(ask.shop, customer_search.lookup_request(ask.raw()))
+    return one("values", whole(found, ask.form))
 
 
 def _found(ask: Ask, query: CustomerQuery) -> dict[str, Any]:

@@ -253,3 +253,44 @@ def test_what_a_table_cannot_ask_is_refused_by_name(
 
 def oids_of(reply: Reply) -> list[int]:
     return [customer["customer_profile_oid"] for customer in reply.json["data"]]
+
+
+# --- values while somebody types -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "values"),
+    [
+        ({"category": "last_name", "matches": "l"}, {"lee": "Lee", "leeds": "Leeds"}),
+        ({"category": "last_name", "matches": "LEE*", "max_hits": 1}, {"lee": "Lee"}),
+        ({"category": "last_name", "matches": "garcía"}, {"garcía": "García"}),
+        ({"category": "email", "matches": "y"}, {"yann@gmail.com": "Yann@gmail.com", "yo@gmail.com": "yo@GMAIL.com"}),
+        ({"category": "phone", "matches": "678-5"}, {"6785550100": "(678) 555-0100"}),
+        ({"category": "company"}, {"acme widgets": "Acme Widgets"}),
+        ({"category": "postal_code", "matches": "9"}, {}),
+    ],
+)
+def test_values_that_begin_so_are_offered_as_customers_write_them(
+    house: TestHouse, key: str, asked: dict[str, Any], values: dict[str, str]
+) -> None:
+    people(house, key)
+    reply = house.call("POST", "/rest/v2/customer/search", asked, key=key)
+    assert reply.status == 200, reply.body
+    assert {entry["key"]: entry["value"] for entry in reply.json["values"]} == values
+
+
+@pytest.mark.parametrize(
+    ("asked", "problems"),
+    [
+        ({"matches": "x"}, {"/category": "required"}),
+        ({"category": "tags"}, {"/category": "not_allowed_value"}),
+        ({"category": "email", "subcategory": "x", "storefront_oid": 1},
+         {"/subcategory": "not_available", "/storefront_oid": "not_available"}),
+        ({"category": "email", "max_hits": 101}, {"/max_hits": "out_of_range"}),
+    ],
+)  # fmt: skip
+def test_values_of_what_has_no_keys_are_refused_by_name(
+    house: TestHouse, key: str, asked: dict[str, Any], problems: dict[str, str]
+) -> None:
+    reply = house.call("POST", "/rest/v2/customer/search", asked, key=key)
+    assert (reply.status, reply.problems) == (400, problems)

@@ -7,7 +7,7 @@ import pytest
 import ultracart
 from ultracart.apis import CustomerApi
 from ultracart.exceptions import ApiException
-from ultracart.models import Customer, CustomerBilling, CustomerQuery, CustomerTag
+from ultracart.models import Customer, CustomerBilling, CustomerQuery, CustomerTag, LookupRequest
 
 from tests.running import Running
 
@@ -82,6 +82,12 @@ def test_get_customers_for_data_tables(customers: Any) -> None:
     table = customers.get_customers_for_data_tables(expand="billing")
     assert (len(table.data), table.records_total, table.records_filtered) == (NUMBER, NUMBER, NUMBER)
     assert table.data[0].billing[0].first_name == "Ann"
+
+
+def test_search_customer_profile_values(customers: Any) -> None:
+    request = LookupRequest(category="last_name", matches="le", max_hits=2)
+    found = customers.search_customer_profile_values(request)
+    assert [(entry.key, entry.value) for entry in found.values] == [("lee0", "Lee0"), ("lee1", "Lee1")]
 
 
 def test_what_cannot_be_searched_is_told_by_name(customers: Any) -> None:
