@@ -55,7 +55,16 @@ def customers(shop: Shop, oids: Sequence[int], expand: Iterable[str], form: Form
     short of it would look like the last."""
     found = {noun.customer_profile_oid: noun for noun in shop.customers.get_many([str(oid) for oid in oids])}
     names = list(expand)
-    return [customer(shop, found[oid], names, form) if oid in found else {"customer_profile_oid": oid} for oid in oids]
+
+    def shown(oid: int) -> dict[str, Any]:
+        noun = found.get(oid)
+        if noun is None:
+            # One that was made this very moment may be missing among many, and never by itself.
+            kept = shop.customers.find(oid)
+            noun = kept.noun if kept else None
+        return customer(shop, noun, names, form) if noun else {"customer_profile_oid": oid}
+
+    return [shown(oid) for oid in oids]
 
 
 def orders_of(shop: Shop, noun: Customer) -> list[Order]:
