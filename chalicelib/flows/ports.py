@@ -14,6 +14,7 @@ from chalicelib.domain.batches import BatchEdit
 from chalicelib.domain.captures import CapturePage, Hint, Reconciliation
 from chalicelib.domain.consents import AutoOrderConsent
 from chalicelib.domain.coupons import Coupon
+from chalicelib.domain.customer_search import KeyedKind
 from chalicelib.domain.customer_values import CustomerProfileSettings
 from chalicelib.domain.customers import Customer, KeptPassword
 from chalicelib.domain.dates import Instant
@@ -45,6 +46,7 @@ from chalicelib.domain.shipping import ShippingSettings
 from chalicelib.domain.taxes import TaxSettings
 from chalicelib.domain.timeline import TimelineEntry
 from chalicelib.domain.users import Credentials, Session, User
+from chalicelib.domain.views import ScreenViews
 from chalicelib.domain.waiting import DueRow
 from chalicelib.domain.webhooks import Answer, Delivery, DeliveryLog, Webhook
 
@@ -161,9 +163,19 @@ class Lists(Protocol):
         ...
 
     def drop(self, kind: str, name: str, version: int) -> bool: ...
-    def rows(self, kind: SearchedKind) -> Iterator[tuple[str, list[Any]]]: ...
+    def note_keyed(self, kind: KeyedKind, name: str, row: list[Any] | None, version: int, *, new: bool = False) -> bool:
+        """The same for kinds with keys; None: the noun is no more."""
+        ...
+
+    def keys(
+        self, kind: KeyedKind, field: str, begins: str, *, whole: bool = False, cursor: Any = None
+    ) -> tuple[list[tuple[str, str, str]], Any]:
+        """(value, places, name) of the keys that begin so, and where to go on."""
+        ...
+
+    def rows(self, kind: SearchedKind | KeyedKind) -> Iterator[tuple[str, list[Any]]]: ...
     def shaped(self, kind: SearchedKind, shape: Shape, most: int) -> list[str] | None: ...
-    def rows_of(self, kind: SearchedKind, names: list[str]) -> Iterator[tuple[str, list[Any]]]: ...
+    def rows_of(self, kind: SearchedKind | KeyedKind, names: list[str]) -> Iterator[tuple[str, list[Any]]]: ...
     def remember(self, kind: str, question: str, names: list[str], now: Instant) -> None: ...
     def remembered(
         self, kind: str, question: str, now: Instant, offset: int, limit: int
@@ -500,6 +512,7 @@ class Shop:
     reconciliations: Reconciliations
     problems: Problems
     notice_templates: Shelf[NoticeTemplate]
+    views: Shelf[ScreenViews]
     limits: Limits
     card_tokens: CardTokens
     batches: Batches

@@ -9,6 +9,7 @@ from chalicelib.handlers import (
     configuration,
     consents,
     coupons,
+    customer_search,
     customers,
     docs,
     gateways,
@@ -24,6 +25,7 @@ from chalicelib.handlers import (
     sign_in,
     storefront,
     users,
+    views,
     webhooks,
 )
 
@@ -34,6 +36,7 @@ DOORS = (
     configuration.door,
     consents.door,
     coupons.door,
+    customer_search.door,
     customers.door,
     docs.door,
     gateways.door,
@@ -49,6 +52,7 @@ DOORS = (
     sign_in.door,
     storefront.door,
     users.door,
+    views.door,
     webhooks.door,
 )
 
