@@ -119,7 +119,7 @@ function Frame() {
       <div>
         <div class="top" role="search" aria-label="Everything">
           <button class="find" aria-keyshortcuts="Control+K" onClick=${() => { palette.value = true; }}>
-            <span>Find an auto order, order, setting…</span><kbd>Ctrl K</kbd>
+            <span>Find a customer, order, setting…</span><kbd>Ctrl K</kbd>
           </button>
           <div class="who"><a href="#/account">${who.name || who.login}</a><button onClick=${out}>Sign out</button></div>
         </div>

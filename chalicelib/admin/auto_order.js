@@ -4,6 +4,7 @@ import { again, call, get, may, post } from './api.js';
 import { count, day, moment, money, name, number } from './format.js';
 import { link } from './router.js';
 import { status } from './auto_orders.js';
+import { schemas } from './schemas.js';
 import { Timeline } from './timeline.js';
 import { Why } from './why.js';
 import { Card, Copy, Dialog, Do, Empty, Loaded, Page, Summary, Table, problemsOf, toast, useLoad } from './ui.js';
@@ -213,11 +214,7 @@ function changed(item, position, elements, at) {
   return row;
 }
 
-const frequencies = async () => {
-  const { data } = await call('GET', '/openapi.json');
-  const field = data.components.schemas.AutoOrderItem.properties.frequency;
-  return field.enum || [];
-};
+const frequencies = async () => (await schemas()).AutoOrderItem.properties.frequency.enum || [];
 
 // --- what comes, what pays, where it goes ------------------------------------------------------------------------
 

@@ -13,6 +13,11 @@ const WAIT = 250;
 // How a text is looked for: what needs the permission, when the text may be such a thing, and what is found.
 const finders = [
   {
+    needs: 'customer_read',
+    fits: (text) => text.length > 1 && !/^\d+$/.test(text),
+    find: async (text) => customers(await get(`/customer/customers/search${query({ search_string: text, _limit: MOST, _expand: 'billing' })}`)),
+  },
+  {
     needs: 'auto_order_read',
     fits: (text) => /^\d{1,10}$/.test(text),
     find: async (text) => auto((await get(`/auto_order/auto_orders/${text}?_expand=original_order,original_order.billing`)).auto_order),
@@ -28,6 +33,7 @@ const finders = [
 ];
 
 const auto = (one) => [{ title: `Auto order ${one.auto_order_oid}, ${name(one.original_order?.billing)}`, kind: 'Auto order', to: `/auto_orders/${one.auto_order_oid}` }];
+const customers = (found) => found.customers.map((one) => ({ title: [name(one.billing?.[0]), one.email].filter(Boolean).join(', '), kind: 'Customer', to: `/customers/${one.customer_profile_oid}` }));
 const order = (one) => [{ title: `${one.order_id}, ${name(one.billing)}`, kind: 'Order', to: `/orders/${encodeURIComponent(one.order_id)}` }];
 async function many(kind, criteria) {
   const expand = kind === 'order' ? 'billing' : 'original_order,original_order.billing';

@@ -44,7 +44,7 @@ class AutoOrderCancelReason(Noun):
         | None
     ) = None
     visible_in_myaccount: (
-        Annotated[bool, rule("Customers may choose it", "Off: only you may. Blank: they may.")] | None
+        Annotated[bool, rule("Customers may choose it", "Off: only you may. Blank: they may.", blank=True)] | None
     ) = None
 
 

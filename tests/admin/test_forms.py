@@ -106,7 +106,7 @@ def test_who_was_slower_keeps_his_edits_and_sees_what_the_other_changed(visit: V
     other = {"prohibit_credit_cards_that_expire_in_months": 1}
     assert shop.ask("PUT", f"/rest/v2{RULES}", other)[0] == 200
     page.page.click(".dock button.main")
-    page.page.wait_for_selector("text=Somebody else has saved this section meanwhile")
+    page.page.wait_for_selector("text=Somebody else has saved this meanwhile")
     assert "Prohibit cards that expire in" in page.page.inner_text("[role=alert]")
     assert page.page.input_value("#field-number_of_retries") == "5"
     page.page.click("text=Lay mine over theirs")
