@@ -75,7 +75,7 @@ class Pages:
     def __init__(self, engine: Engine, paths: Iterable[str], merchant_id: str, port: int) -> None:
         self._engine = engine
         self._house = engine.house
-        self._others = [(path, name) for path, name in OTHERS if path in set(paths)]
+        self._others = [(path, name) for path, name in OTHERS if path.rstrip("/") in set(paths)]
         self._merchant_id = merchant_id
         self._hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost")}
         self._style = Path(__file__).with_name("local.css").read_text()
