@@ -10,6 +10,7 @@ import pytest
 CHROMIUM = Path("/usr/bin/chromium")
 AXE = Path(__file__).parent / "admin" / "vendor" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+CONTRAST = "color-contrast"
 # What a browser says of every answer that is no success, asked for or not; the tests look at those themselves.
 FAILED = "Failed to load resource"
 # Who signs in.
@@ -69,13 +70,14 @@ class Page:
         self.page.wait_for_selector("main h1")
         self.page.wait_for_function(AT_REST)
 
-    def violations(self, *rules: str) -> list[str]:
-        """What axe finds on the screen as it stands: rule and element. ``rules``: by these alone."""
+    def violations(self, *, colours: bool = True, rest: bool = True) -> list[str]:
+        """What axe finds on the screen as it stands: rule and element; of its colours, and of all the rest."""
         if not self.page.evaluate("() => typeof axe !== 'undefined'"):
             # Through the debugger: the page's policy lets no script in but its own.
             self._axe.send("Runtime.evaluate", {"expression": AXE.read_text()})
-        asked = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": RULES}
-        found = self.page.evaluate("only => axe.run(document, {runOnly: only, resultTypes: ['violations']})", asked)
+        only = {"type": "tag", "values": RULES} if rest else {"type": "rule", "values": [CONTRAST]}
+        asked = {"runOnly": only, "rules": {CONTRAST: {"enabled": colours}}, "resultTypes": ["violations"]}
+        found = self.page.evaluate("asked => axe.run(document, asked)", asked)
         return [f"{v['id']}: {node['html'][:160]}" for v in found["violations"] for node in v["nodes"]]
 
     def wider_than_the_screen(self) -> int:
