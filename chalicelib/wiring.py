@@ -65,7 +65,9 @@ def random_word() -> str:
 
 
 def shuffled(values: list[str]) -> list[str]:
-    return sorted(values, key=lambda _: secrets.randbits(32))
+    """From one of them by chance on, and round: each is as often early as late."""
+    first = secrets.randbelow(len(values) or 1)
+    return values[first:] + values[:first]
 
 
 @dataclass
