@@ -1,6 +1,6 @@
-"""How the embedded forms open their SQLite files: several of them share one, so all must agree.
+"""How the embedded forms open their SQLite files.
 
-``stores/sqlite.py`` opens the same file and says the same.
+The test clocks share the tables' file, which ``stores/sqlite.py`` opens: it says the same.
 """
 
 import sqlite3
