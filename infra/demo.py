@@ -58,6 +58,7 @@ NAME = "Larkspur Roastery"
 ZONE = "America/New_York"
 SHOP_FILE = "backroom.sqlite"
 MAILBOX_FILE = "mailbox.sqlite"
+QUEUES_FILE = "queues.sqlite"
 SANDBOX_FILE = "sandbox.sqlite"
 # Orders come in while the shop is open.
 OPENS, CLOSES = 9, 20
