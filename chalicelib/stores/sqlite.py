@@ -278,6 +278,8 @@ class SqliteTables:
 
     def _apply_lag(self, *, everything: bool = False) -> None:
         """Index entries show in the order in which they were written, each when its lag is over."""
+        if self._next_entry == math.inf and not everything:
+            return  # none waits: no need to look at the clock
         now = self._now()
         if now < self._next_entry and not everything:
             return
