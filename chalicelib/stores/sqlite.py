@@ -52,7 +52,7 @@ from chalicelib.stores.rules import (
     known_table,
     verb_of,
 )
-from chalicelib.stores.tables import PK, SK, Index, Table
+from chalicelib.stores.tables import PK, SK, TABLES, Index, Table
 from chalicelib.stores.units import change_units, index_entry, read_units, record_bytes, refused_units
 
 T = TypeVar("T")
@@ -71,6 +71,7 @@ create table if not exists lag (
 );
 """
 GET = "select body from record where name = ? and pk = ? and sk = ?"
+EXPIRED = "select name, pk, sk from record where name = ? and json_extract(body, ?) < ?"
 DELETE = "delete from record where name = ? and pk = ? and sk = ?"
 # Not `insert or replace`: that moves the row to the end of the file, and both its old page and its new one are written.
 PUT = "insert into record values (?, ?, ?, ?) on conflict do update set body = excluded.body"
@@ -204,6 +205,22 @@ class SqliteTables:
             records.append(record)
             whole += size
         return records, whole, False
+
+    # --- sweeping ----------------------------------------------------------------------------------------------------
+
+    def sweep(self, now: float) -> int:
+        """Delete what has expired by ``now`` (epoch seconds), as DynamoDB does by itself, one record at a time so that
+        nobody waits long. Returns how many."""
+        with self._lock:
+            found = [
+                key
+                for table in TABLES
+                if table.expires
+                for key in self._db.execute(EXPIRED, (table.name, f"$.{table.expires}", now)).fetchall()
+            ]
+        for name, pk, sk in found:
+            self.write(Delete(name, pk, sk))
+        return len(found)
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
