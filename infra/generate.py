@@ -115,7 +115,7 @@ FUNCTIONS = (
             "documents": "get query put update delete",
             "ledgers": "get query put update",
             "lists": "get query put update delete",
-            "audit": "put",
+            "audit": "put query",
         },
         sends=("deliver", "rebill", "reconcile"),
         charges=True,

@@ -67,8 +67,7 @@ def sign_in(entrance: Entrance, asked: SignIn, address: str) -> tuple[str, Signe
     known = proof.noun.password_hash if user and proof else None
     fits = entrance.passwords.fits(known or entrance.passwords.nobodys, asked.password)
     if not (fits and known and user and proof):
-        # What was typed for a login may be a password: it is written down only where it is one.
-        _note(entrance, shop, "sign_in_failed", (user.noun.login if user else None) or "", address)
+        _note(entrance, shop, "sign_in_failed", user.noun if user else None, address)
         raise Unauthorised(WRONG)
     credentials = msgspec.structs.replace(proof.noun)
     if credentials.totp_secret:
@@ -102,8 +101,8 @@ def signed_in(entrance: Entrance, text: str) -> SignedIn:
 def sign_out(entrance: Entrance, who: SignedIn, address: str) -> None:
     """The session is no more from this moment."""
     shop = entrance.open_shop(who.merchant_id)
-    entry = _entry(entrance, "signed_out", who.name, address)
-    shop.write(entrance.sessions.ended(who.session.session_hash), shop.audit.added(entry, entrance.secret()))
+    entry = _entry(entrance, "signed_out", who.user, address)
+    shop.write(entrance.sessions.ended(who.session.session_hash), *shop.audit.added(entry, entrance.secret()))
 
 
 # --- the first time --------------------------------------------------------------------------------------------------
@@ -142,8 +141,8 @@ def welcome(entrance: Entrance, asked: Welcome, address: str) -> tuple[str, Sign
         shop.users.replaced(after, user.version),
     ]
     if credentials.totp_secret:
-        entry = _entry(entrance, "welcomed", after.login or "", address)
-        _write(shop, *changes, shop.audit.added(entry, entrance.secret()))
+        entry = _entry(entrance, "welcomed", after, address)
+        _write(shop, *changes, *shop.audit.added(entry, entrance.secret()))
         return None
     return _begin(entrance, shop, after, changes, "welcomed", address)
 
@@ -211,12 +210,12 @@ def _with_totp(
 ) -> User:
     on = bool(credentials.totp_secret)
     after = msgspec.structs.replace(user.noun, totp=on or None)
-    entry = _entry(entrance, "totp_enabled" if on else "totp_removed", after.login or "", address)
+    entry = _entry(entrance, "totp_enabled" if on else "totp_removed", after, address)
     _write(
         shop,
         shop.users.proved_by(after.user_id or 0, credentials, proof.version),
         shop.users.replaced(after, user.version),
-        shop.audit.added(entry, entrance.secret()),
+        *shop.audit.added(entry, entrance.secret()),
     )
     return after
 
@@ -239,7 +238,7 @@ def _step(entrance: Entrance, shop: Shop, user: User, credentials: Credentials, 
     entrance.limits.take(f"code#{shop.merchant_id}#{user.user_id}", MOST_CODES, CODES_SECONDS, now)
     step = entrance.codes.step(credentials.totp_secret or "", code, now)
     if step is None or step <= credentials.totp_step:
-        _note(entrance, shop, "code_failed", user.login or "", address)
+        _note(entrance, shop, "code_failed", user, address)
         raise CodeNeeded(WRONG_CODE)
     return step
 
@@ -252,7 +251,7 @@ def _checked(
     shop = entrance.open_shop(who.merchant_id)
     user, proof = shop.users.get(who.session.user_id), _proof(shop, who.session.user_id)
     if not entrance.passwords.fits(proof.noun.password_hash or entrance.passwords.nobodys, password):
-        _note(entrance, shop, "password_failed", who.name, address)
+        _note(entrance, shop, "password_failed", who.user, address)
         raise Invalid.one(pointer, "wrong_password", "is not your password")
     return shop, user, proof
 
@@ -276,9 +275,9 @@ def _begin(
         generation=user.generation,
         created_dts=now,
     )
-    entry = _entry(entrance, action, user.login or "", address)
+    entry = _entry(entrance, action, user, address)
     ends = later(now, seconds=LONGEST_SECONDS)
-    _write(shop, *changes, entrance.sessions.begun(session, ends), shop.audit.added(entry, entrance.secret()))
+    _write(shop, *changes, entrance.sessions.begun(session, ends), *shop.audit.added(entry, entrance.secret()))
     return text, SignedIn(session=session, user=user, expires_dts=_ends(session, now), csrf=_csrf(text))
 
 
@@ -305,9 +304,11 @@ def _csrf(text: str) -> str:
     return sha256(f"csrf\x1f{text}".encode()).hexdigest()
 
 
-def _entry(entrance: Entrance, action: Action, actor: str, address: str, subject: str = "") -> AuditEntry:
-    return AuditEntry(audit_dts=entrance.now(), action=action, actor=actor, address=address, subject=subject)
+def _entry(entrance: Entrance, action: Action, user: User | None, address: str) -> AuditEntry:
+    """What was typed for a login may be a password: it is written down only where it is one."""
+    login, user_id = (user.login or "", user.user_id or 0) if user else ("", 0)
+    return AuditEntry(audit_dts=entrance.now(), action=action, actor=login, user_id=user_id, address=address)
 
 
-def _note(entrance: Entrance, shop: Shop, action: Action, actor: str, address: str) -> None:
-    shop.write(shop.audit.added(_entry(entrance, action, actor, address), entrance.secret()))
+def _note(entrance: Entrance, shop: Shop, action: Action, user: User | None, address: str) -> None:
+    shop.write(*shop.audit.added(_entry(entrance, action, user, address), entrance.secret()))
