@@ -11,7 +11,7 @@ import msgspec
 from chalicelib.domain.access import key_hash
 from chalicelib.domain.audit import Action, AuditEntry
 from chalicelib.domain.dates import Instant, later
-from chalicelib.domain.errors import CodeNeeded, Contended, Invalid, Refused, Unauthorised
+from chalicelib.domain.errors import CodeNeeded, Contended, Invalid, NotFound, Refused, Unauthorised
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.users import (
     Credentials,
@@ -108,16 +108,6 @@ def sign_out(entrance: Entrance, who: SignedIn, address: str) -> None:
 # --- the first time --------------------------------------------------------------------------------------------------
 
 
-def welcome_for(
-    entrance: Entrance, merchant_id: str, user_id: int, credentials: Credentials
-) -> tuple[str, Credentials]:
-    """A token, and the credentials that know its hash."""
-    text = entrance.secret()
-    until = later(entrance.now(), seconds=WELCOME_SECONDS)
-    after = msgspec.structs.replace(credentials, welcome_hash=key_hash(text), welcome_until=until)
-    return f"{merchant_id}.{user_id}.{text}", after
-
-
 def welcome(entrance: Entrance, asked: Welcome, address: str) -> tuple[str, SignedIn] | None:
     """The link is used: the user has a password from now on and no other session. He is in, unless codes are in use:
     then he signs in with one (None), for a link is no second factor.
@@ -142,7 +132,7 @@ def welcome(entrance: Entrance, asked: Welcome, address: str) -> tuple[str, Sign
     ]
     if credentials.totp_secret:
         entry = _entry(entrance, "welcomed", after, address)
-        _write(shop, *changes, *shop.audit.added(entry, entrance.secret()))
+        write_over(shop, *changes, *shop.audit.added(entry, entrance.secret()))
         return None
     return _begin(entrance, shop, after, changes, "welcomed", address)
 
@@ -167,12 +157,12 @@ def change_password(entrance: Entrance, who: SignedIn, asked: PasswordChange, ad
 def begin_totp(entrance: Entrance, who: SignedIn) -> tuple[str, str]:
     """A secret, and what an authenticator app reads; it is used once a code of it has come."""
     shop = entrance.open_shop(who.merchant_id)
-    proof = _proof(shop, who.session.user_id)
+    proof = proof_of(shop, who.session.user_id)
     if proof.noun.totp_secret:
         raise Invalid.one("/action", "enabled_already", "codes are in use already; remove them first")
     secret = entrance.codes.secret()
     credentials = msgspec.structs.replace(proof.noun, totp_pending=secret)
-    _write(shop, shop.users.proved_by(who.session.user_id, credentials, proof.version))
+    write_over(shop, shop.users.proved_by(who.session.user_id, credentials, proof.version))
     issuer = shop.configuration.section(Merchant).noun.name or shop.merchant_id
     return secret, entrance.codes.uri(secret, who.name, issuer)
 
@@ -180,7 +170,7 @@ def begin_totp(entrance: Entrance, who: SignedIn) -> tuple[str, str]:
 def confirm_totp(entrance: Entrance, who: SignedIn, asked: TotpChange, address: str) -> User:
     """From now on the user signs in with a code. Raises Invalid, TooMany."""
     shop = entrance.open_shop(who.merchant_id)
-    user, proof = shop.users.get(who.session.user_id), _proof(shop, who.session.user_id)
+    user, proof = shop.users.get(who.session.user_id), proof_of(shop, who.session.user_id)
     if not proof.noun.totp_pending:
         raise Invalid.one("/action", "not_begun", "begin first: there is no secret whose code could be confirmed")
     _count(entrance, login_key(who.name), address)
@@ -211,13 +201,43 @@ def _with_totp(
     on = bool(credentials.totp_secret)
     after = msgspec.structs.replace(user.noun, totp=on or None)
     entry = _entry(entrance, "totp_enabled" if on else "totp_removed", after, address)
-    _write(
+    write_over(
         shop,
         shop.users.proved_by(after.user_id or 0, credentials, proof.version),
         shop.users.replaced(after, user.version),
         *shop.audit.added(entry, entrance.secret()),
     )
     return after
+
+
+# --- what changes of users share -------------------------------------------------------------------------------------
+
+
+def welcome_for(
+    entrance: Entrance, merchant_id: str, user_id: int, credentials: Credentials
+) -> tuple[str, Credentials]:
+    """A token, and the credentials that know its hash."""
+    text = entrance.secret()
+    until = later(entrance.now(), seconds=WELCOME_SECONDS)
+    after = msgspec.structs.replace(credentials, welcome_hash=key_hash(text), welcome_until=until)
+    return f"{merchant_id}.{user_id}.{text}", after
+
+
+def write_over(shop: Shop, *changes: Change) -> None:
+    """Over exactly what was read; what somebody else has changed meanwhile is read anew by whoever tries again. So one
+    code opens once. Raises Contended."""
+    try:
+        shop.write(*changes)
+    except Refused:
+        raise Contended("somebody has changed the same user at this moment; try again") from None
+
+
+def proof_of(shop: Shop, user_id: int) -> Kept[Credentials]:
+    """What proves that somebody is the user. Raises NotFound."""
+    proof = shop.users.credentials(user_id)
+    if proof is None:
+        raise NotFound("user", user_id)
+    return proof
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
@@ -249,18 +269,11 @@ def _checked(
     """The user as he stands, after his password once more: a session that was left open changes no proof."""
     _count(entrance, login_key(who.name), address)
     shop = entrance.open_shop(who.merchant_id)
-    user, proof = shop.users.get(who.session.user_id), _proof(shop, who.session.user_id)
+    user, proof = shop.users.get(who.session.user_id), proof_of(shop, who.session.user_id)
     if not entrance.passwords.fits(proof.noun.password_hash or entrance.passwords.nobodys, password):
         _note(entrance, shop, "password_failed", who.user, address)
         raise Invalid.one(pointer, "wrong_password", "is not your password")
     return shop, user, proof
-
-
-def _proof(shop: Shop, user_id: int) -> Kept[Credentials]:
-    proof = shop.users.credentials(user_id)
-    if proof is None:
-        raise Unauthorised(OVER)
-    return proof
 
 
 def _begin(
@@ -277,16 +290,8 @@ def _begin(
     )
     entry = _entry(entrance, action, user, address)
     ends = later(now, seconds=LONGEST_SECONDS)
-    _write(shop, *changes, entrance.sessions.begun(session, ends), *shop.audit.added(entry, entrance.secret()))
+    write_over(shop, *changes, entrance.sessions.begun(session, ends), *shop.audit.added(entry, entrance.secret()))
     return text, SignedIn(session=session, user=user, expires_dts=_ends(session, now), csrf=_csrf(text))
-
-
-def _write(shop: Shop, *changes: Change) -> None:
-    """What somebody else changed meanwhile is read anew by whoever tries again: so one code opens once."""
-    try:
-        shop.write(*changes)
-    except Refused:
-        raise Contended("somebody has changed the same user at this moment; try again") from None
 
 
 def _ends(session: Session, seen: Instant) -> Instant:

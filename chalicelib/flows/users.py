@@ -24,7 +24,7 @@ from chalicelib.domain.users import (
     chosen,
 )
 from chalicelib.flows.ports import Change, Entrance, Kept, Shop
-from chalicelib.flows.sign_in import welcome_for
+from chalicelib.flows.sign_in import proof_of, welcome_for, write_over
 
 # An oid by chance that is taken: so often it is tried again.
 MOST_TRIES = 8
@@ -88,7 +88,7 @@ def update(
     if isinstance(raw, dict) and raw.get("permissions") is not None:
         after.permissions = _granted(after.permissions, found.noun.granted(), by)
     after.totp = _without_codes(after.totp, found.noun.totp)
-    proof = _proof(shop, user_id)
+    proof = proof_of(shop, user_id)
     credentials = msgspec.structs.replace(proof.noun)
     if password is not None:
         check_password(password, after, "/change_password_to")
@@ -107,7 +107,7 @@ def update(
         ]
     changed = [name for name in User.__struct_fields__ if getattr(after, name) != getattr(found.noun, name)]
     detail = ", ".join([*(name for name in changed if name != "generation"), *(["password"] if password else [])])
-    _write(shop, *changes, *_noted(entrance, shop, "user_updated", by, after, detail))
+    write_over(shop, *changes, *_noted(entrance, shop, "user_updated", by, after, detail))
     return after, found.version + 1
 
 
@@ -116,7 +116,7 @@ def remove(entrance: Entrance, shop: Shop, user_id: int, by: Acting, version: in
     found = _read(shop, user_id, by, version)
     if found.noun.owner:
         raise NotAllowed("An owner is not deleted.")
-    _write(
+    write_over(
         shop, *shop.users.removed(found.noun, found.version), *_noted(entrance, shop, "user_deleted", by, found.noun)
     )
 
@@ -127,10 +127,10 @@ def invite(entrance: Entrance, shop: Shop, user_id: int, by: Acting) -> str:
     user = _read(shop, user_id, by, None).noun
     if by.user_id == user_id:
         raise Invalid.one("", "not_your_own", OWN)
-    proof = _proof(shop, user_id)
+    proof = proof_of(shop, user_id)
     token, credentials = welcome_for(entrance, shop.merchant_id, user_id, proof.noun)
     change = shop.users.proved_by(user_id, credentials, proof.version)
-    _write(shop, change, *_noted(entrance, shop, "welcome_made", by, user))
+    write_over(shop, change, *_noted(entrance, shop, "welcome_made", by, user))
     return token
 
 
@@ -202,13 +202,6 @@ def _read(shop: Shop, user_id: int, by: Acting, version: int | None) -> Kept[Use
     return found
 
 
-def _proof(shop: Shop, user_id: int) -> Kept[Credentials]:
-    proof = shop.users.credentials(user_id)
-    if proof is None:
-        raise Contended("somebody deletes this user at this moment")
-    return proof
-
-
 def _noted(entrance: Entrance, shop: Shop, action: Action, by: Acting, user: User, detail: str = "") -> list[Change]:
     entry = AuditEntry(
         audit_dts=entrance.now(),
@@ -220,13 +213,6 @@ def _noted(entrance: Entrance, shop: Shop, action: Action, by: Acting, user: Use
         detail=detail,
     )
     return shop.audit.added(entry, entrance.secret())
-
-
-def _write(shop: Shop, *changes: Change) -> None:
-    try:
-        shop.write(*changes)
-    except Refused:
-        raise Contended("somebody has changed the same user at this moment; try again") from None
 
 
 def _taken() -> Invalid:

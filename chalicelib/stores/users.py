@@ -12,6 +12,7 @@ from chalicelib.stores.records import (
     Versioned,
     claimed,
     inserted,
+    kept_for,
     noun_of,
     pk,
     removed,
@@ -25,7 +26,7 @@ TABLE = "configuration"
 SESSIONS = "documents"
 AUDIT = "audit"
 # A session that is over is swept away by the table a day later; nobody reads it before.
-KEEP_SECONDS = 24 * 3600
+KEEP_DAYS = 1
 # The record of what proves who somebody is, beside none of the users' own: a list of users reads no hash.
 CREDENTIALS = "credentials"
 
@@ -120,7 +121,7 @@ class Sessions:
                 SK: "session",
                 DOCUMENT: text_of(session),
                 "seen": int(session.created_dts.timestamp()),
-                "expires": int(ends.timestamp()) + KEEP_SECONDS,
+                **kept_for(KEEP_DAYS, ends),
             },
             when=(Absent(),),
         )
