@@ -12,6 +12,7 @@ from chalicelib.domain.access import key_hash
 from chalicelib.domain.audit import Action, AuditEntry
 from chalicelib.domain.dates import Instant, later
 from chalicelib.domain.errors import CodeNeeded, Contended, Invalid, NotFound, Refused, Unauthorised
+from chalicelib.domain.links import DEVICE_SECONDS
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.users import (
     Credentials,
@@ -34,12 +35,17 @@ IDLE_SECONDS = 30 * 60
 LONGEST_SECONDS = 12 * 3600
 # A session is written down as seen once in so long: one write a minute of work, not one a click.
 SEEN_SECONDS = 60
-# Passwords and codes that one network may try in a quarter of an hour. Of one login ten: who has forgotten his own may
-# guess, nobody else gets far. In all a hundred, for an office has one address. Other networks go on meanwhile, so
-# nobody locks a user out by guessing, and after the window the right password opens again.
+# Tries that one network has in a quarter of an hour. Of one login ten: who has forgotten his own password may guess,
+# nobody else gets far. In all a hundred, for an office has one address. A browser in which the user was signed in
+# before has ten of its own, whatever others try.
 WINDOW_SECONDS = 15 * 60
 MOST_OF_LOGIN = 10
 MOST_OF_NETWORK = 100
+# Tries at one login in an hour from all browsers that it is new to: a thousand networks get no further than these. So
+# they can keep it from new browsers, for as long as they go on and an hour; known ones and a fresh link open all the
+# same, so nobody is locked out.
+STRANGERS_SECONDS = 3600
+MOST_OF_STRANGERS = 200
 # Codes of one user that may be tried in an hour, from wherever: who comes so far has the password already.
 CODES_SECONDS = 3600
 MOST_CODES = 20
@@ -58,11 +64,12 @@ NOT_WELCOME = "The link was used already, has expired or is not valid. Please as
 # --- in and out ------------------------------------------------------------------------------------------------------
 
 
-def sign_in(entrance: Entrance, asked: SignIn, address: str) -> tuple[str, SignedIn]:
-    """The text that the browser holds, and who is in. Raises Unauthorised, CodeNeeded, TooMany."""
-    _count(entrance, login_key(asked.login), address)
+def sign_in(entrance: Entrance, asked: SignIn, address: str, device: str | None = None) -> tuple[str, SignedIn]:
+    """The text that the browser holds, and who is in. ``device``: what the browser keeps of an earlier time.
+    Raises Unauthorised, CodeNeeded, TooMany."""
     merchant_id, user_id = entrance.logins.find(asked.login) or NOBODY
     shop = entrance.open_shop(merchant_id)
+    _count(entrance, shop, user_id, login_key(asked.login), address, device)
     user, proof = shop.users.find(user_id), shop.users.credentials(user_id)
     known = proof.noun.password_hash if user and proof else None
     fits = entrance.passwords.fits(known or entrance.passwords.nobodys, asked.password)
@@ -96,6 +103,12 @@ def signed_in(entrance: Entrance, text: str) -> SignedIn:
             raise Unauthorised(OVER) from None
         seen = now
     return SignedIn(session=session, user=user.noun, expires_dts=_ends(session, seen), csrf=_csrf(text))
+
+
+def device_of(entrance: Entrance, who: SignedIn) -> str:
+    """What the browser keeps, so that it is known the next time."""
+    subject = f"{who.session.user_id}.{entrance.secret()}"
+    return entrance.open_shop(who.merchant_id).links.sign("device", subject, DEVICE_SECONDS)
 
 
 def sign_out(entrance: Entrance, who: SignedIn, address: str) -> None:
@@ -173,7 +186,7 @@ def confirm_totp(entrance: Entrance, who: SignedIn, asked: TotpChange, address: 
     user, proof = shop.users.get(who.session.user_id), proof_of(shop, who.session.user_id)
     if not proof.noun.totp_pending:
         raise Invalid.one("/action", "not_begun", "begin first: there is no secret whose code could be confirmed")
-    _count(entrance, login_key(who.name), address)
+    _count_proof(entrance, who)
     step = entrance.codes.step(proof.noun.totp_pending, asked.code or "", entrance.now())
     if step is None:
         raise Invalid.one("/code", "wrong_code", "is not the code of this moment")
@@ -243,11 +256,29 @@ def proof_of(shop: Shop, user_id: int) -> Kept[Credentials]:
 # --- inside ----------------------------------------------------------------------------------------------------------
 
 
-def _count(entrance: Entrance, login: str, address: str) -> None:
+def _count(entrance: Entrance, shop: Shop, user_id: int, login: str, address: str, device: str | None) -> None:
     """Raises TooMany. What is tried counts, right or wrong: many at once get no further than one after the other."""
     now = entrance.now()
+    if device is not None and _knows(shop, user_id, device):
+        entrance.limits.take(f"sign_in#device#{device}", MOST_OF_LOGIN, WINDOW_SECONDS, now)
+        return
     entrance.limits.take(f"sign_in#network#{address}", MOST_OF_NETWORK, WINDOW_SECONDS, now)
     entrance.limits.take(f"sign_in#login#{login}#{address}", MOST_OF_LOGIN, WINDOW_SECONDS, now)
+    entrance.limits.take(f"sign_in#strangers#{login}", MOST_OF_STRANGERS, STRANGERS_SECONDS, now)
+
+
+def _count_proof(entrance: Entrance, who: SignedIn) -> None:
+    """Whoever has got hold of a session guesses no password with it. Raises TooMany."""
+    scope = f"proof#{who.merchant_id}#{who.session.user_id}"
+    entrance.limits.take(scope, MOST_OF_LOGIN, WINDOW_SECONDS, entrance.now())
+
+
+def _knows(shop: Shop, user_id: int, device: str) -> bool:
+    """Whether the user has signed in there before."""
+    try:
+        return shop.links.read("device", device).partition(".")[0] == str(user_id)
+    except Unauthorised:
+        return False
 
 
 def _step(entrance: Entrance, shop: Shop, user: User, credentials: Credentials, code: str | None, address: str) -> int:
@@ -267,7 +298,7 @@ def _checked(
     entrance: Entrance, who: SignedIn, password: str, pointer: str, address: str
 ) -> tuple[Shop, Kept[User], Kept[Credentials]]:
     """The user as he stands, after his password once more: a session that was left open changes no proof."""
-    _count(entrance, login_key(who.name), address)
+    _count_proof(entrance, who)
     shop = entrance.open_shop(who.merchant_id)
     user, proof = shop.users.get(who.session.user_id), proof_of(shop, who.session.user_id)
     if not entrance.passwords.fits(proof.noun.password_hash or entrance.passwords.nobodys, password):
