@@ -155,11 +155,13 @@ def test_a_session_ends_by_itself_after_a_pause_and_after_a_day(house: TestHouse
     house.clock.pass_(seconds=IDLE_SECONDS)
     assert owner.call("GET", ITEMS).status == 401
     assert owner.sign_in().status == 200
-    for _ in range(LONGEST_SECONDS // (IDLE_SECONDS - 60)):
-        assert owner.call("GET", ME).status == 200
+    rest = LONGEST_SECONDS
+    while rest >= IDLE_SECONDS:
         house.clock.pass_(seconds=IDLE_SECONDS - 60)
-    house.clock.pass_(seconds=(LONGEST_SECONDS % (IDLE_SECONDS - 60)))
-    assert owner.call("GET", ME).status == 401
+        rest -= IDLE_SECONDS - 60
+        assert owner.call("GET", ME).status == 200
+    house.clock.pass_(seconds=rest)
+    assert owner.call("GET", ME).status == 401, "however busy it was"
 
 
 def test_too_many_tries_have_to_wait_and_then_the_right_password_opens(house: TestHouse, owner: Browser) -> None:
@@ -201,9 +203,7 @@ def test_a_known_browser_has_ten_tries_of_its_own_and_for_its_own_user(house: Te
     staff(house, owner, "View Items")
     replies = [owner.sign_in(password="guess").status for _ in range(MOST_OF_LOGIN + 1)]
     assert replies == [401] * MOST_OF_LOGIN + [429]
-    for number in range(MOST_OF_LOGIN):
-        owner.sign_in("staff", f"guess {number}")
-    assert owner.sign_in("staff", "guess").status == 429, "to another login it is a stranger"
+    assert owner.sign_in("staff", "guess").status == 401, "to another login it is a stranger"
     forged = Browser(house)
     forged.device = owner.device[:-1] + ("A" if owner.device[-1] != "A" else "B")
     for _ in range(MOST_OF_LOGIN):
