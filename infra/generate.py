@@ -117,7 +117,7 @@ FUNCTIONS = (
             "documents": "get query put update delete",
             "ledgers": "get query put update",
             "lists": "get query put update delete check",
-            "audit": "put",
+            "audit": "put query",
         },
         sends=("deliver", "rebill", "reconcile"),
         charges=True,

@@ -44,6 +44,12 @@ class Reply:
         return json.loads(self.body) if self.body else None
 
     @property
+    def cookies(self) -> list[str]:
+        """What it sets, each as ``name=text``."""
+        said: Any = self.headers.get("Set-Cookie", [])
+        return [text.partition(";")[0] for text in ([said] if isinstance(said, str) else said)]
+
+    @property
     def problems(self) -> dict[str, str]:
         """Pointer to code, of every problem."""
         return {problem["pointer"]: problem["code"] for problem in self.json["problems"]}
@@ -60,6 +66,7 @@ class Browser:
         self.house = house
         self.address = address
         self.cookie = ""
+        self.device = ""
         self.csrf = ""
 
     def call(self, method: str, path: str, body: Any = None, **headers: str | None) -> Reply:
@@ -69,12 +76,12 @@ class Browser:
             "origin": "http://127.0.0.1:8000",
             "sec-fetch-site": "same-origin",
             "x-backroom-csrf": self.csrf,
-            "cookie": self.cookie,
+            "cookie": "; ".join(filter(None, (self.cookie, self.device))),
             **{name.replace("_", "-"): value for name, value in headers.items()},
         }
         reply = self.house.call(method, path, body, headers={k: v for k, v in sent.items() if v}, address=self.address)
-        if "Set-Cookie" in reply.headers:
-            self.cookie = reply.headers["Set-Cookie"].partition(";")[0]
+        self.cookie = next((text for text in reply.cookies if "-device=" not in text), self.cookie)
+        self.device = next((text for text in reply.cookies if "-device=" in text), self.device)
         if reply.status == 200 and path.startswith("/admin/") and "session" in reply.json:
             self.csrf = reply.json["session"]["csrf"]
         return reply

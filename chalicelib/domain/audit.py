@@ -23,13 +23,18 @@ Action = Literal[
 ]
 
 
+# What a user's history of logins tells.
+COMINGS: frozenset[Action] = frozenset({"signed_in", "welcomed"})
+
+
 class AuditEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """``actor``: a login or a key by its name. ``subject``: the login that it was about, where that is another's.
-    ``detail``: names of what changed, never a secret."""
+    """``actor``: a login or a key by its name. ``user_id``: the user that it was about, 0 where there is none;
+    ``subject``: his login, where another has acted. ``detail``: names of what changed, never a secret."""
 
     audit_dts: Instant
     action: Action
     actor: str
+    user_id: int = 0
     address: str = ""
     subject: str = ""
     detail: str = ""

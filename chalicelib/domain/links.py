@@ -7,7 +7,11 @@ of a mail change nothing.
 from typing import Literal
 
 # What a link allows; one of one purpose opens nothing of another.
-Purpose = Literal["cancel", "magic_link", "set_password", "update_billing", "verify_email"]
+Purpose = Literal["cancel", "device", "magic_link", "set_password", "update_billing", "verify_email"]
+
+# A browser in which a user has signed in before keeps such a token: it opens nothing, and others' tries do not count
+# against it. Half a year, as most people keep a browser.
+DEVICE_SECONDS = 180 * 24 * 3600
 
 # The pages that mails lead to, below the shop's public address. A page shows; its form posts.
 PAGES: dict[Purpose, str] = {

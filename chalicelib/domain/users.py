@@ -106,6 +106,14 @@ class User(Noun):
         ]
 
 
+class UserLogin(Noun):
+    """One sign-in. ``ip_address``: of IPv6, the line's network."""
+
+    login: Text100 | None = None
+    login_dts: Instant | None = None
+    ip_address: Text50 | None = None
+
+
 class Credentials(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What proves that somebody is the user; a record of its own, so that whoever lists users reads none of it.
 

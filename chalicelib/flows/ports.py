@@ -481,7 +481,8 @@ class Users(Protocol):
 class Audit(Protocol):
     """Only ever added to."""
 
-    def added(self, entry: AuditEntry, word: str) -> Change: ...
+    def added(self, entry: AuditEntry, word: str) -> list[Change]: ...
+    def of_user(self, user_id: int, since: Instant) -> list[AuditEntry]: ...
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import msgspec
 from chalicelib.domain.access import key_hash
 from chalicelib.domain.audit import Action, AuditEntry
 from chalicelib.domain.dates import Instant, later
-from chalicelib.domain.errors import CodeNeeded, Contended, Invalid, Refused, Unauthorised
+from chalicelib.domain.errors import CodeNeeded, Contended, Invalid, NotFound, Refused, Unauthorised
+from chalicelib.domain.links import DEVICE_SECONDS
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.users import (
     Credentials,
@@ -34,12 +35,17 @@ IDLE_SECONDS = 30 * 60
 LONGEST_SECONDS = 12 * 3600
 # A session is written down as seen once in so long: one write a minute of work, not one a click.
 SEEN_SECONDS = 60
-# Passwords and codes that one network may try in a quarter of an hour. Of one login ten: who has forgotten his own may
-# guess, nobody else gets far. In all a hundred, for an office has one address. Other networks go on meanwhile, so
-# nobody locks a user out by guessing, and after the window the right password opens again.
+# Tries that one network has in a quarter of an hour. Of one login ten: who has forgotten his own password may guess,
+# nobody else gets far. In all a hundred, for an office has one address. A browser in which the user was signed in
+# before has ten of its own, whatever others try.
 WINDOW_SECONDS = 15 * 60
 MOST_OF_LOGIN = 10
 MOST_OF_NETWORK = 100
+# Tries at one login in an hour from all browsers that it is new to: a thousand networks get no further than these. So
+# they can keep it from new browsers, for as long as they go on and an hour; known ones and a fresh link open all the
+# same, so nobody is locked out.
+STRANGERS_SECONDS = 3600
+MOST_OF_STRANGERS = 200
 # Codes of one user that may be tried in an hour, from wherever: who comes so far has the password already.
 CODES_SECONDS = 3600
 MOST_CODES = 20
@@ -58,17 +64,17 @@ NOT_WELCOME = "The link was used already, has expired or is not valid. Please as
 # --- in and out ------------------------------------------------------------------------------------------------------
 
 
-def sign_in(entrance: Entrance, asked: SignIn, address: str) -> tuple[str, SignedIn]:
-    """The text that the browser holds, and who is in. Raises Unauthorised, CodeNeeded, TooMany."""
-    _count(entrance, login_key(asked.login), address)
+def sign_in(entrance: Entrance, asked: SignIn, address: str, device: str | None = None) -> tuple[str, SignedIn]:
+    """The text that the browser holds, and who is in. ``device``: what the browser keeps of an earlier time.
+    Raises Unauthorised, CodeNeeded, TooMany."""
     merchant_id, user_id = entrance.logins.find(asked.login) or NOBODY
     shop = entrance.open_shop(merchant_id)
+    _count(entrance, shop, user_id, login_key(asked.login), address, device)
     user, proof = shop.users.find(user_id), shop.users.credentials(user_id)
     known = proof.noun.password_hash if user and proof else None
     fits = entrance.passwords.fits(known or entrance.passwords.nobodys, asked.password)
     if not (fits and known and user and proof):
-        # What was typed for a login may be a password: it is written down only where it is one.
-        _note(entrance, shop, "sign_in_failed", (user.noun.login if user else None) or "", address)
+        _note(entrance, shop, "sign_in_failed", user.noun if user else None, address)
         raise Unauthorised(WRONG)
     credentials = msgspec.structs.replace(proof.noun)
     if credentials.totp_secret:
@@ -99,24 +105,20 @@ def signed_in(entrance: Entrance, text: str) -> SignedIn:
     return SignedIn(session=session, user=user.noun, expires_dts=_ends(session, seen), csrf=_csrf(text))
 
 
+def device_of(entrance: Entrance, who: SignedIn) -> str:
+    """What the browser keeps, so that it is known the next time."""
+    subject = f"{who.session.user_id}.{entrance.secret()}"
+    return entrance.open_shop(who.merchant_id).links.sign("device", subject, DEVICE_SECONDS)
+
+
 def sign_out(entrance: Entrance, who: SignedIn, address: str) -> None:
     """The session is no more from this moment."""
     shop = entrance.open_shop(who.merchant_id)
-    entry = _entry(entrance, "signed_out", who.name, address)
-    shop.write(entrance.sessions.ended(who.session.session_hash), shop.audit.added(entry, entrance.secret()))
+    entry = _entry(entrance, "signed_out", who.user, address)
+    shop.write(entrance.sessions.ended(who.session.session_hash), *shop.audit.added(entry, entrance.secret()))
 
 
 # --- the first time --------------------------------------------------------------------------------------------------
-
-
-def welcome_for(
-    entrance: Entrance, merchant_id: str, user_id: int, credentials: Credentials
-) -> tuple[str, Credentials]:
-    """A token, and the credentials that know its hash."""
-    text = entrance.secret()
-    until = later(entrance.now(), seconds=WELCOME_SECONDS)
-    after = msgspec.structs.replace(credentials, welcome_hash=key_hash(text), welcome_until=until)
-    return f"{merchant_id}.{user_id}.{text}", after
 
 
 def welcome(entrance: Entrance, asked: Welcome, address: str) -> tuple[str, SignedIn] | None:
@@ -142,8 +144,8 @@ def welcome(entrance: Entrance, asked: Welcome, address: str) -> tuple[str, Sign
         shop.users.replaced(after, user.version),
     ]
     if credentials.totp_secret:
-        entry = _entry(entrance, "welcomed", after.login or "", address)
-        _write(shop, *changes, shop.audit.added(entry, entrance.secret()))
+        entry = _entry(entrance, "welcomed", after, address)
+        write_over(shop, *changes, *shop.audit.added(entry, entrance.secret()))
         return None
     return _begin(entrance, shop, after, changes, "welcomed", address)
 
@@ -168,12 +170,12 @@ def change_password(entrance: Entrance, who: SignedIn, asked: PasswordChange, ad
 def begin_totp(entrance: Entrance, who: SignedIn) -> tuple[str, str]:
     """A secret, and what an authenticator app reads; it is used once a code of it has come."""
     shop = entrance.open_shop(who.merchant_id)
-    proof = _proof(shop, who.session.user_id)
+    proof = proof_of(shop, who.session.user_id)
     if proof.noun.totp_secret:
         raise Invalid.one("/action", "enabled_already", "codes are in use already; remove them first")
     secret = entrance.codes.secret()
     credentials = msgspec.structs.replace(proof.noun, totp_pending=secret)
-    _write(shop, shop.users.proved_by(who.session.user_id, credentials, proof.version))
+    write_over(shop, shop.users.proved_by(who.session.user_id, credentials, proof.version))
     issuer = shop.configuration.section(Merchant).noun.name or shop.merchant_id
     return secret, entrance.codes.uri(secret, who.name, issuer)
 
@@ -181,10 +183,10 @@ def begin_totp(entrance: Entrance, who: SignedIn) -> tuple[str, str]:
 def confirm_totp(entrance: Entrance, who: SignedIn, asked: TotpChange, address: str) -> User:
     """From now on the user signs in with a code. Raises Invalid, TooMany."""
     shop = entrance.open_shop(who.merchant_id)
-    user, proof = shop.users.get(who.session.user_id), _proof(shop, who.session.user_id)
+    user, proof = shop.users.get(who.session.user_id), proof_of(shop, who.session.user_id)
     if not proof.noun.totp_pending:
         raise Invalid.one("/action", "not_begun", "begin first: there is no secret whose code could be confirmed")
-    _count(entrance, login_key(who.name), address)
+    _count_proof(entrance, who)
     step = entrance.codes.step(proof.noun.totp_pending, asked.code or "", entrance.now())
     if step is None:
         raise Invalid.one("/code", "wrong_code", "is not the code of this moment")
@@ -211,24 +213,72 @@ def _with_totp(
 ) -> User:
     on = bool(credentials.totp_secret)
     after = msgspec.structs.replace(user.noun, totp=on or None)
-    entry = _entry(entrance, "totp_enabled" if on else "totp_removed", after.login or "", address)
-    _write(
+    entry = _entry(entrance, "totp_enabled" if on else "totp_removed", after, address)
+    write_over(
         shop,
         shop.users.proved_by(after.user_id or 0, credentials, proof.version),
         shop.users.replaced(after, user.version),
-        shop.audit.added(entry, entrance.secret()),
+        *shop.audit.added(entry, entrance.secret()),
     )
     return after
+
+
+# --- what changes of users share -------------------------------------------------------------------------------------
+
+
+def welcome_for(
+    entrance: Entrance, merchant_id: str, user_id: int, credentials: Credentials
+) -> tuple[str, Credentials]:
+    """A token, and the credentials that know its hash."""
+    text = entrance.secret()
+    until = later(entrance.now(), seconds=WELCOME_SECONDS)
+    after = msgspec.structs.replace(credentials, welcome_hash=key_hash(text), welcome_until=until)
+    return f"{merchant_id}.{user_id}.{text}", after
+
+
+def write_over(shop: Shop, *changes: Change) -> None:
+    """Over exactly what was read; what somebody else has changed meanwhile is read anew by whoever tries again. So one
+    code opens once. Raises Contended."""
+    try:
+        shop.write(*changes)
+    except Refused:
+        raise Contended("somebody has changed the same user at this moment; try again") from None
+
+
+def proof_of(shop: Shop, user_id: int) -> Kept[Credentials]:
+    """What proves that somebody is the user. Raises NotFound."""
+    proof = shop.users.credentials(user_id)
+    if proof is None:
+        raise NotFound("user", user_id)
+    return proof
 
 
 # --- inside ----------------------------------------------------------------------------------------------------------
 
 
-def _count(entrance: Entrance, login: str, address: str) -> None:
+def _count(entrance: Entrance, shop: Shop, user_id: int, login: str, address: str, device: str | None) -> None:
     """Raises TooMany. What is tried counts, right or wrong: many at once get no further than one after the other."""
     now = entrance.now()
+    if device is not None and _knows(shop, user_id, device):
+        entrance.limits.take(f"sign_in#device#{device}", MOST_OF_LOGIN, WINDOW_SECONDS, now)
+        return
     entrance.limits.take(f"sign_in#network#{address}", MOST_OF_NETWORK, WINDOW_SECONDS, now)
     entrance.limits.take(f"sign_in#login#{login}#{address}", MOST_OF_LOGIN, WINDOW_SECONDS, now)
+    entrance.limits.take(f"sign_in#strangers#{login}", MOST_OF_STRANGERS, STRANGERS_SECONDS, now)
+
+
+def _count_proof(entrance: Entrance, who: SignedIn) -> None:
+    """Whoever has got hold of a session guesses no password with it. Raises TooMany."""
+    scope = f"proof#{who.merchant_id}#{who.session.user_id}"
+    entrance.limits.take(scope, MOST_OF_LOGIN, WINDOW_SECONDS, entrance.now())
+
+
+def _knows(shop: Shop, user_id: int, device: str) -> bool:
+    """Whether the user has signed in there before."""
+    try:
+        return shop.links.read("device", device).partition(".")[0] == str(user_id)
+    except Unauthorised:
+        return False
 
 
 def _step(entrance: Entrance, shop: Shop, user: User, credentials: Credentials, code: str | None, address: str) -> int:
@@ -239,7 +289,7 @@ def _step(entrance: Entrance, shop: Shop, user: User, credentials: Credentials, 
     entrance.limits.take(f"code#{shop.merchant_id}#{user.user_id}", MOST_CODES, CODES_SECONDS, now)
     step = entrance.codes.step(credentials.totp_secret or "", code, now)
     if step is None or step <= credentials.totp_step:
-        _note(entrance, shop, "code_failed", user.login or "", address)
+        _note(entrance, shop, "code_failed", user, address)
         raise CodeNeeded(WRONG_CODE)
     return step
 
@@ -248,20 +298,13 @@ def _checked(
     entrance: Entrance, who: SignedIn, password: str, pointer: str, address: str
 ) -> tuple[Shop, Kept[User], Kept[Credentials]]:
     """The user as he stands, after his password once more: a session that was left open changes no proof."""
-    _count(entrance, login_key(who.name), address)
+    _count_proof(entrance, who)
     shop = entrance.open_shop(who.merchant_id)
-    user, proof = shop.users.get(who.session.user_id), _proof(shop, who.session.user_id)
+    user, proof = shop.users.get(who.session.user_id), proof_of(shop, who.session.user_id)
     if not entrance.passwords.fits(proof.noun.password_hash or entrance.passwords.nobodys, password):
-        _note(entrance, shop, "password_failed", who.name, address)
+        _note(entrance, shop, "password_failed", who.user, address)
         raise Invalid.one(pointer, "wrong_password", "is not your password")
     return shop, user, proof
-
-
-def _proof(shop: Shop, user_id: int) -> Kept[Credentials]:
-    proof = shop.users.credentials(user_id)
-    if proof is None:
-        raise Unauthorised(OVER)
-    return proof
 
 
 def _begin(
@@ -276,18 +319,10 @@ def _begin(
         generation=user.generation,
         created_dts=now,
     )
-    entry = _entry(entrance, action, user.login or "", address)
+    entry = _entry(entrance, action, user, address)
     ends = later(now, seconds=LONGEST_SECONDS)
-    _write(shop, *changes, entrance.sessions.begun(session, ends), shop.audit.added(entry, entrance.secret()))
+    write_over(shop, *changes, entrance.sessions.begun(session, ends), *shop.audit.added(entry, entrance.secret()))
     return text, SignedIn(session=session, user=user, expires_dts=_ends(session, now), csrf=_csrf(text))
-
-
-def _write(shop: Shop, *changes: Change) -> None:
-    """What somebody else changed meanwhile is read anew by whoever tries again: so one code opens once."""
-    try:
-        shop.write(*changes)
-    except Refused:
-        raise Contended("somebody has changed the same user at this moment; try again") from None
 
 
 def _ends(session: Session, seen: Instant) -> Instant:
@@ -305,9 +340,11 @@ def _csrf(text: str) -> str:
     return sha256(f"csrf\x1f{text}".encode()).hexdigest()
 
 
-def _entry(entrance: Entrance, action: Action, actor: str, address: str, subject: str = "") -> AuditEntry:
-    return AuditEntry(audit_dts=entrance.now(), action=action, actor=actor, address=address, subject=subject)
+def _entry(entrance: Entrance, action: Action, user: User | None, address: str) -> AuditEntry:
+    """What was typed for a login may be a password: it is written down only where it is one."""
+    login, user_id = (user.login or "", user.user_id or 0) if user else ("", 0)
+    return AuditEntry(audit_dts=entrance.now(), action=action, actor=login, user_id=user_id, address=address)
 
 
-def _note(entrance: Entrance, shop: Shop, action: Action, actor: str, address: str) -> None:
-    shop.write(shop.audit.added(_entry(entrance, action, actor, address), entrance.secret()))
+def _note(entrance: Entrance, shop: Shop, action: Action, user: User | None, address: str) -> None:
+    shop.write(*shop.audit.added(_entry(entrance, action, user, address), entrance.secret()))

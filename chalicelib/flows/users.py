@@ -10,14 +10,27 @@ from typing import Any
 import msgspec
 
 from chalicelib.domain import wire
-from chalicelib.domain.audit import Action, AuditEntry
+from chalicelib.domain.audit import COMINGS, Action, AuditEntry
+from chalicelib.domain.dates import later
 from chalicelib.domain.errors import Contended, Invalid, NotAllowed, Refused, Stale
-from chalicelib.domain.users import MAXIMUM_USERS, PERMISSIONS, Credentials, Permission, User, check_password, chosen
+from chalicelib.domain.users import (
+    MAXIMUM_USERS,
+    PERMISSIONS,
+    Credentials,
+    Permission,
+    User,
+    UserLogin,
+    check_password,
+    chosen,
+)
 from chalicelib.flows.ports import Change, Entrance, Kept, Shop
-from chalicelib.flows.sign_in import welcome_for
+from chalicelib.flows.sign_in import proof_of, welcome_for, write_over
 
 # An oid by chance that is taken: so often it is tried again.
 MOST_TRIES = 8
+# As far back as UltraCart tells it; and so many are more than anybody looks through.
+HISTORY_DAYS = 90
+MOST_LOGINS = 200
 OWN = "changes another's; for your own, your password is asked for: POST /admin/password, POST /admin/totp"
 
 
@@ -75,7 +88,7 @@ def update(
     if isinstance(raw, dict) and raw.get("permissions") is not None:
         after.permissions = _granted(after.permissions, found.noun.granted(), by)
     after.totp = _without_codes(after.totp, found.noun.totp)
-    proof = _proof(shop, user_id)
+    proof = proof_of(shop, user_id)
     credentials = msgspec.structs.replace(proof.noun)
     if password is not None:
         check_password(password, after, "/change_password_to")
@@ -94,7 +107,7 @@ def update(
         ]
     changed = [name for name in User.__struct_fields__ if getattr(after, name) != getattr(found.noun, name)]
     detail = ", ".join([*(name for name in changed if name != "generation"), *(["password"] if password else [])])
-    _write(shop, *changes, _noted(entrance, shop, "user_updated", by, after, detail))
+    write_over(shop, *changes, *_noted(entrance, shop, "user_updated", by, after, detail))
     return after, found.version + 1
 
 
@@ -103,7 +116,9 @@ def remove(entrance: Entrance, shop: Shop, user_id: int, by: Acting, version: in
     found = _read(shop, user_id, by, version)
     if found.noun.owner:
         raise NotAllowed("An owner is not deleted.")
-    _write(shop, *shop.users.removed(found.noun, found.version), _noted(entrance, shop, "user_deleted", by, found.noun))
+    write_over(
+        shop, *shop.users.removed(found.noun, found.version), *_noted(entrance, shop, "user_deleted", by, found.noun)
+    )
 
 
 def invite(entrance: Entrance, shop: Shop, user_id: int, by: Acting) -> str:
@@ -112,11 +127,22 @@ def invite(entrance: Entrance, shop: Shop, user_id: int, by: Acting) -> str:
     user = _read(shop, user_id, by, None).noun
     if by.user_id == user_id:
         raise Invalid.one("", "not_your_own", OWN)
-    proof = _proof(shop, user_id)
+    proof = proof_of(shop, user_id)
     token, credentials = welcome_for(entrance, shop.merchant_id, user_id, proof.noun)
     change = shop.users.proved_by(user_id, credentials, proof.version)
-    _write(shop, change, _noted(entrance, shop, "welcome_made", by, user))
+    write_over(shop, change, *_noted(entrance, shop, "welcome_made", by, user))
     return token
+
+
+def logins(entrance: Entrance, shop: Shop, user_id: int) -> list[UserLogin]:
+    """When the user has signed in, newest first. Raises NotFound."""
+    user = shop.users.get(user_id).noun
+    found = shop.audit.of_user(user_id, later(entrance.now(), days=-HISTORY_DAYS))
+    return [
+        UserLogin(login=user.login, login_dts=entry.audit_dts, ip_address=entry.address)
+        for entry in found
+        if entry.action in COMINGS
+    ][:MOST_LOGINS]
 
 
 def _made(entrance: Entrance, shop: Shop, user: User, by: Acting) -> tuple[User, str]:
@@ -134,7 +160,7 @@ def _made(entrance: Entrance, shop: Shop, user: User, by: Acting) -> tuple[User,
             token, invited = welcome_for(entrance, shop.merchant_id, user.user_id, credentials)
         changes = shop.users.inserted(user, invited)
         try:
-            shop.write(*changes, _noted(entrance, shop, "user_inserted", by, user))
+            shop.write(*changes, *_noted(entrance, shop, "user_inserted", by, user))
         except Refused:
             if entrance.logins.find(user.login or "") is not None:
                 raise _taken() from None
@@ -176,30 +202,17 @@ def _read(shop: Shop, user_id: int, by: Acting, version: int | None) -> Kept[Use
     return found
 
 
-def _proof(shop: Shop, user_id: int) -> Kept[Credentials]:
-    proof = shop.users.credentials(user_id)
-    if proof is None:
-        raise Contended("somebody deletes this user at this moment")
-    return proof
-
-
-def _noted(entrance: Entrance, shop: Shop, action: Action, by: Acting, user: User, detail: str = "") -> Change:
+def _noted(entrance: Entrance, shop: Shop, action: Action, by: Acting, user: User, detail: str = "") -> list[Change]:
     entry = AuditEntry(
         audit_dts=entrance.now(),
         action=action,
         actor=by.name,
         address=by.address,
+        user_id=user.user_id or 0,
         subject=user.login or "",
         detail=detail,
     )
     return shop.audit.added(entry, entrance.secret())
-
-
-def _write(shop: Shop, *changes: Change) -> None:
-    try:
-        shop.write(*changes)
-    except Refused:
-        raise Contended("somebody has changed the same user at this moment; try again") from None
 
 
 def _taken() -> Invalid:

@@ -152,10 +152,8 @@ class Ask(msgspec.Struct):
             raise Unauthorised(NOBODY_SIGNED_IN)
         return self.access
 
-    @property
-    def cookie(self) -> str | None:
-        """The session's text; None where there is none, or more than one: then somebody has put one in."""
-        name = cookie_name()
+    def cookie(self, name: str) -> str | None:
+        """None where there is none of that name, or more than one: then somebody has put one in."""
         pairs = [pair.strip().partition("=") for pair in (self.header("cookie") or "").split(";")]
         found = [value for key, _, value in pairs if key == name]
         return found[0] if len(found) == 1 else None
@@ -416,7 +414,7 @@ def _access(ask: Ask, scope: str) -> Access | None:
 def _session(ask: Ask, scope: str) -> SignedIn:
     """Who is signed in, if he may. What changes something must come from the page itself, which alone knows the
     session's csrf text."""
-    text = ask.cookie
+    text = ask.cookie(cookie_name())
     if text is None:
         raise Unauthorised(NOBODY_SIGNED_IN if scope == SESSION else "The key is missing or not known.")
     found = sign_in.signed_in(wiring.house().entrance(), text)

@@ -8,6 +8,7 @@ from chalice.app import Response
 from chalicelib import wiring
 from chalicelib.domain import wire
 from chalicelib.domain.dates import shown
+from chalicelib.domain.links import DEVICE_SECONDS
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.users import PasswordChange, SignedIn, SignIn, TotpChange, Welcome
 from chalicelib.flows import sign_in as flow
@@ -18,7 +19,8 @@ door = Door("sign_in")
 
 @door("POST", "/admin/session", SIGN_IN, summary="Sign in to the merchant's page", takes=SignIn, base="")
 def insert_session(ask: Ask) -> Response:
-    return _begun(ask, *flow.sign_in(wiring.house().entrance(), ask.body(SignIn), ask.address))
+    device = ask.cookie(_device_name())
+    return _begun(ask, *flow.sign_in(wiring.house().entrance(), ask.body(SignIn), ask.address, device))
 
 
 @door("GET", "/admin/session", SESSION, summary="Who is signed in", base="")
@@ -29,7 +31,7 @@ def get_session(ask: Ask) -> dict[str, Any]:
 @door("DELETE", "/admin/session", SESSION, summary="Sign out; the session is over at once", base="")
 def delete_session(ask: Ask) -> None:
     flow.sign_out(wiring.house().entrance(), ask.signed_in, ask.address)
-    ask.headers_out["Set-Cookie"] = _cookie("", 0)
+    ask.headers_out["Set-Cookie"] = _cookie(cookie_name(), "", 0)
 
 
 @door("POST", "/admin/welcome", SIGN_IN, summary="Choose a password by a link of invitation", takes=Welcome, base="")
@@ -58,9 +60,15 @@ def change_totp(ask: Ask) -> dict[str, Any]:
 
 
 def _begun(ask: Ask, text: str, who: SignedIn) -> Response:
-    ask.headers_out["Set-Cookie"] = _cookie(text, flow.LONGEST_SECONDS)
+    device = flow.device_of(wiring.house().entrance(), who)
+    cookies = [
+        _cookie(cookie_name(), text, flow.LONGEST_SECONDS),
+        _cookie(_device_name(), device, DEVICE_SECONDS),
+    ]
     body = wire.to_json({"session": _shown(who)}).decode()
-    return Response(body=body, status_code=200, headers={"Content-Type": "application/json; charset=UTF-8"})
+    return Response(
+        body=body, status_code=200, headers={"Content-Type": "application/json; charset=UTF-8", "Set-Cookie": cookies}
+    )
 
 
 def _shown(who: SignedIn) -> dict[str, Any]:
@@ -79,6 +87,11 @@ def _shown(who: SignedIn) -> dict[str, Any]:
     }
 
 
-def _cookie(text: str, seconds: int) -> str:
+def _device_name() -> str:
+    """Of the cookie by which a browser is known again after its session."""
+    return f"{cookie_name()}-device"
+
+
+def _cookie(name: str, text: str, seconds: int) -> str:
     only = "; Secure" if secure() else ""
-    return f"{cookie_name()}={text}; Path=/; Max-Age={seconds}; HttpOnly{only}; SameSite=Strict"
+    return f"{name}={text}; Path=/; Max-Age={seconds}; HttpOnly{only}; SameSite=Strict"

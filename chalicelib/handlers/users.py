@@ -6,7 +6,7 @@ from chalicelib import wiring
 from chalicelib.domain.access import AccessKey
 from chalicelib.domain.errors import Unauthorised
 from chalicelib.domain.links import welcome_url
-from chalicelib.domain.users import SignedIn, User, shown_user
+from chalicelib.domain.users import SignedIn, User, UserLogin, shown_user
 from chalicelib.domain.wire import whole
 from chalicelib.flows import users
 from chalicelib.flows.users import Acting
@@ -52,6 +52,14 @@ def get_user(ask: Ask, user_id: str) -> dict[str, Any]:
     kept = ask.shop.users.get(oid_of(user_id, NOUN))
     ask.etag(kept.version)
     return one("user", _shown(ask, kept.noun))
+
+
+@door(
+    "GET", f"{ONE}/logins", "user_read", summary="When a user signed in, of 90 days", gives={"logins": list[UserLogin]}
+)
+def get_user_logins(ask: Ask, user_id: str) -> dict[str, Any]:
+    found = users.logins(wiring.house().entrance(), ask.shop, oid_of(user_id, NOUN))
+    return one("logins", whole(found, ask.form))
 
 
 @door(

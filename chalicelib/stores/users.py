@@ -12,6 +12,7 @@ from chalicelib.stores.records import (
     Versioned,
     claimed,
     inserted,
+    kept_for,
     noun_of,
     pk,
     removed,
@@ -25,7 +26,7 @@ TABLE = "configuration"
 SESSIONS = "documents"
 AUDIT = "audit"
 # A session that is over is swept away by the table a day later; nobody reads it before.
-KEEP_SECONDS = 24 * 3600
+KEEP_DAYS = 1
 # The record of what proves who somebody is, beside none of the users' own: a list of users reads no hash.
 CREDENTIALS = "credentials"
 
@@ -120,7 +121,7 @@ class Sessions:
                 SK: "session",
                 DOCUMENT: text_of(session),
                 "seen": int(session.created_dts.timestamp()),
-                "expires": int(ends.timestamp()) + KEEP_SECONDS,
+                **kept_for(KEEP_DAYS, ends),
             },
             when=(Absent(),),
         )
@@ -136,21 +137,32 @@ class Sessions:
 
 
 class Audit:
-    """One merchant's audit: a partition a day, rows in the order in which they came. There is no way to change one."""
+    """One merchant's audit: each entry among those of its day and among those of its user, in the order in which they
+    came. There is no way to change one."""
 
     def __init__(self, port: TablePort, merchant_id: str) -> None:
         self._port = port
         self._merchant_id = merchant_id
 
-    def added(self, entry: AuditEntry, word: str) -> Change:
+    def added(self, entry: AuditEntry, word: str) -> list[Change]:
         """``word``: by chance, for two of one second."""
-        sk = f"{entry.audit_dts}#{word}"
-        return Put(AUDIT, {PK: self._day(entry.audit_dts), SK: sk, DOCUMENT: text_of(entry)}, when=(Absent(),))
+        sk, text = f"{entry.audit_dts}#{word}", text_of(entry)
+        keys = (self._day(entry.audit_dts), self._user(entry.user_id))
+        return [Put(AUDIT, {PK: key, SK: sk, DOCUMENT: text}, when=(Absent(),)) for key in keys]
 
     def of_day(self, moment: Instant) -> list[AuditEntry]:
         """Of that day (UTC), oldest first, a page at most."""
         page = self._port.query(AUDIT, self._day(moment), limit=MAXIMUM_PAGE, consistent=True)
         return [noun_of(record, AuditEntry) for record in page.records]
+
+    def of_user(self, user_id: int, since: Instant) -> list[AuditEntry]:
+        """Of that user since then, newest first, a page at most."""
+        key = self._user(user_id)
+        page = self._port.query(AUDIT, key, at_least=str(since), limit=MAXIMUM_PAGE, descending=True, consistent=True)
+        return [noun_of(record, AuditEntry) for record in page.records]
+
+    def _user(self, user_id: int) -> str:
+        return pk(self._merchant_id, "user", user_id)
 
     def _day(self, moment: Instant) -> str:
         return pk(self._merchant_id, str(moment)[:10])

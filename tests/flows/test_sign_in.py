@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 from moto import mock_aws
 
-from chalicelib.domain.errors import CodeNeeded, Contended, Invalid, TooMany, Unauthorised
+from chalicelib.domain.errors import CodeNeeded, Contended, Invalid, Refused, TooMany, Unauthorised
 from chalicelib.domain.users import PasswordChange, SignedIn, SignIn, TotpChange, Welcome
 from chalicelib.flows import sign_in as flow
 from chalicelib.flows import users
@@ -80,6 +80,15 @@ def test_a_session_is_known_by_its_text_until_it_is_ended(door: Door) -> None:
     with pytest.raises(Unauthorised):
         door.who_is(text)
     assert door.who_is(door.text), "another session of the same user goes on"
+
+
+def test_a_session_that_is_seen_while_it_ends_does_not_begin_again(door: Door) -> None:
+    entrance, later = door.entrance, door.world.clock.now()
+    flow.sign_out(entrance, door.who, HERE)
+    with pytest.raises(Refused):
+        door.world.shop.write(entrance.sessions.seen(door.who.session.session_hash, later))
+    with pytest.raises(Unauthorised):
+        door.who_is(door.text)
 
 
 def test_an_unknown_login_takes_the_same_work_as_a_wrong_password(door: Door) -> None:

@@ -329,6 +329,19 @@ def test_answers_of_the_catalogue_and_the_settings_are_as_documented(shop: Check
     shop.call("get_auto_order_processing_schema", key=key)
 
 
+def test_answers_about_users_are_as_documented(shop: Checked, key: str) -> None:
+    made = shop.call("insert_user", {"login": "anna"}, key=key).json["user"]["user_id"]
+    shop.call("get_users", key=key)
+    shop.call("get_user", key=key, user_id=made)
+    shop.call("insert_user_welcome", key=key, user_id=made)
+    shop.call("update_user", {"phone": "1"}, key=key, user_id=made)
+    shop.house.owner()
+    logged = next(user["user_id"] for user in shop.call("get_users", key=key).json["users"] if user.get("owner"))
+    assert shop.call("get_user_logins", key=key, user_id=logged).json["logins"]
+    shop.call("insert_user", {"login": "anna"}, key=key, wanted=400)
+    shop.call("delete_user", key=key, user_id=made, wanted=204)
+
+
 def test_answers_about_reconciliations_are_as_documented(shop: Checked, key: str, browser: str) -> None:
     bought(shop, key, browser)
     shop.call("begin_reconciliation", {"gateway": "sandbox"}, key=key)

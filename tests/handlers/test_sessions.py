@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.access import RESOURCES
-from chalicelib.flows.sign_in import IDLE_SECONDS, LONGEST_SECONDS
+from chalicelib.domain.links import DEVICE_SECONDS
+from chalicelib.flows.sign_in import IDLE_SECONDS, LONGEST_SECONDS, MOST_OF_LOGIN, MOST_OF_STRANGERS
 from chalicelib.flows.users import make_owner
 from chalicelib.handlers import doors
 from chalicelib.handlers.http import ROUTES, SAFE_METHODS, SIGN_IN, STOREFRONT, WITHOUT_KEY, Route
@@ -102,10 +103,10 @@ def test_who_signs_in_is_told_who_he_is_what_he_may_and_until_when(house: TestHo
 
 
 def test_the_cookie_is_no_scripts_and_no_other_sites(owner: Browser) -> None:
-    cookie = owner.sign_in().headers["Set-Cookie"]
-    assert re.fullmatch(
-        f"backroom-8000=[A-Za-z0-9_-]{{43}}; Path=/; Max-Age={LONGEST_SECONDS}; HttpOnly; SameSite=Strict", cookie
-    )
+    session, device = owner.sign_in().headers["Set-Cookie"]
+    rest = "HttpOnly; SameSite=Strict"
+    assert re.fullmatch(rf"backroom-8000=[\w-]{{43}}; Path=/; Max-Age={LONGEST_SECONDS}; {rest}", session)
+    assert re.fullmatch(rf"backroom-8000-device=[\w.-]+; Path=/; Max-Age={DEVICE_SECONDS}; {rest}", device)
 
 
 def test_over_tls_the_cookie_is_bound_to_its_host(house: TestHouse) -> None:
@@ -115,10 +116,10 @@ def test_over_tls_the_cookie_is_bound_to_its_host(house: TestHouse) -> None:
     assert browser.sign_in("nobody").status == 403, "the page stands elsewhere"
     token = house.owner_token()
     reply = browser.call("POST", "/admin/welcome", {"token": token, "password": PASSWORD}, **where)
-    assert re.fullmatch(
-        r"__Host-backroom=[\w-]{43}; Path=/; Max-Age=43200; HttpOnly; Secure; SameSite=Strict",
-        reply.headers["Set-Cookie"],
-    )
+    for name, cookie in zip(("", "-device"), reply.headers["Set-Cookie"], strict=True):
+        assert re.fullmatch(
+            rf"__Host-backroom{name}=[\w.-]+; Path=/; Max-Age=\d+; HttpOnly; Secure; SameSite=Strict", cookie
+        )
     assert browser.call("GET", ME, **where).status == 200
 
 
@@ -154,17 +155,19 @@ def test_a_session_ends_by_itself_after_a_pause_and_after_a_day(house: TestHouse
     house.clock.pass_(seconds=IDLE_SECONDS)
     assert owner.call("GET", ITEMS).status == 401
     assert owner.sign_in().status == 200
-    for _ in range(LONGEST_SECONDS // (IDLE_SECONDS - 60)):
-        assert owner.call("GET", ME).status == 200
+    rest = LONGEST_SECONDS
+    while rest >= IDLE_SECONDS:
         house.clock.pass_(seconds=IDLE_SECONDS - 60)
-    house.clock.pass_(seconds=(LONGEST_SECONDS % (IDLE_SECONDS - 60)))
-    assert owner.call("GET", ME).status == 401
+        rest -= IDLE_SECONDS - 60
+        assert owner.call("GET", ME).status == 200
+    house.clock.pass_(seconds=rest)
+    assert owner.call("GET", ME).status == 401, "however busy it was"
 
 
 def test_too_many_tries_have_to_wait_and_then_the_right_password_opens(house: TestHouse, owner: Browser) -> None:
     guesser = Browser(house)
-    replies = [guesser.sign_in("owner", f"guess {number}") for number in range(11)]
-    assert [reply.status for reply in replies] == [401] * 10 + [429]
+    replies = [guesser.sign_in("owner", f"guess {number}") for number in range(MOST_OF_LOGIN + 1)]
+    assert [reply.status for reply in replies] == [401] * MOST_OF_LOGIN + [429]
     wait = int(replies[-1].headers["Retry-After"])
     assert guesser.sign_in("OWNER").status == 429, "the right one too, and in whatever case"
     assert Browser(house, address="198.51.100.9").sign_in().status == 200, "who guesses locks nobody out elsewhere"
@@ -177,6 +180,42 @@ def test_a_network_that_tries_many_logins_has_to_wait(house: TestHouse) -> None:
     assert set(statuses) == {401}
     assert Browser(house, "2001:db8::2").sign_in("user100").status == 429, "the same line"
     assert Browser(house, "2001:db8:1::2").sign_in("user100").status == 401
+
+
+def test_guesses_from_everywhere_keep_a_login_from_new_browsers_but_from_none_that_knows_it(
+    house: TestHouse, owner: Browser
+) -> None:
+    for number in range(MOST_OF_STRANGERS):
+        assert Browser(house, f"198.51.{number // 250}.{number % 250}").sign_in(password="guess").status == 401
+    new = Browser(house, "192.0.2.1")
+    refused = new.sign_in()
+    assert refused.status == 429
+    assert owner.call("DELETE", ME).status == 204
+    assert owner.sign_in().status == 200, "a known browser goes on"
+    assert owner.call("POST", "/admin/password", {"current": PASSWORD, "new": "a pigeon in the hall"}).status == 200
+    token = house.owner_token()
+    assert new.call("POST", "/admin/welcome", {"token": token, "password": PASSWORD}).status == 200, "so does a link"
+    house.clock.pass_(seconds=int(refused.headers["Retry-After"]))
+    assert Browser(house, "192.0.2.2").sign_in().status == 200, "and after the wait everybody"
+
+
+def test_a_known_browser_has_ten_tries_of_its_own_and_for_its_own_user(house: TestHouse, owner: Browser) -> None:
+    staff(house, owner, "View Items")
+    replies = [owner.sign_in(password="guess").status for _ in range(MOST_OF_LOGIN + 1)]
+    assert replies == [401] * MOST_OF_LOGIN + [429]
+    assert owner.sign_in("staff", "guess").status == 401, "to another login it is a stranger"
+    forged = Browser(house)
+    forged.device = owner.device[:-1] + ("A" if owner.device[-1] != "A" else "B")
+    for _ in range(MOST_OF_LOGIN):
+        forged.sign_in(password="guess")
+    assert forged.sign_in(password="guess").status == 429
+
+
+def test_a_session_is_no_way_to_guess_a_password(house: TestHouse, owner: Browser) -> None:
+    guess = {"current": "guess", "new": "a pigeon in the hall"}
+    statuses = [owner.call("POST", "/admin/password", guess).status for _ in range(MOST_OF_LOGIN + 1)]
+    assert statuses == [400] * MOST_OF_LOGIN + [429]
+    assert Browser(house).sign_in().status == 200
 
 
 # --- what it opens ---------------------------------------------------------------------------------------------------

@@ -201,6 +201,21 @@ def test_a_shop_has_so_many_users_and_no_more(house: TestHouse, key: str) -> Non
     assert house.call("POST", USERS, {"login": "one-more"}, key=key).problems == {"": "too_many"}
 
 
+def test_a_users_logins_of_ninety_days_are_told_newest_first(house: TestHouse, owner: Browser) -> None:
+    anna, user = staff(house, owner, "anna")
+    house.clock.pass_(days=30)
+    anna.sign_in("anna", "wrong")
+    Browser(house, "2001:db8::1").sign_in("ANNA")
+    told = house.call("GET", f"{user}/logins", key=house.key(scopes=["user_read"])).json["logins"]
+    assert [(entry["login"], entry["login_dts"][:10], entry["ip_address"]) for entry in told] == [
+        ("anna", "2027-03-02", "2001:db8::/64"),
+        ("anna", "2027-01-31", "203.0.113.7"),
+    ]
+    house.clock.pass_(days=61)
+    assert len(house.call("GET", f"{user}/logins", key=house.key()).json["logins"]) == 1
+    assert house.call("GET", f"{user}/logins", key=house.found("ACME")).status == 404
+
+
 def test_each_change_of_a_user_leaves_its_row_with_who_made_it(house: TestHouse, owner: Browser) -> None:
     _, anna = staff(house, owner, "anna")
     house.clock.pass_(seconds=1)

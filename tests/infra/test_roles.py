@@ -402,6 +402,7 @@ def _sign_in(shop: Deployed) -> None:
         assert made.status == 200
         user = f"/rest/v2/user/users/{made.json['user']['user_id']}"
         assert owner.call("PUT", user, {"phone": "1"}).status == 200
+        assert owner.call("GET", f"{user}/logins").status == 200
         assert owner.call("POST", "/admin/password", {"current": PASSWORD, "new": PASSWORD * 2}).status == 200
         assert owner.call("DELETE", user).status == 204
         assert owner.call("DELETE", "/admin/session").status == 204

@@ -45,6 +45,7 @@ def test_staff_are_kept_by_the_official_sdk(shop: Running) -> None:
     assert api.update_user(made.user_id, made).user.full_name == "Susan"
     assert api.get_user(made.user_id).user.login == "sdk"
     assert "sdk" in [user.login for user in api.get_users().users]
+    assert api.get_user_logins(made.user_id).logins == []
     api.delete_user(made.user_id)
     with pytest.raises(ApiException) as refused:
         api.get_user(made.user_id)
