@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain import wire
 from chalicelib.domain.consents import AutoOrderConsentRequest, Seen, given
+from chalicelib.domain.customer_values import CustomerProfileSettings
 from chalicelib.domain.customers import normalised_email
 from chalicelib.domain.dates import Instant, later
 from chalicelib.domain.errors import Invalid, Problem, Refused
@@ -218,6 +219,9 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
     codes = [coupon.coupon_code or "" for coupon in wanted.coupons or []]
     merchant, settings, shipping, taxes, items, coupons = shop.configuration.price_list(ids, codes)
     customer_profile_oid = _customer(shop, wanted)
+    if by_shopper and customer_profile_oid is None and _requires_profile(shop):
+        message = "the shop takes orders of customers with a profile only, and there is none with this address"
+        raise Invalid.one("/billing/email", "profile_required", message)
     sole = sole_items(wanted, items)
     shelves = Shelves(
         merchant=merchant,
@@ -260,6 +264,10 @@ def _customer(shop: Shop, order: Order) -> int | None:
     email = order.billing.email if order.billing else None
     oid = shop.customers.name_by("email", normalised_email(email)) if email else None
     return int(oid) if oid else None
+
+
+def _requires_profile(shop: Shop) -> bool:
+    return bool(shop.configuration.remembered(CustomerProfileSettings).require_customer_profile)
 
 
 def _created(shop: Shop, order: Order) -> Event:

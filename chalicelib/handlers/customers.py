@@ -12,6 +12,8 @@ from chalicelib.domain.customers import (
     PasswordNotices,
     QuickCustomer,
     SignedInCustomer,
+    WholesaleSignedUp,
+    WholesaleSignup,
 )
 from chalicelib.domain.dates import local_date
 from chalicelib.domain.loyalty import LoyaltyProgram
@@ -99,6 +101,19 @@ def get_magic_link(ask: Ask, customer_profile_oid: str, storefront_host_name: st
 )
 def open_magic_link(ask: Ask) -> dict[str, Any]:
     return one("customer", whole(magic_links.open_magic_link(ask.shop, ask.raw()), ask.form))
+
+
+@door(
+    "POST",
+    "/storefront/wholesale_signups",
+    STOREFRONT,
+    summary="A dealer signs himself up, where the shop takes that; his terms act at once or once he is approved",
+    takes=WholesaleSignup,
+    gives={"wholesale_signup": WholesaleSignedUp},
+    base="",
+)
+def sign_up_for_wholesale(ask: Ask) -> dict[str, Any]:
+    return one("wholesale_signup", whole(profiles.sign_up(ask.shop, ask.raw(), ask.address), ask.form))
 
 
 @door(
