@@ -26,7 +26,7 @@ from chalicelib.domain.errors import Contended, Invalid, NotFound, Problem, Refu
 from chalicelib.domain.events import Event, Happening, Notice, event_id
 from chalicelib.domain.mails import APPROVED
 from chalicelib.domain.payments import StoredCard
-from chalicelib.flows import merge_profiles
+from chalicelib.flows import merge_profiles, privacy
 from chalicelib.flows.ports import Change, Kept, Shop
 from chalicelib.flows.pricing_tiers import signup_tiers, with_tiers
 from chalicelib.flows.tell import told_now
@@ -200,6 +200,14 @@ def merge_customer(shop: Shop, oid: int, raw: Any, *, by: str = "") -> None:
     name, source = merge_profiles.begin(shop, oid, raw, by=by)
     told_now(shop, name)
     told_now(shop, merge_profiles.ended_id(shop, source, oid))
+
+
+def erase_customer(shop: Shop, oid: int, *, by: str = "") -> None:
+    """The customer is forgotten: at once where that takes no longer than a call may, else the relay goes on with it.
+    Raises NotFound, Contended, and Invalid while an active auto order is his."""
+    name = privacy.begin(shop, oid, by=by)
+    told_now(shop, name)
+    told_now(shop, privacy.ended_id(shop, oid))
 
 
 def _refuse_active(shop: Shop, customer: Customer) -> None:

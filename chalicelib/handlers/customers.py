@@ -19,10 +19,10 @@ from chalicelib.domain.dates import local_date
 from chalicelib.domain.loyalty import LoyaltyProgram
 from chalicelib.domain.merging import CustomerMergeRequest
 from chalicelib.domain.wire import whole
-from chalicelib.flows import customer_passwords, magic_links, profiles, show_profile
+from chalicelib.flows import customer_passwords, magic_links, privacy, profiles, show_profile
 from chalicelib.flows.configure import section
 from chalicelib.gateways.countries import countries
-from chalicelib.handlers.http import STOREFRONT, Ask, Door, done, oid_of, one
+from chalicelib.handlers.http import STOREFRONT, Ask, Door, done, many, oid_of, one
 
 door = Door("customers")
 
@@ -77,6 +77,32 @@ def delete_customer(ask: Ask, customer_profile_oid: str) -> None:
 )
 def merge_customer(ask: Ask, customer_profile_oid: str) -> None:
     profiles.merge_customer(ask.shop, oid_of(customer_profile_oid, NOUN), ask.raw(), by=ask.by)
+
+
+@door(
+    "GET",
+    ONE + "/export",
+    "customer_read",
+    summary="All that is kept about a customer, for himself; his orders page by page",
+    gives={"customer_data": dict[str, Any]},
+    query=("_limit", "_offset"),
+)
+def export_customer(ask: Ask, customer_profile_oid: str) -> dict[str, Any]:
+    limit, offset = ask.page()
+    found, total = privacy.export(ask.shop, oid_of(customer_profile_oid, NOUN), ask.form, limit, offset)
+    pages = many("orders", found["orders"], limit=limit, offset=offset, total=total)
+    metadata = {"payload_name": "customer_data", "result_set": pages["metadata"]["result_set"]}
+    return {**one("customer_data", found), "metadata": metadata}
+
+
+@door(
+    "POST",
+    ONE + "/erase",
+    "customer_write",
+    summary="Forget a customer: his orders and ledgers stay, without him. Refused while an active auto order is his",
+)
+def erase_customer(ask: Ask, customer_profile_oid: str) -> None:
+    profiles.erase_customer(ask.shop, oid_of(customer_profile_oid, NOUN), by=ask.by)
 
 
 @door(
