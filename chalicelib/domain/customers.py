@@ -377,6 +377,44 @@ class QuickCustomer(Noun):
         return Customer(email=self.email, password=self.password, billing=[billing])
 
 
+class WholesaleSignup(Noun):
+    """What a dealer says of himself at a storefront. ``pricing_tier_name``: of those that signups may choose."""
+
+    email: Email
+    password: Password
+    company: Text50 | None = None
+    first_name: Text30 | None = None
+    last_name: Text30 | None = None
+    phone: Text25 | None = None
+    pricing_tier_name: Text50 | None = None
+    referral_source: Text50 | None = None
+    tax_id: Annotated[str, Meta(max_length=15)] | None = None
+    website_url: Text100 | None = None
+
+    def profile(self) -> "Customer":
+        quick = QuickCustomer(
+            company=self.company,
+            email=self.email,
+            first_name=self.first_name,
+            last_name=self.last_name,
+            password=self.password,
+            phone=self.phone,
+        )
+        return replace(
+            quick.profile(),
+            referral_source=self.referral_source,
+            tax_id=self.tax_id,
+            website_url=self.website_url,
+        )
+
+
+class WholesaleSignedUp(Noun):
+    """Whether the dealer's terms act at once. Nothing tells whether the address had a profile before."""
+
+    email: str
+    needs_approval: bool
+
+
 class Customer(Noun):
     """A profile. What an answer computes (``SENT_BACK``, but for ``attachments``) never stands in the document;
     ``password`` and ``send_signup_notification`` are taken and kept elsewhere or not at all."""

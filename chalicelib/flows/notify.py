@@ -205,7 +205,7 @@ def _of_profile(shop: "Shop", mail: SentMail, customer: Customer | None, merchan
     url = shop.links.page("set_password", token=token)
     if mail.template == "set_password":
         return letters.set_password(customer, merchant, mail.facts, url, until)
-    return letters.signup(customer, merchant, None if standing else url, until)
+    return letters.signup(customer, merchant, mail.facts, None if standing else url, until)
 
 
 def _ahead(shop: "Shop", mail: SentMail, about: About, merchant: Merchant) -> Letter | None:

@@ -63,6 +63,21 @@ def with_tiers(shop: Shop, wanted: Customer, before: Customer | None) -> Custome
     return replace(wanted, pricing_tiers=list(found.values()))
 
 
+def signup_tiers(shop: Shop, chosen: str | None) -> list[CustomerPricingTier] | None:
+    """The tiers of who signs up for wholesale: those that all are in, and the one that he has chosen. Raises Invalid
+    for one that nobody may choose."""
+    tiers = shop.configuration.section(PricingTiers).noun.tiers or []
+    found = [tier for tier in tiers if tier.default_on_wholesale_signup]
+    offered = {(tier.name or "").casefold(): tier for tier in tiers if tier.display_on_wholesale_signup}
+    if chosen is not None:
+        if chosen.strip().casefold() not in offered:
+            names = ", ".join(tier.name or "" for tier in offered.values()) or "none"
+            raise Invalid.one("/pricing_tier_name", "unknown", f"may be one of: {names}")
+        found.append(offered[chosen.strip().casefold()])
+    oids = list(dict.fromkeys(tier.pricing_tier_oid for tier in found))
+    return [CustomerPricingTier(pricing_tier_oid=oid) for oid in oids] or None
+
+
 def with_names(shop: Shop, noun: Customer) -> Customer:
     """The profile's tiers by the names that they have now."""
     known = shop.configuration.remembered(PricingTiers).by_oid()

@@ -12,15 +12,17 @@ from chalicelib.domain.customers import (
     PasswordNotices,
     QuickCustomer,
     SignedInCustomer,
+    WholesaleSignedUp,
+    WholesaleSignup,
 )
 from chalicelib.domain.dates import local_date
 from chalicelib.domain.loyalty import LoyaltyProgram
 from chalicelib.domain.merging import CustomerMergeRequest
 from chalicelib.domain.wire import whole
-from chalicelib.flows import customer_passwords, magic_links, profiles, show_profile
+from chalicelib.flows import customer_passwords, magic_links, privacy, profiles, show_profile
 from chalicelib.flows.configure import section
 from chalicelib.gateways.countries import countries
-from chalicelib.handlers.http import STOREFRONT, Ask, Door, done, oid_of, one
+from chalicelib.handlers.http import STOREFRONT, Ask, Door, done, many, oid_of, one
 
 door = Door("customers")
 
@@ -78,6 +80,32 @@ def merge_customer(ask: Ask, customer_profile_oid: str) -> None:
 
 
 @door(
+    "GET",
+    ONE + "/export",
+    "customer_read",
+    summary="All that is kept about a customer, for himself; his orders page by page",
+    gives={"customer_data": dict[str, Any]},
+    query=("_limit", "_offset"),
+)
+def export_customer(ask: Ask, customer_profile_oid: str) -> dict[str, Any]:
+    limit, offset = ask.page()
+    found, total = privacy.export(ask.shop, oid_of(customer_profile_oid, NOUN), ask.form, limit, offset)
+    pages = many("orders", found["orders"], limit=limit, offset=offset, total=total)
+    metadata = {"payload_name": "customer_data", "result_set": pages["metadata"]["result_set"]}
+    return {**one("customer_data", found), "metadata": metadata}
+
+
+@door(
+    "POST",
+    ONE + "/erase",
+    "customer_write",
+    summary="Forget a customer: his orders and ledgers stay, without him. Refused while an active auto order is his",
+)
+def erase_customer(ask: Ask, customer_profile_oid: str) -> None:
+    profiles.erase_customer(ask.shop, oid_of(customer_profile_oid, NOUN), by=ask.by)
+
+
+@door(
     "PUT",
     ONE + "/magic_link/{storefront_host_name}",
     "customer_write",
@@ -99,6 +127,19 @@ def get_magic_link(ask: Ask, customer_profile_oid: str, storefront_host_name: st
 )
 def open_magic_link(ask: Ask) -> dict[str, Any]:
     return one("customer", whole(magic_links.open_magic_link(ask.shop, ask.raw()), ask.form))
+
+
+@door(
+    "POST",
+    "/storefront/wholesale_signups",
+    STOREFRONT,
+    summary="A dealer signs himself up, where the shop takes that; his terms act at once or once he is approved",
+    takes=WholesaleSignup,
+    gives={"wholesale_signup": WholesaleSignedUp},
+    base="",
+)
+def sign_up_for_wholesale(ask: Ask) -> dict[str, Any]:
+    return one("wholesale_signup", whole(profiles.sign_up(ask.shop, ask.raw(), ask.address), ask.form))
 
 
 @door(
