@@ -158,6 +158,7 @@ FUNCTIONS = (
         WORKER_MEGABYTES,
         {
             "configuration": "get",
+            "customers": "get",
             "auto_orders": "get query put update",
             "orders": "get query put update",
             "events": "put",
@@ -191,6 +192,7 @@ FUNCTIONS = (
         WORKER_MEGABYTES,
         {
             "configuration": "get",
+            "customers": "get",
             "auto_orders": "get query put update",
             "orders": "get query put update",
             "events": "get put",

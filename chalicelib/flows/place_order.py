@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain import wire
 from chalicelib.domain.consents import AutoOrderConsentRequest, Seen, given
+from chalicelib.domain.customer_values import CustomerProfileSettings
 from chalicelib.domain.customers import normalised_email
 from chalicelib.domain.dates import Instant, later
 from chalicelib.domain.errors import Invalid, Problem, Refused
@@ -20,6 +21,7 @@ from chalicelib.domain.placing import OF_ACCOUNT, Shelves, placed, rebills_by_it
 from chalicelib.domain.storefront import BankAccountRequest, is_aba_code
 from chalicelib.domain.wire import kept
 from chalicelib.flows.customers_auto_orders import names_of, owned_items
+from chalicelib.flows.facts import terms_of_customer
 from chalicelib.flows.ports import Change, Kept, Shop
 
 # Hosted-field tokens are valid this long (the contract's two hours).
@@ -217,6 +219,9 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
     codes = [coupon.coupon_code or "" for coupon in wanted.coupons or []]
     merchant, settings, shipping, taxes, items, coupons = shop.configuration.price_list(ids, codes)
     customer_profile_oid = _customer(shop, wanted)
+    if by_shopper and customer_profile_oid is None and _requires_profile(shop):
+        message = "the shop takes orders of customers with a profile only, and there is none with this address"
+        raise Invalid.one("/billing/email", "profile_required", message)
     sole = sole_items(wanted, items)
     shelves = Shelves(
         merchant=merchant,
@@ -225,6 +230,7 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
         taxes=taxes,
         items=items,
         coupons=coupons,
+        terms=terms_of_customer(shop, customer_profile_oid),
         owned=owned_items(shop, names_of(wanted, customer_profile_oid)) & frozenset(sole) if sole else frozenset(),
     )
     if merchant.merchant_id is None:
@@ -258,6 +264,10 @@ def _customer(shop: Shop, order: Order) -> int | None:
     email = order.billing.email if order.billing else None
     oid = shop.customers.name_by("email", normalised_email(email)) if email else None
     return int(oid) if oid else None
+
+
+def _requires_profile(shop: Shop) -> bool:
+    return bool(shop.configuration.remembered(CustomerProfileSettings).require_customer_profile)
 
 
 def _created(shop: Shop, order: Order) -> Event:

@@ -11,7 +11,7 @@ from chalicelib.domain.payment_updates import PaymentUpdate
 from chalicelib.domain.payments import ClosedAttempt
 from chalicelib.domain.timeline import TimelineEntry
 from chalicelib.stores import heads
-from chalicelib.stores.port import MAXIMUM_PAGE, Absent, Change, Cursor, Equals, Put, Record, TablePort
+from chalicelib.stores.port import MAXIMUM_PAGE, Absent, Change, Cursor, Delete, Equals, Present, Put, Record, TablePort
 from chalicelib.stores.records import DOCUMENT, Versioned, claimed, inserted, noun_of, pk, replaced, text_of, versioned
 from chalicelib.stores.tables import PK, SK
 
@@ -97,6 +97,9 @@ class AutoOrders:
         keys = [pk(self._merchant_id, "customer", name) for name in customers]
         return [Put(TABLE, {PK: key, SK: str(oid), "began_dts": str(began)}) for key in keys]
 
+    def unlisted(self, oid: int, customers: Sequence[str]) -> list[Change]:
+        return [Delete(TABLE, pk(self._merchant_id, "customer", name), str(oid)) for name in customers]
+
     def of_customer(self, customers: Sequence[str]) -> list[tuple[Instant, int]]:
         """When each auto order of a customer began and its oid, oldest first, whatever became of it."""
         found: set[tuple[Instant, int]] = set()
@@ -147,6 +150,10 @@ class AutoOrders:
         """A row of the timeline. Those of one second follow each other by ``seq``, the event's."""
         sk = f"{LOG}#{entry.log_dts}#{seq:010d}#{event_id}"
         return Put(TABLE, {PK: pk(self._merchant_id, oid), SK: sk, DOCUMENT: text_of(entry)})
+
+    def relogged(self, oid: int, place: str, entry: TimelineEntry) -> Change:
+        """A row of the timeline, written anew in its place."""
+        return Put(TABLE, {PK: pk(self._merchant_id, oid), SK: place, DOCUMENT: text_of(entry)}, when=(Present(),))
 
     def attempts(self, oid: int) -> list[ClosedAttempt]:
         """Attempts that made no order, oldest first."""

@@ -19,6 +19,7 @@ from chalicelib.stores.port import (
     Absent,
     Change,
     Cursor,
+    Delete,
     Equals,
     Put,
     Record,
@@ -159,6 +160,9 @@ class Ledgers:
     def addressed(self, email: str, oid: int) -> Change:
         """A row that finds the certificate by its owner's address."""
         return Put(TABLE, {PK: self._email(email), SK: str(oid)})
+
+    def unaddressed(self, email: str, oid: int) -> Change:
+        return Delete(TABLE, self._email(email), str(oid))
 
     def oids_by_email(self, email: str, limit: int) -> list[int]:
         """Those whose owner had that address once; who asks looks at the certificate itself."""

@@ -8,7 +8,7 @@ from chalicelib.domain.heads import Head
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import ClosedAttempt
 from chalicelib.stores import heads
-from chalicelib.stores.port import MAXIMUM_GET_MANY, MAXIMUM_PAGE, Change, Cursor, Put, TablePort
+from chalicelib.stores.port import MAXIMUM_GET_MANY, MAXIMUM_PAGE, Change, Cursor, Delete, Present, Put, TablePort
 from chalicelib.stores.records import DOCUMENT, Versioned, inserted, noun_of, pk, replaced, text_of, versioned
 from chalicelib.stores.tables import PK, SK
 
@@ -72,6 +72,14 @@ class Orders:
         """The rows that find an order by what its customer is known by (``domain.customers.customer_names``). What an
         auto order makes has none: it is found by its auto order."""
         return [Put(TABLE, {PK: pk(self._merchant_id, CUSTOMER, name), SK: order_id}) for name in customers]
+
+    def unlisted(self, order_id: str, customers: Sequence[str]) -> list[Change]:
+        return [Delete(TABLE, pk(self._merchant_id, CUSTOMER, name), order_id) for name in customers]
+
+    def consented_by_nobody(self, consent: AutoOrderConsent) -> Change:
+        """The record without who it was."""
+        record = inserted(TABLE, pk(self._merchant_id, consent.order_id), CONSENT, consent).record
+        return Put(TABLE, record, when=(Present(),))
 
     def of_customer(self, customers: Sequence[str]) -> list[str]:
         """The ids of the orders that a customer placed."""

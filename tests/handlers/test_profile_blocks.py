@@ -135,12 +135,12 @@ def test_a_deleted_profile_leaves_its_address_free_and_takes_its_password_along(
     first = house.call("POST", CUSTOMERS, body, key=key).json["customer"]["customer_profile_oid"]
     reply = deleted(house, key, first)
     assert (reply.status, reply.body) == (204, "")
-    assert house.open_shop("DEMO").passwords.find(first) is None
+    assert house.open_shop("DEMO").customer_passwords.find(first) is None
     assert house.call("GET", f"{CUSTOMERS}/{first}", key=key).status == 404
     assert deleted(house, key, first).status == 400
     again = house.call("POST", CUSTOMERS, {"email": EMAIL.upper()}, key=key).json["customer"]
     assert again["customer_profile_oid"] != first
-    assert house.open_shop("DEMO").passwords.find(again["customer_profile_oid"]) is None
+    assert house.open_shop("DEMO").customer_passwords.find(again["customer_profile_oid"]) is None
     assert sorted(house.events()) == ["customer_create", "customer_create", "customer_delete"]
 
 
