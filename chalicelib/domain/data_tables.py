@@ -5,9 +5,8 @@ was typed over a column is the beginning of its field, or a pattern where there 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -18,8 +17,6 @@ from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import Invalid, Problem
 from chalicelib.domain.wire import Noun
 
-# Fields of one form: each of the columns that a table may have takes six.
-MOST_FIELDS = 1000
 LARGEST = 1_000_000
 PARTS = re.compile(r"[^\[\]]+")
 # ``_`` is the plugin's own, against caches.
@@ -48,9 +45,8 @@ class Wanted(msgspec.Struct, frozen=True):
     length: int | None
 
 
-def wanted_of(body: bytes) -> Wanted:
-    """What a request's body asks for; an empty one asks for everybody. Raises Invalid with all problems."""
-    raw = wire.parse(body) if body.lstrip()[:1] in (b"{", b"[") else _form(body)
+def wanted_of(raw: Any) -> Wanted:
+    """What a request asks for; an empty one asks for everybody. Raises Invalid with all problems."""
     if not isinstance(raw, dict):
         raise Invalid.one("", "wrong_type", "the body must be an object, or a form")
     problems = [
@@ -76,12 +72,9 @@ def wanted_of(body: bytes) -> Wanted:
     return Wanted(query, order, numbers["draw"] or 0, numbers["start"] or 0, numbers["length"])
 
 
-def _form(body: bytes) -> dict[str, Any]:
-    """A form's names are paths: columns[0][search][value]. Its lists are objects by their positions."""
-    try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
-    except ValueError:
-        raise Invalid.one("", "malformed_form", f"is no form of at most {MOST_FIELDS} fields") from None
+def tree_of(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """What a form means: its names are paths, columns[0][search][value]. Its lists are objects by their positions.
+    Raises Invalid."""
     found: dict[str, Any] = {}
     for name, text in pairs:
         inside: Any = found
@@ -89,11 +82,15 @@ def _form(body: bytes) -> dict[str, Any]:
         for part in path:
             inside = inside.setdefault(part, {})
             if not isinstance(inside, dict):
-                raise Invalid.one("", "malformed_form", f"'{name[:80]}' is a field and has fields")
+                raise _torn(name)
         if isinstance(inside.get(last), dict):
-            raise Invalid.one("", "malformed_form", f"'{name[:80]}' is a field and has fields")
+            raise _torn(name)
         inside[last] = text
     return found
+
+
+def _torn(name: str) -> Invalid:
+    return Invalid.one("", "malformed_form", f"'{name[:80]}' is a field and has fields")
 
 
 def _listed(found: Any) -> list[Any]:

@@ -11,6 +11,7 @@ from chalicelib.domain.customer_search import KIND, CustomerQuery, KeyValue, Loo
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.merchants import Merchant
+from chalicelib.domain.pricing_tiers import PricingTiers
 from chalicelib.flows.find import MOST_SHAPED, Found, Looked, page_of
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def find_customers(
     wanted = customer_search.sorting(sort)
 
     def look() -> Looked:
-        meant = customer_search.matcher(query, shop.configuration.section(Merchant).noun.zone_name())
+        zone_name = shop.configuration.section(Merchant).noun.zone_name()
+        meant = customer_search.matcher(query, zone_name, _tier_names(shop) if query.pricing_tier_name else None)
         by_keys = _by_keys(shop, query, wanted, bounds)
         if by_keys is not None:
             return by_keys, False
@@ -51,6 +53,11 @@ def find_customers(
         return [name for name, _ in customer_search.sort(rows, wanted)], narrowed is None
 
     return page_of(shop, KIND, question_of(query, wanted), offset, limit, look)
+
+
+def _tier_names(shop: "Shop") -> dict[int, str]:
+    tiers = shop.configuration.section(PricingTiers).noun.by_oid()
+    return {oid: tier.name or "" for oid, tier in tiers.items()}
 
 
 def _by_keys(shop: "Shop", query: CustomerQuery, wanted: Sorting, bounds: Bounds) -> list[str] | None:

@@ -1,12 +1,13 @@
 """Finding customers over HTTP: by criteria with wildcards, and by words."""
 
 from typing import Any
+from urllib.parse import parse_qsl
 
 from chalicelib.domain import customer_search
 from chalicelib.domain.criteria import asked
 from chalicelib.domain.customer_search import CustomerQuery, KeyValue, LookupRequest
 from chalicelib.domain.customers import Customer
-from chalicelib.domain.data_tables import DataTablesServerSideResponse, wanted_of
+from chalicelib.domain.data_tables import DataTablesServerSideResponse, tree_of, wanted_of
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.wire import whole
 from chalicelib.flows import show_profile
@@ -18,6 +19,8 @@ door = Door("customer_search")
 
 PAGING = ("_limit", "_offset", "_sort", "_expand")
 SINCE = "_since"
+# Fields of the plugin's form: each of the columns that a table may have takes six.
+MOST_FIELDS = 1000
 
 
 @door(
@@ -68,7 +71,8 @@ def search_customers(ask: Ask) -> dict[str, Any]:
 )
 def get_customers_for_data_tables(ask: Ask) -> dict[str, Any]:
     ask.only("_expand")
-    wanted = wanted_of(ask.sent())
+    body = ask.sent()
+    wanted = wanted_of(ask.raw() if body.lstrip()[:1] in (b"{", b"[") else _form(body))
     limit = min(wanted.length or MAXIMUM_LIMIT, MAXIMUM_LIMIT)
     found, rendered = _shown(ask, wanted.query, wanted.sort, limit, wanted.start)
     # What is known of everybody is asked for as a later page is: mostly it is remembered.
@@ -79,6 +83,13 @@ def get_customers_for_data_tables(ask: Ask) -> dict[str, Any]:
         "recordsFiltered": found.total,
         "recordsTotal": everybody.total,
     }
+
+
+def _form(body: bytes) -> dict[str, Any]:
+    try:
+        return tree_of(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS))
+    except ValueError:
+        raise Invalid.one("", "malformed_form", f"is no form of at most {MOST_FIELDS} fields") from None
 
 
 @door(

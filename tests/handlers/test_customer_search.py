@@ -183,6 +183,26 @@ def test_another_merchants_customers_are_never_found(house: TestHouse, key: str)
     assert oids(house.call("POST", f"{CUSTOMERS}/query", {"email": "bo@gmail.com"}, key=theirs)) == []
 
 
+def test_customers_of_a_pricing_tier_are_found_by_its_oid_and_by_the_name_that_it_has_now(
+    house: TestHouse, key: str
+) -> None:
+    known = people(house, key)
+    tiers = "/rest/v2/configuration/pricing_tiers"
+    kept = house.call("PUT", tiers, {"tiers": [{"name": "Gold"}, {"name": "Silver"}]}, key=key).json["pricing_tiers"]
+    gold, silver = kept["tiers"]
+    house.call("PUT", f"{CUSTOMERS}/{known['Bo']}", {"pricing_tiers": [{"name": "Gold"}]}, key=key)
+
+    def found(**query: str) -> list[int]:
+        return oids(house.call("GET", CUSTOMERS, key=key, query=query))
+
+    assert found(pricing_tier_oid=str(gold["pricing_tier_oid"])) == found(pricing_tier_name="G*") == [known["Bo"]]
+    assert found(pricing_tier_oid=str(silver["pricing_tier_oid"])) == found(pricing_tier_name="silver") == []
+    house.call("PUT", tiers, {"tiers": [gold | {"name": "Best friends"}]}, key=key)
+    assert (found(pricing_tier_name="best*"), found(pricing_tier_name="gold")) == ([known["Bo"]], [])
+    house.call("PUT", tiers, {"tiers": []}, key=key)
+    assert found(pricing_tier_name="gold") == found(pricing_tier_name="G*", email="bo*") == [known["Bo"]]
+
+
 # --- for the DataTables plugin ---------------------------------------------------------------------------------------
 
 COLUMNS = ("email", "billing.0.first_name", "billing.last_name", "signup_dts")
