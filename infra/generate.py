@@ -11,7 +11,9 @@ from typing import Any
 import msgspec
 
 from chalicelib.config import QUEUES
+from chalicelib.domain.transfers import PASSING_DAYS
 from chalicelib.gateways.accounts import parameter_path
+from chalicelib.gateways.files import KEPT, PASSING
 from chalicelib.gateways.queues import MAXIMUM_RECEIVES, VISIBILITY_SECONDS
 from chalicelib.stores.tables import BY_DUE, PK, SK, TABLES, Index, Table
 from chalicelib.wiring import FUNCTION_SECONDS
@@ -68,7 +70,7 @@ class Function:
 
     ``tables``: the words of ACTIONS for each table. ``every_seconds``: of a schedule. ``at_once``: its reserved
     concurrency; none shares what the account has left. ``charges``: it reads the merchants' payment accounts.
-    ``bills``: it stands still while the stack does not bill.
+    ``bills``: it stands still while the stack does not bill. ``files``: it puts, gets and deletes private files.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Function:
     mails: bool = False
     charges: bool = False
     bills: bool = False
+    files: bool = False
 
     @property
     def logical(self) -> str:
@@ -116,6 +119,7 @@ FUNCTIONS = (
         },
         sends=("deliver", "rebill", "reconcile"),
         charges=True,
+        files=True,
     ),
     Function(
         "sweep",
@@ -304,8 +308,56 @@ def queue_resources(name: str) -> dict[str, Any]:
     }
 
 
+def bucket_resources() -> dict[str, Any]:
+    """The bucket of private files: nobody reads it but by a link that was signed for one file. It has no name of ours,
+    since names of buckets are the whole world's."""
+    bucket: dict[str, Any] = {
+        "Type": "AWS::S3::Bucket",
+        "DeletionPolicy": "Retain",
+        "UpdateReplacePolicy": "Retain",
+        "Properties": {
+            "BucketEncryption": {
+                "ServerSideEncryptionConfiguration": [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+            },
+            "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+            "PublicAccessBlockConfiguration": {
+                "BlockPublicAcls": True,
+                "BlockPublicPolicy": True,
+                "IgnorePublicAcls": True,
+                "RestrictPublicBuckets": True,
+            },
+            "LifecycleConfiguration": {
+                "Rules": [
+                    {"Id": "passing", "Status": "Enabled", "Prefix": PASSING, "ExpirationInDays": PASSING_DAYS},
+                    {
+                        "Id": "uploads-that-broke-off",
+                        "Status": "Enabled",
+                        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+                    },
+                ]
+            },
+            # A page posts a file with a form that was signed for it; which page that is says nothing.
+            "CorsConfiguration": {
+                "CorsRules": [{"AllowedMethods": ["POST"], "AllowedOrigins": ["*"], "MaxAge": 600}],
+            },
+        },
+    }
+    refused = {
+        "Sid": "TlsOnly",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [arn("FilesBucket"), {"Fn::Sub": "${FilesBucket.Arn}/*"}],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    document = {"Version": "2012-10-17", "Statement": [refused]}
+    properties = {"Bucket": {"Ref": "FilesBucket"}, "PolicyDocument": document}
+    return {"FilesBucket": bucket, "FilesBucketPolicy": {"Type": "AWS::S3::BucketPolicy", "Properties": properties}}
+
+
 def template() -> dict[str, Any]:
     resources: dict[str, Any] = {logical(table.name) + "Table": table_resource(table) for table in TABLES}
+    resources |= bucket_resources()
     for name in QUEUES:
         resources |= queue_resources(name)
     return {
@@ -376,6 +428,7 @@ def function_patch(function: Function) -> dict[str, Any]:
             "Variables": {
                 "BACKROOM_ENGINE": "aws",
                 "BACKROOM_PREFIX": PREFIX,
+                "BACKROOM_BUCKET": {"Ref": "FilesBucket"},
                 "BACKROOM_PUBLIC_URL": {"Ref": "PublicUrl"},
                 "BACKROOM_ASK_FIRST": {"Fn::If": ["AsksFirst", "yes", "no"]},
             }
@@ -446,6 +499,8 @@ def policy(function: Function) -> dict[str, Any]:
     if function.mails:
         # Which addresses a merchant sends from is the merchant's, so every verified one of this account and region.
         statements.append(statement(["ses:SendEmail", "ses:SendRawEmail"], [here("ses", "identity/*")]))
+    if function.files:
+        statements += private_files()
     if function.charges:
         statements += accounts_of_merchants()
     return {"Version": "2012-10-17", "Statement": statements}
@@ -453,6 +508,14 @@ def policy(function: Function) -> dict[str, Any]:
 
 def statement(actions: list[str], resources: list[Any]) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": actions, "Resource": resources}
+
+
+def private_files() -> list[dict[str, Any]]:
+    """What is signed for somebody else may do no more than the role that signed it. Without the list S3 says of a file
+    that is not there that it may not be read."""
+    actions = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+    areas = [{"Fn::Sub": f"${{FilesBucket.Arn}}/{area}*"} for area in (PASSING, KEPT)]
+    return [statement(actions, areas), statement(["s3:ListBucket"], [arn("FilesBucket")])]
 
 
 def accounts_of_merchants() -> list[dict[str, Any]]:

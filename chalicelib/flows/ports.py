@@ -40,6 +40,7 @@ from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingSettings
 from chalicelib.domain.taxes import TaxSettings
 from chalicelib.domain.timeline import TimelineEntry
+from chalicelib.domain.transfers import Upload
 from chalicelib.domain.waiting import DueRow
 from chalicelib.domain.webhooks import Answer, Delivery, DeliveryLog, Webhook
 
@@ -395,6 +396,32 @@ class Batches(Protocol):
     def of(self, batch_id: str) -> list[BatchEdit]: ...
 
 
+class Files(Protocol):
+    """One merchant's private files. A name begins with its area: ``passing/`` is thrown away after some days, ``kept/``
+    stays. A file is there whole or not at all."""
+
+    def write(self, name: str, pieces: Iterable[bytes], content_type: str) -> int:
+        """Keep the file, in place of one of that name. Returns its size."""
+        ...
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """The file from its beginning. Raises NotFound, at once."""
+        ...
+
+    def size(self, name: str) -> int | None:
+        """None where there is no such file."""
+        ...
+
+    def delete(self, name: str) -> None: ...
+    def upload(self, name: str, most: int) -> Upload:
+        """How somebody without a key puts a file of at most so many bytes there, within the hour."""
+        ...
+
+    def link(self, name: str, shown_name: str, content_type: str, seconds: int) -> str:
+        """An address at which the file can be had for so many seconds, saved as ``shown_name``."""
+        ...
+
+
 class Travel(Protocol):
     """The test clock of the embedded engine: moves one merchant's time, and does the work that comes due."""
 
@@ -447,6 +474,7 @@ class Shop:
     http: Http
     queue: Queue
     links: Links
+    files: Files
     write: Callable[..., None]
     # Random positive 31-bit numbers and random texts: chance is handed in like the clock.
     oids: Iterator[int]
