@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from chalicelib.domain.customers import Customer, CustomerCard, normalised_email, numbered, validate
+from chalicelib.domain.customers import Customer, CustomerCard, normalised_email, numbered, said, stamped, validate
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.drafts import changed, made
 from chalicelib.domain.errors import Contended, Invalid, NotFound, Problem, Refused, Stale
@@ -19,7 +19,7 @@ DRAWS = 5
 # A change that met a faster writer is laid over what stands now.
 MOST_TRIES = 5
 # What changes with every change: a PUT may send it back as it was read.
-MOVING = ("last_modified_dts",)
+MOVING = ("last_modified_by", "last_modified_dts")
 EMAIL = "email"
 
 
@@ -32,12 +32,18 @@ def customer_by_email(shop: Shop, email: str) -> Kept[Customer]:
     return found
 
 
-def insert_customer(shop: Shop, raw: Any) -> tuple[Customer, int]:
-    """A new profile and its version. Raises Invalid with all problems."""
-    asked, now = made(raw, Customer, validate, partial(_card_rules, shop)), shop.clock.now()
-    asked = replace(_with_cards(shop, asked), merchant_id=shop.merchant_id, signup_dts=now, last_modified_dts=now)
+def insert_customer(shop: Shop, raw: Any, *, by: str = "") -> tuple[Customer, int]:
+    """A new profile and its version; ``by`` is who made it. Raises Invalid with all problems."""
+    asked, now = made(raw, Customer, validate, _not_yet, partial(_card_rules, shop)), shop.clock.now()
+    asked = replace(
+        _with_cards(shop, asked),
+        merchant_id=shop.merchant_id,
+        signup_dts=now,
+        last_modified_by=by or None,
+        last_modified_dts=now,
+    )
     for _ in range(DRAWS):
-        customer = numbered(asked, None, shop.oids)
+        customer = stamped(numbered(asked, None, shop.oids), None, now)
         oid = customer.customer_profile_oid
         event = _event(shop, customer, "customer_create", 1, now)
         try:
@@ -55,7 +61,9 @@ def insert_customer(shop: Shop, raw: Any) -> tuple[Customer, int]:
     raise Contended("no free oid was found; try again")
 
 
-def update_customer(shop: Shop, oid: int, raw: Any, *, version: int | None = None) -> tuple[Customer, int]:
+def update_customer(
+    shop: Shop, oid: int, raw: Any, *, by: str = "", version: int | None = None
+) -> tuple[Customer, int]:
     """The profile with the request laid over it, and its version. What changes nothing writes nothing.
 
     ``version`` is the one that If-Match named, if it did. Raises NotFound, Stale, and Invalid with all problems.
@@ -65,11 +73,11 @@ def update_customer(shop: Shop, oid: int, raw: Any, *, version: int | None = Non
         if version is not None and version != kept.version:
             raise Stale(f"The customer is at version {kept.version} now.")
         before, now = kept.noun, shop.clock.now()
-        asked = changed(before, raw, validate, partial(_card_rules, shop), moving=MOVING)
-        customer = numbered(_with_cards(shop, asked), before, shop.oids)
+        asked = changed(before, said(raw), validate, _not_yet, partial(_card_rules, shop), moving=MOVING)
+        customer = stamped(numbered(_with_cards(shop, asked), before, shop.oids), before, now)
         if customer == before:
             return before, kept.version
-        customer = replace(customer, last_modified_dts=now)
+        customer = replace(customer, last_modified_by=by or None, last_modified_dts=now)
         event = _event(shop, customer, "customer_update", kept.version + 1, now)
         changes: list[Change] = [
             shop.customers.replaced(oid, customer, kept.version),
@@ -109,6 +117,12 @@ def _event(shop: Shop, customer: Customer, name: str, version: int, now: Instant
         happenings=[Happening(name=name, kind="customer", id=oid)],
         seq=version,
     )
+
+
+def _not_yet(customer: Customer) -> None:
+    for name in sorted(Customer.write_only):
+        if getattr(customer, name):
+            raise Invalid.one(f"/{name}", "not_available", "is not available yet; leave it out")
 
 
 # --- cards -----------------------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ def _answer(ask: Ask, customer: Customer, version: int) -> dict[str, Any]:
     query=EXPANSIONS,
 )
 def insert_customer(ask: Ask) -> dict[str, Any]:
-    return _answer(ask, *profiles.insert_customer(ask.shop, ask.raw()))
+    return _answer(ask, *profiles.insert_customer(ask.shop, ask.raw(), by=ask.by))
 
 
 @door("GET", ONE, "customer_read", summary="Retrieve a customer", gives=Customer, query=EXPANSIONS)
@@ -62,4 +62,5 @@ def get_customer_by_email(ask: Ask, email: str) -> dict[str, Any]:
 )
 def update_customer(ask: Ask, customer_profile_oid: str) -> dict[str, Any]:
     oid = oid_of(customer_profile_oid, NOUN)
-    return _answer(ask, *profiles.update_customer(ask.shop, oid, ask.raw(), version=ask.if_match()))
+    version = ask.if_match()
+    return _answer(ask, *profiles.update_customer(ask.shop, oid, ask.raw(), by=ask.by, version=version))

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.customers import Customer
 from tests.houses import TestHouse, a_house
 
 CUSTOMERS = "/rest/v2/customer/customers"
@@ -35,6 +36,7 @@ def test_a_profile_is_inserted_and_read_back_by_oid_and_by_address_in_any_case(h
         ],
         "customer_profile_oid": 1001,
         "email": "Jane@Example.com",
+        "last_modified_by": "test",
         "last_modified_dts": "2027-01-31T15:00:00-05:00",
         "merchant_id": "DEMO",
         "signup_dts": "2027-01-31T15:00:00-05:00",
@@ -51,7 +53,9 @@ def test_a_profile_is_inserted_and_read_back_by_oid_and_by_address_in_any_case(h
         ({}, {"/email": "required"}),
         (JANE | {"email": "a\nb@example.com"}, {"/email": "invalid"}),
         (JANE | {"email": "x" * 101}, {"/email": "out_of_range"}),
-        (JANE | {"password": "secret"}, {"/password": "unknown_field"}),
+        (JANE | {"password": "secret"}, {"/password": "out_of_range"}),
+        (JANE | {"nickname": "JJ"}, {"/nickname": "unknown_field"}),
+        (JANE | {"orders": [], "last_modified_by": "me"}, {"/orders": "read_only", "/last_modified_by": "read_only"}),
         (JANE | {"customer_profile_oid": 5}, {"/customer_profile_oid": "read_only"}),
         (JANE | {"billing": [{"country_code": "usa", "city": "x" * 33}]},
          {"/billing/0/country_code": "out_of_range", "/billing/0/city": "out_of_range"}),
@@ -122,6 +126,20 @@ def test_an_array_replaces_and_the_other_blocks_stay(house: TestHouse, key: str)
         (1003, "Joe"),
     ]
     assert customer["tags"] == [{"tag_value": "vip"}]
+
+
+def test_all_that_was_read_may_be_sent_back_and_what_is_computed_of_it_is_not_read(house: TestHouse, key: str) -> None:
+    blocks = {"reviewer": {"nickname": "JJ"}, "tax_codes": {"taxjar_customer_id": "7"}, "edi": {"store_number": "4"}}
+    house.call("POST", CUSTOMERS, JANE | blocks, key=key)
+    read = house.call("GET", f"{CUSTOMERS}/1001", key=key, query={"_expand": ",".join(Customer.__struct_fields__)})
+    computed = {"orders_summary": {"order_count": 7}, "quotes": [], "activity": {"active": True}}
+    back = house.call("PUT", f"{CUSTOMERS}/1001", read.json["customer"] | computed, key=key)
+    assert (back.status, back.headers["ETag"]) == (200, '"1"')
+
+
+def test_who_changed_a_profile_last_is_told(house: TestHouse, key: str) -> None:
+    house.call("POST", CUSTOMERS, JANE, key=key)
+    assert house.call("GET", f"{CUSTOMERS}/1001", key=key).json["customer"]["last_modified_by"] == "test"
 
 
 def test_a_change_of_a_version_that_is_past_is_refused(house: TestHouse, key: str) -> None:
