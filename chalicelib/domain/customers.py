@@ -7,6 +7,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, TypeVar
 
+import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
@@ -51,6 +52,8 @@ MAXIMUM_SOFTWARE_ENTITLEMENTS = 100
 # The contract's most; the least is what guessing at the login's own pace does not find.
 SHORTEST_PASSWORD = 10
 LONGEST_PASSWORD = 30
+# Password notices of one request: each reads a profile and writes a mail, all within one call.
+MAXIMUM_NOTICES = 100
 # E.164 numbers have at most 15 digits; shorter than 8 is nobody's number with its country.
 E164_DIGITS = range(8, 16)
 # Countries of the North American plan that shops of the contract's home write without their +1.
@@ -286,6 +289,61 @@ class CustomerActivity(Noun):
     spam_complaint_dts: Instant | None = None
 
 
+class KeptPassword(msgspec.Struct, kw_only=True, frozen=True):
+    """What is kept of a password. ``stamp`` is another random word with every change: a link that sets a password is
+    made for one of them, so it is good once."""
+
+    hashed: str
+    stamp: str
+
+
+def password_subject(oid: int, standing: KeptPassword | None) -> str:
+    """What a link stands for that sets a password: the profile, and the password that it replaces."""
+    return f"{oid}#{standing.stamp if standing else ''}"
+
+
+class SetPasswordRequest(Noun):
+    token: Annotated[str, Meta(min_length=1, max_length=500)]
+    password: Password
+
+
+class CustomerEmailRequest(Noun):
+    email: Email
+
+
+class PasswordNoticeRequest(Noun):
+    customer_profile_oids: Annotated[list[Oid], Meta(min_length=1, max_length=MAXIMUM_NOTICES)]
+
+
+class PasswordNotices(Noun):
+    """What became of each profile: a notice goes to it (one a day), it has a password, or there is none."""
+
+    sent: list[int]
+    has_password: list[int]
+    unknown: list[int]
+
+
+class QuickCustomer(Noun):
+    """The little that a new profile is made of at the shop's desk."""
+
+    email: Email
+    password: Password
+    company: Text50 | None = None
+    first_name: Text30 | None = None
+    last_name: Text30 | None = None
+    phone: Text25 | None = None
+
+    def profile(self) -> "Customer":
+        billing = CustomerBilling(
+            company=self.company,
+            day_phone=self.phone,
+            default_billing=True,
+            first_name=self.first_name,
+            last_name=self.last_name,
+        )
+        return Customer(email=self.email, password=self.password, billing=[billing])
+
+
 class Customer(Noun):
     """A profile. What an answer computes (``SENT_BACK``, but for ``attachments``) never stands in the document;
     ``password`` and ``send_signup_notification`` are taken and kept elsewhere or not at all."""
@@ -380,6 +438,11 @@ def normalised_email(email: str) -> str:
     return unicodedata.normalize("NFC", email.strip().lower())
 
 
+def normalised_password(password: str) -> str:
+    """One form of what may be typed in two: letters with their marks apart, or in one."""
+    return unicodedata.normalize("NFC", password)
+
+
 def customer_names(profile_oid: int | None, email: str | None) -> list[str]:
     """What a buyer is known by, the surest first: the e-mail address and the profile, where there are any. Somebody
     who made a profile after the first order, or gave the profile another address, is still known by the other."""
@@ -390,6 +453,8 @@ def customer_names(profile_oid: int | None, email: str | None) -> list[str]:
 def validate(customer: Customer) -> None:
     """Rules between the fields. Raises Invalid with all problems."""
     problems = _email_problems(customer.email, "/email")
+    if customer.password is not None:
+        problems += _password_problems(customer.password, customer.email)
     for position, entry in enumerate(customer.cc_emails or []):
         problems += _email_problems(entry.email, f"/cc_emails/{position}/email")
     for position, found in enumerate(customer.properties or []):
@@ -584,6 +649,14 @@ def _email_problems(email: str | None, pointer: str) -> list[Problem]:
         return [_problem(pointer, "required", "is required")]
     if any(unicodedata.category(character).startswith("C") for character in email):
         return [_problem(pointer, "invalid", "may hold no line breaks and no other invisible characters")]
+    return []
+
+
+def _password_problems(password: str, email: str | None) -> list[Problem]:
+    if any(unicodedata.category(character).startswith("C") for character in password):
+        return [_problem("/password", "invalid", "may hold no line breaks and no other invisible characters")]
+    if normalised_email(password) == normalised_email(email or ""):
+        return [_problem("/password", "invalid", "may not be the e-mail address")]
     return []
 
 

@@ -148,6 +148,45 @@ def test_a_change_of_a_version_that_is_past_is_refused(house: TestHouse, key: st
     assert house.call("PUT", f"{CUSTOMERS}/1001", {"fax": "2"}, key=key, headers={"If-Match": '"1"'}).status == 412
 
 
+# --- quick add -------------------------------------------------------------------------------------------------------
+
+
+def test_at_the_desk_an_address_and_a_password_make_a_profile(house: TestHouse, key: str) -> None:
+    body = {
+        "email": "ada@example.com",
+        "password": "three words apart",
+        "first_name": "Ada",
+        "phone": "+1 212 555 0100",
+    }
+    made = house.call("POST", f"{CUSTOMERS}/quick_add", body, key=key, query={"_expand": "billing"})
+    assert made.status == 200
+    customer = made.json["customer"]
+    assert customer["email"] == "ada@example.com"
+    assert customer["billing"][0]["day_phone_e164"] == "+12125550100"
+    assert customer["billing"][0]["default_billing"] is True
+    assert "password" not in customer
+
+
+@pytest.mark.parametrize(
+    ("body", "problems"),
+    [
+        ({}, {"/email": "required", "/password": "required"}),
+        ({"email": "a@b.c"}, {"/password": "required"}),
+        ({"email": "a@b.c", "password": "short"}, {"/password": "out_of_range"}),
+        ({"email": "ada.b@example.com", "password": "ADA.B@example.com"}, {"/password": "invalid"}),
+        ({"email": "a@b.c", "password": "line\nbreak and more"}, {"/password": "invalid"}),
+        ({"email": "a@b.c", "password": "three words apart", "last_name": "x" * 31}, {"/last_name": "out_of_range"}),
+    ],
+)
+def test_at_the_desk_address_and_password_are_required(
+    house: TestHouse, key: str, body: dict[str, Any], problems: dict[str, str]
+) -> None:
+    before = house.everything()
+    reply = house.call("POST", f"{CUSTOMERS}/quick_add", body, key=key)
+    assert (reply.status, reply.problems) == (400, problems)
+    assert house.everything() == before
+
+
 # --- cards -----------------------------------------------------------------------------------------------------------
 
 
