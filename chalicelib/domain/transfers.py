@@ -1,6 +1,13 @@
 """Files that come and go: where they are put, for how long, and what is known of each export and import."""
 
+from typing import Literal
+
 from chalicelib.domain.wire import Noun
+
+Format = Literal["csv", "xlsx"]
+Encoding = Literal["utf-8", "utf-16", "windows-1252", "iso-8859-1"]
+# What parts the cells of a CSV file, the likeliest first.
+DELIMITERS = (",", ";", "\t", "|")
 
 # What an export made and an import worked with is kept for so long: an import can be undone until then.
 PASSING_DAYS = 30

@@ -13,12 +13,8 @@ from chalicelib.domain.batches import BatchEdit
 from chalicelib.domain.captures import CapturePage, Hint, Reconciliation
 from chalicelib.domain.consents import AutoOrderConsent
 from chalicelib.domain.coupons import Coupon
-<<<<<<< HEAD
 from chalicelib.domain.customer_search import KeyedKind
-from chalicelib.domain.customers import Customer
-=======
 from chalicelib.domain.customers import Customer, KeptPassword
->>>>>>> profiles
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import NotFound, Problem
 from chalicelib.domain.events import Event, Template
