@@ -110,7 +110,7 @@ FUNCTIONS = (
             "configuration": "get query put delete",
             "customers": "get put delete",
             "auto_orders": "get query put update due",
-            "orders": "get put update",
+            "orders": "get query put update",
             "events": "get put update",
             "deliveries": "get query put delete",
             "documents": "get query put update",

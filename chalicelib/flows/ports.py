@@ -14,6 +14,7 @@ from chalicelib.domain.captures import CapturePage, Hint, Reconciliation
 from chalicelib.domain.consents import AutoOrderConsent
 from chalicelib.domain.coupons import Coupon
 from chalicelib.domain.customer_search import KeyedKind
+from chalicelib.domain.customer_values import CustomerProfileSettings
 from chalicelib.domain.customers import Customer, KeptPassword
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import NotFound, Problem
@@ -49,7 +50,16 @@ from chalicelib.domain.webhooks import Answer, Delivery, DeliveryLog, Webhook
 Change = Any
 T = TypeVar("T")
 K = TypeVar("K", covariant=True)
-S = TypeVar("S", Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings, RotatingGateways, LoyaltyProgram)
+S = TypeVar(
+    "S",
+    Merchant,
+    AutoOrderProcessing,
+    CustomerProfileSettings,
+    ShippingSettings,
+    TaxSettings,
+    RotatingGateways,
+    LoyaltyProgram,
+)
 
 
 class Kept(Protocol[K]):
@@ -116,6 +126,8 @@ class AutoOrders(Protocol):
 
 
 class Orders(Protocol):
+    def listed(self, order_id: str, customers: Sequence[str]) -> list[Change]: ...
+    def of_customer(self, customers: Sequence[str]) -> list[str]: ...
     def consented(self, consent: AutoOrderConsent) -> Change: ...
     def consent(self, order_id: str) -> AutoOrderConsent | None: ...
     def find(self, order_id: str) -> Kept[Order] | None: ...

@@ -161,7 +161,8 @@ def _shown(shop: Shop, happening: Happening, expansion: str, form: Form) -> Any:
             case "customer":
                 return render(shop.customers.get(happening.id).noun, form, expand)
     except NotFound:
-        return {_NAMES[happening.kind]: happening.id}
+        name = happening.id
+        return {_NAMES[happening.kind]: int(name) if happening.kind in ("auto_order", "customer") else name}
 
 
 _NAMES = {

@@ -2,9 +2,14 @@
 
 from typing import Any
 
+from chalicelib.domain.customer_values import CustomerEditorValues, CustomerProfileSettings, editor_values
 from chalicelib.domain.customers import Customer, PasswordNoticeRequest, PasswordNotices, QuickCustomer
-from chalicelib.domain.wire import render, whole
-from chalicelib.flows import passwords, profiles
+from chalicelib.domain.dates import local_date
+from chalicelib.domain.loyalty import LoyaltyProgram
+from chalicelib.domain.wire import whole
+from chalicelib.flows import passwords, profiles, show_profile
+from chalicelib.flows.configure import section
+from chalicelib.gateways.countries import countries
 from chalicelib.handlers.http import Ask, Door, oid_of, one
 
 door = Door("customers")
@@ -16,7 +21,7 @@ EXPANSIONS = ("_expand",)
 
 def _answer(ask: Ask, customer: Customer, version: int) -> dict[str, Any]:
     ask.etag(version)
-    return one("customer", render(customer, ask.form, ask.expand))
+    return one("customer", show_profile.customer(ask.shop, customer, ask.expand, ask.form))
 
 
 @door(
@@ -43,6 +48,25 @@ def insert_customer(ask: Ask) -> dict[str, Any]:
 )
 def quick_add_customer(ask: Ask) -> dict[str, Any]:
     return _answer(ask, *profiles.quick_add(ask.shop, ask.raw(), by=ask.by))
+
+
+@door("DELETE", ONE, "customer_write", summary="Delete a customer; refused while an active auto order is his")
+def delete_customer(ask: Ask, customer_profile_oid: str) -> None:
+    profiles.delete_customer(ask.shop, oid_of(customer_profile_oid, NOUN), version=ask.if_match())
+
+
+@door(
+    "GET",
+    "/customer/editor_values",
+    "customer_read",
+    summary="Retrieve what a form for a customer profile offers; bare, without the envelope",
+    gives=CustomerEditorValues,
+)
+def get_customer_editor_values(ask: Ask) -> Any:
+    settings, _ = section(ask.shop, CustomerProfileSettings)
+    program, _ = section(ask.shop, LoyaltyProgram)
+    today = local_date(ask.shop.clock.now(), ask.merchant.zone_name())
+    return whole(editor_values(settings, program, countries(), today), ask.form)
 
 
 @door(

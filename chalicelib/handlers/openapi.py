@@ -86,6 +86,8 @@ CRITERIA: dict[str, type[wire.Noun]] = {
     "get_items": ItemQuery,
     "get_orders": OrderQuery,
 }
+# Answers without the envelope, as the contract has them.
+BARE = frozenset({"get_customer_editor_values"})
 # Nouns that are shown whole, whatever ``_expand`` says.
 ALWAYS_WHOLE = frozenset({Coupon})
 OPTIONAL_BODIES = frozenset(
@@ -274,11 +276,15 @@ def _success(route: Route, nouns: "_Nouns") -> Schema:
     if not types and route.method == "DELETE":
         return {"204": {"description": "Done; there is nothing to say.", "headers": headers}}
     properties = {name: nouns.schema(type_) for name, type_ in types.items()}
-    answer: Schema = {
-        "type": "object",
-        "properties": {**properties, "success": BOOLEAN, "metadata": _ref("ResponseMetadata")},
-        "required": ["success", "metadata"],
-    }
+    answer: Schema = (
+        nouns.schema(route.gives)
+        if route.name in BARE
+        else {
+            "type": "object",
+            "properties": {**properties, "success": BOOLEAN, "metadata": _ref("ResponseMetadata")},
+            "required": ["success", "metadata"],
+        }
+    )
     return {"200": {"description": "Done.", "headers": headers, "content": {"application/json": {"schema": answer}}}}
 
 

@@ -373,6 +373,7 @@ def _reward(shop: Deployed) -> None:
     shop.made("POST", f"{one}/loyalty/ledger_entries", entry)
     shop.made("POST", f"{one}/loyalty/redemptions", {"loyalty_reward_id": "FIVE"})
     assert shop.made("GET", f"{one}/loyalty")["customer_loyalty"]["current_points"] > 35, "no rebill has earned"
+    assert shop.made("GET", f"{one}?_expand=orders,activity")["customer"]["orders"], "no order is found"
     waits = shop.made("POST", f"{one}/adjust_loyalty_points", {"description": "Review", "loyalty_points": 4})
     assert waits["pending_points"] >= 4
     future = shop.made("GET", f"{one}/loyalty/future_ledger")["future_ledger"]
