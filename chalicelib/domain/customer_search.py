@@ -254,16 +254,12 @@ def _pattern(field: str, name: str, text: str, problems: list[Problem]) -> Patte
     folds = _folds(field)
     begins, star, ends = text.partition(ANY)
     if ANY in ends or (ends.strip() and folds is not _email):
-        allowed = (
-            "one * is allowed, anywhere in it, as in Y*@gmail.com"
-            if folds is _email
-            else "a * is allowed at its end only, as in Smi*"
-        )
+        within_it = "one * is allowed, anywhere in it, as in Y*@gmail.com"
+        allowed = within_it if folds is _email else "a * is allowed at its end only, as in Smi*"
         problems.append(problem(name, "not_allowed_value", allowed))
-    pattern = Pattern(folds(begins), folds(ends) if folds is _email else "", bool(star))
-    if folds is digits_of and not pattern.begins and text.strip() != ANY:
+    elif folds is digits_of and not digits_of(begins) and text.strip() != ANY:
         problems.append(problem(name, "invalid", "holds no digit; phone numbers are compared by their digits"))
-    return pattern
+    return Pattern(folds(begins), folds(ends) if folds is _email else "", bool(star))
 
 
 def _emails(wanted: Mapping[str, Any], problems: list[Problem]) -> list[Pattern]:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from chalicelib.domain import customer_search
 from chalicelib.domain.criteria import Sorting, question_of
 from chalicelib.domain.customer_search import KIND, CustomerQuery, Lookup
@@ -13,13 +15,23 @@ from chalicelib.flows.find import MOST_SHAPED, Found, Looked, page_of
 if TYPE_CHECKING:
     from chalicelib.flows.ports import Shop
 
-# A way that leads to more keys than this without an end is given up where rows must be read besides: 200 read units.
-MOST_KEYS = 20_000
-# A search holds the names that it found in memory at once: twice the shop that the figures are made for.
-MOST_FOUND = 200_000
+
+class Bounds(msgspec.Struct, frozen=True):
+    """``found``: names that a search holds in memory at once, twice the shop that the figures are made for. ``rows``:
+    above this many single rows all rows together cost less. ``keys``: a way that leads to more without an end is given
+    up where rows must be read besides; so many are 200 read units."""
+
+    found: int = 200_000
+    rows: int = MOST_SHAPED
+    keys: int = 20_000
 
 
-def find_customers(shop: "Shop", query: CustomerQuery, sort: str | None, offset: int, limit: int) -> Found:
+BOUNDS = Bounds()
+
+
+def find_customers(
+    shop: "Shop", query: CustomerQuery, sort: str | None, offset: int, limit: int, bounds: Bounds = BOUNDS
+) -> Found:
     """One page of the customers that are meant, full unless it is the last; names are oids as texts.
 
     Reads as ``find`` does: from the beginning anew, later pages from what was found. Raises Invalid: a criterion, a
@@ -29,10 +41,10 @@ def find_customers(shop: "Shop", query: CustomerQuery, sort: str | None, offset:
 
     def look() -> Looked:
         meant = customer_search.matcher(query, shop.configuration.section(Merchant).noun.zone_name())
-        by_keys = _by_keys(shop, query, wanted)
+        by_keys = _by_keys(shop, query, wanted, bounds)
         if by_keys is not None:
             return by_keys, False
-        narrowed = _narrowed(shop, query)
+        narrowed = _narrowed(shop, query, bounds)
         every = shop.lists.rows(KIND) if narrowed is None else shop.lists.rows_of(KIND, narrowed)
         rows = [(name, row) for name, row in every if meant(row)]
         return [name for name, _ in customer_search.sort(rows, wanted)], narrowed is None
@@ -40,22 +52,22 @@ def find_customers(shop: "Shop", query: CustomerQuery, sort: str | None, offset:
     return page_of(shop, KIND, question_of(query, wanted), offset, limit, look)
 
 
-def _by_keys(shop: "Shop", query: CustomerQuery, wanted: Sorting) -> list[str] | None:
+def _by_keys(shop: "Shop", query: CustomerQuery, wanted: Sorting, bounds: Bounds) -> list[str] | None:
     """The oids in their order, where keys alone say who is meant."""
     lookups = customer_search.decides(query, wanted)
     if lookups is None:
         return None
-    found = _walked(shop, lookups, MOST_FOUND, MOST_FOUND)
+    found = _walked(shop, lookups, bounds.found, bounds.found)
     if found is None:
-        what = f"more than {MOST_FOUND:,} customers are meant, too many to list"
+        what = f"more than {bounds.found:,} customers are meant, too many to list"
         raise Invalid.one("", "too_many_rows", f"{what}: name another criterion")
     return customer_search.sort_keys(found, wanted)
 
 
-def _narrowed(shop: "Shop", query: CustomerQuery) -> list[str] | None:
+def _narrowed(shop: "Shop", query: CustomerQuery, bounds: Bounds) -> list[str] | None:
     """The oids of all that the query can mean, where keys lead to few enough."""
     for lookups in customer_search.lookups(query):
-        found = _walked(shop, lookups, MOST_SHAPED, MOST_KEYS)
+        found = _walked(shop, lookups, bounds.rows, bounds.keys)
         if found is not None:
             return list(found)
     return None

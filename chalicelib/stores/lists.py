@@ -248,15 +248,14 @@ class Lists:
     def keys(
         self, kind: KeyedKind, field: str, begins: str, *, whole: bool = False, cursor: Cursor | None = None
     ) -> tuple[list[tuple[str, str, str]], Cursor | None]:
-        """(value, places, name) of the keys that begin so, or are ``whole`` so, in the order of their values: a page of
-        them, and where to go on."""
+        """(value, places, name) of the keys that begin so, in the order of their values: a page of them, and where to
+        go on. ``whole``: of those that are so, and of the few others that go on with a ``#``."""
         key, prefix = self._keys(kind, field), f"{begins}#" if whole else begins
         page = self._port.query(TABLE, key, prefix=prefix, limit=MAXIMUM_PAGE, cursor=cursor)
         found: list[tuple[str, str, str]] = []
         for record in page.records:
             value, _, name = str(record[SK]).rpartition("#")
-            if not whole or value == begins:
-                found.append((value, str(record.get(PLACES, "")), name))
+            found.append((value, str(record.get(PLACES, "")), name))
         return found, page.cursor
 
     def _keys(self, kind: KeyedKind, field: str) -> str:
