@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 # Queues by their short names; on AWS each is `<prefix><name>`.
-QUEUES = ("rebill", "deliver", "reconcile")
+QUEUES = ("rebill", "deliver", "reconcile", "files")
 
 
 class Config(msgspec.Struct, kw_only=True, frozen=True):

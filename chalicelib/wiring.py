@@ -19,9 +19,11 @@ from chalicelib.domain.fields import LARGEST_OID
 from chalicelib.domain.gift_certificates import GiftCertificate
 from chalicelib.domain.items import Item
 from chalicelib.domain.notices import NoticeTemplate
+from chalicelib.domain.transfers import ImportMapping
 from chalicelib.flows.ports import Backroom, Files, Hasher, Http, Mailer, Payments, Queue, Shop, Travel
 from chalicelib.gateways.links import SignedLinks
 from chalicelib.gateways.passwords import Argon2
+from chalicelib.gateways.sheets import Spreadsheets
 from chalicelib.stores.auto_orders import AutoOrders
 from chalicelib.stores.batches import Batches
 from chalicelib.stores.configuration import LINKS, SEAL, Configuration, Keys, Memory, Merchants
@@ -40,6 +42,7 @@ from chalicelib.stores.problems import Problems
 from chalicelib.stores.reconciliations import Reconciliations
 from chalicelib.stores.reports import Reports
 from chalicelib.stores.shelf import Shelf
+from chalicelib.stores.transfers import Transfers
 from chalicelib.stores.usage import GatewayUsage
 from chalicelib.stores.waiting import Waiting
 from chalicelib.stores.webhooks import Webhooks
@@ -140,6 +143,9 @@ class House:
                 self.public_url, lambda: self._secret(LINKS), merchant_id, lambda: self.now_of(merchant_id)
             ),
             files=self.files_of(merchant_id),
+            sheets=Spreadsheets(),
+            transfers=Transfers(port, merchant_id),
+            import_mappings=Shelf(port, merchant_id, "configuration", "import_mapping", ImportMapping),
             write=port.write,
             oids=self.oids(),
             word=self.word,

@@ -14,7 +14,7 @@ from chalicelib.config import QUEUES
 from chalicelib.domain.transfers import PASSING_DAYS
 from chalicelib.gateways.accounts import parameter_path
 from chalicelib.gateways.files import KEPT, PASSING
-from chalicelib.gateways.queues import MAXIMUM_RECEIVES, VISIBILITY_SECONDS
+from chalicelib.gateways.queues import MAXIMUM_RECEIVES, VISIBILITY_SECONDS, visibility_seconds
 from chalicelib.stores.tables import BY_DUE, PK, SK, TABLES, Index, Table
 from chalicelib.wiring import FUNCTION_SECONDS
 
@@ -45,6 +45,11 @@ API_MEGABYTES = 1024
 SECONDS = int(FUNCTION_SECONDS)
 # So many payments, and so many posts to receivers, at once: what the smallest payment gateway account takes.
 WORKERS = 20
+# A whole processor: parsing a workbook of 100,000 rows takes it for a minute, and nothing of that can be cut in two.
+FILES_MEGABYTES = 1769
+FILES_SECONDS = visibility_seconds("files") // 6
+# An Excel file and its sheet, unpacked, beside each other.
+FILES_DISK_MEGABYTES = 2048
 # Walks past what gateways took are in no hurry, and a gateway takes few lists beside its charges; SQS takes no less.
 WALKERS = 2
 # A schedule's run that takes longer than its interval meets the next one; a third would only wait for nothing.
@@ -57,7 +62,12 @@ SHORTEST_AGE_SECONDS, LONGEST_AGE_SECONDS = 60, 300
 DAY_SECONDS = 24 * 3600
 # A message that waits longer than this is late: two leases; and for the walks, which begin all at once, a quarter of
 # their day.
-LATE_SECONDS = {"rebill": 2 * VISIBILITY_SECONDS, "deliver": 2 * VISIBILITY_SECONDS, "reconcile": DAY_SECONDS // 4}
+LATE_SECONDS = {
+    "rebill": 2 * VISIBILITY_SECONDS,
+    "deliver": 2 * VISIBILITY_SECONDS,
+    "reconcile": DAY_SECONDS // 4,
+    "files": 2 * visibility_seconds("files"),
+}
 # A schedule that has not run for three of its intervals has stopped. One that runs daily is missed after thirty hours,
 # in pieces of six: no period of CloudWatch's is longer than a day.
 STOPPED_INTERVALS = 3
@@ -84,6 +94,8 @@ class Function:
     charges: bool = False
     bills: bool = False
     files: bool = False
+    seconds: int = SECONDS
+    disk_megabytes: int = 0
 
     @property
     def logical(self) -> str:
@@ -117,7 +129,7 @@ FUNCTIONS = (
             "ledgers": "get query put update",
             "lists": "get query put update delete",
         },
-        sends=("deliver", "rebill", "reconcile"),
+        sends=("deliver", "rebill", "reconcile", "files"),
         charges=True,
         files=True,
     ),
@@ -203,6 +215,27 @@ FUNCTIONS = (
         consumes="reconcile",
         at_once=WALKERS,
         charges=True,
+    ),
+    Function(
+        "files",
+        FILES_MEGABYTES,
+        {
+            "configuration": "get query put",
+            "customers": "get put delete",
+            "auto_orders": "get query put update",
+            "orders": "get",
+            "events": "get put update",
+            "deliveries": "query put update",
+            "documents": "get put",
+            "ledgers": "get put update",
+            "lists": "get query put update delete check",
+        },
+        sends=("deliver", "files"),
+        consumes="files",
+        at_once=WALKERS,
+        files=True,
+        seconds=FILES_SECONDS,
+        disk_megabytes=FILES_DISK_MEGABYTES,
     ),
 )
 SCHEDULES = tuple(function for function in FUNCTIONS if function.every_seconds)
@@ -296,7 +329,7 @@ def queue_resources(name: str) -> dict[str, Any]:
             "Properties": {
                 "QueueName": PREFIX + name,
                 "MessageRetentionPeriod": RETENTION_SECONDS,
-                "VisibilityTimeout": VISIBILITY_SECONDS,
+                "VisibilityTimeout": visibility_seconds(name),
                 "SqsManagedSseEnabled": True,
                 "RedrivePolicy": {
                     "deadLetterTargetArn": arn(logical(name) + "DeadLetters"),
@@ -435,6 +468,8 @@ def function_patch(function: Function) -> dict[str, Any]:
         },
         "LoggingConfig": {"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "LogGroup": {"Ref": log_group(function)}},
     }
+    if function.disk_megabytes:
+        properties["EphemeralStorage"] = {"Size": function.disk_megabytes}
     if function.at_once:
         properties["ReservedConcurrentExecutions"] = {"Fn::If": ["Reserves", function.at_once, {"Ref": "AWS::NoValue"}]}
     if function.every_seconds:
@@ -658,7 +693,7 @@ def chalice_config(architecture: str = ARCHITECTURE) -> dict[str, Any]:
     functions = {
         function.name: {
             "iam_policy_file": policy_file(function),
-            "lambda_timeout": SECONDS,
+            "lambda_timeout": function.seconds,
             "lambda_memory_size": function.megabytes,
         }
         for function in FUNCTIONS

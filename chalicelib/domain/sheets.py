@@ -3,8 +3,8 @@ changed cell means. Columns are made from the noun's fields, so a new field has 
 
 A row is a profile. A plain field is a column of its name, a block's field is ``tax_codes_sovos_customer_code``. The
 entries of a list are numbered, ``billing_1_city``, the default address first; what comes after the last number is JSON
-in ``billing_more``. Tags stand in one cell, between semicolons. Texts stand as they are, instants in UTC, true and false
-in words, and nothing is an empty cell. So a cell that was not touched says what it said, to the letter.
+in ``billing_more``. Tags stand in one cell, between semicolons. Texts stand as they are, instants in UTC, true and
+false in words, and nothing is an empty cell. So a cell that was not touched says what it said, to the letter.
 """
 
 import json

@@ -151,6 +151,26 @@ def delete_customer(shop: Shop, oid: int, *, version: int | None = None) -> None
     raise Contended("the customer is being changed by others; try again")
 
 
+def written(shop: Shop, customer: Customer, over: int, *, at: int = 0) -> bool:
+    """Whether exactly this profile stands, put over exactly that version; 0: where none stood, at version ``at`` (its
+    first). For who has thought it through before: nothing is asked here, and its address stays. The same again is as
+    once; False where somebody else was first."""
+    oid, version = customer.customer_profile_oid or 0, at or over + 1
+    event = _event(shop, customer, "customer_update" if over else "customer_create", version, shop.clock.now())
+    changes: list[Change] = [shop.customers.replaced(oid, customer, over), shop.events.happened(event)]
+    if not over:
+        changes[0] = shop.customers.inserted(oid, customer, version=version)
+        changes.append(_address(shop, customer))
+    try:
+        shop.write(*changes)
+    except Refused:
+        found = shop.customers.find(oid)
+        if found is None or (found.version, found.noun) != (version, customer):
+            return False
+    told_now(shop, event.event_id)
+    return True
+
+
 def _refuse_active(shop: Shop, customer: Customer) -> None:
     names = customer_names(customer.customer_profile_oid, customer.email)
     found = shop.auto_orders.read_many([number for _, number in shop.auto_orders.of_customer(names)])

@@ -21,6 +21,7 @@ from chalicelib.handlers import (
     reconciliation,
     reports,
     storefront,
+    transfers,
     webhooks,
 )
 
@@ -43,6 +44,7 @@ DOORS = (
     reconciliation.door,
     reports.door,
     storefront.door,
+    transfers.door,
     webhooks.door,
 )
 
