@@ -22,6 +22,7 @@ from chalicelib.domain.drafts import changed, made
 from chalicelib.domain.errors import Contended, Invalid, NotFound, Problem, Refused, Stale
 from chalicelib.domain.events import Event, Happening, Notice, event_id
 from chalicelib.domain.payments import StoredCard
+from chalicelib.flows import merge_profiles
 from chalicelib.flows.ports import Change, Kept, Shop
 from chalicelib.flows.tell import told_now
 
@@ -34,6 +35,8 @@ MOST_TOLD = 5
 # What changes with every change: a PUT may send it back as it was read.
 MOVING = ("last_modified_by", "last_modified_dts")
 EMAIL = "email"
+# The position of the change that looks for a merge.
+LAST_OF_DELETE = 4
 
 
 def customer_by_email(shop: Shop, email: str) -> Kept[Customer]:
@@ -143,8 +146,11 @@ def delete_customer(shop: Shop, oid: int, *, version: int | None = None) -> None
                 shop.customers.unnamed(EMAIL, _normalised(kept.noun)),
                 shop.passwords.gone(oid),
                 shop.events.happened(event),
+                shop.merges.none(oid),
             )
-        except Refused:
+        except Refused as refused:
+            if refused.change == LAST_OF_DELETE:
+                raise Contended(merge_profiles.BUSY) from None
             continue
         told_now(shop, event.event_id)
         return
@@ -169,6 +175,14 @@ def written(shop: Shop, customer: Customer, over: int, *, at: int = 0) -> bool:
             return False
     told_now(shop, event.event_id)
     return True
+
+
+def merge_customer(shop: Shop, oid: int, raw: Any, *, by: str = "") -> None:
+    """The profile that the request names goes into this one: at once where that takes no longer than a call may, else
+    the relay goes on with it. Raises NotFound, Contended, and Invalid with all problems."""
+    name, source = merge_profiles.begin(shop, oid, raw, by=by)
+    told_now(shop, name)
+    told_now(shop, merge_profiles.ended_id(shop, source, oid))
 
 
 def _refuse_active(shop: Shop, customer: Customer) -> None:

@@ -3,14 +3,24 @@
 from typing import Any
 
 from chalicelib.domain.customer_values import CustomerEditorValues, CustomerProfileSettings, editor_values
-from chalicelib.domain.customers import Customer, PasswordNoticeRequest, PasswordNotices, QuickCustomer
+from chalicelib.domain.customers import (
+    Customer,
+    EmailVerifyTokenRequest,
+    EmailVerifyTokenValidateRequest,
+    MagicLinkRequest,
+    PasswordNoticeRequest,
+    PasswordNotices,
+    QuickCustomer,
+    SignedInCustomer,
+)
 from chalicelib.domain.dates import local_date
 from chalicelib.domain.loyalty import LoyaltyProgram
+from chalicelib.domain.merging import CustomerMergeRequest
 from chalicelib.domain.wire import whole
-from chalicelib.flows import passwords, profiles, show_profile
+from chalicelib.flows import passwords, profiles, show_profile, sign_in
 from chalicelib.flows.configure import section
 from chalicelib.gateways.countries import countries
-from chalicelib.handlers.http import Ask, Door, oid_of, one
+from chalicelib.handlers.http import STOREFRONT, Ask, Door, done, oid_of, one
 
 door = Door("customers")
 
@@ -53,6 +63,67 @@ def quick_add_customer(ask: Ask) -> dict[str, Any]:
 @door("DELETE", ONE, "customer_write", summary="Delete a customer; refused while an active auto order is his")
 def delete_customer(ask: Ask, customer_profile_oid: str) -> None:
     profiles.delete_customer(ask.shop, oid_of(customer_profile_oid, NOUN), version=ask.if_match())
+
+
+@door(
+    "PUT",
+    ONE + "/merge",
+    "customer_write",
+    summary="Merge another customer into this one: orders, auto orders, ledgers and entitlements move, the other goes",
+    takes=CustomerMergeRequest,
+    query=EXPANSIONS,
+)
+def merge_customer(ask: Ask, customer_profile_oid: str) -> None:
+    profiles.merge_customer(ask.shop, oid_of(customer_profile_oid, NOUN), ask.raw(), by=ask.by)
+
+
+@door(
+    "PUT",
+    ONE + "/magic_link/{storefront_host_name}",
+    "customer_write",
+    summary="A link by which somebody of the shop signs in as the customer: good once, for 15 minutes",
+    gives={"url": str},
+)
+def get_magic_link(ask: Ask, customer_profile_oid: str, storefront_host_name: str) -> dict[str, Any]:
+    return {"url": sign_in.magic_link(ask.shop, oid_of(customer_profile_oid, NOUN), storefront_host_name), **done()}
+
+
+@door(
+    "POST",
+    "/storefront/magic_link",
+    STOREFRONT,
+    summary="Whose magic link a shopper came by; opened once",
+    takes=MagicLinkRequest,
+    gives={"customer": SignedInCustomer},
+    base="",
+)
+def open_magic_link(ask: Ask) -> dict[str, Any]:
+    return one("customer", whole(sign_in.open_magic_link(ask.shop, ask.raw()), ask.form))
+
+
+@door(
+    "POST",
+    "/customer/customers/email_verify/get_token",
+    "customer_write",
+    summary="A token by which somebody proves that he reads the mails of an address; mail it to him",
+    takes=EmailVerifyTokenRequest,
+    gives={"token": str},
+)
+def get_email_verification_token(ask: Ask) -> dict[str, Any]:
+    return {"token": sign_in.email_token(ask.shop, ask.raw()), **done()}
+
+
+@door(
+    "POST",
+    "/customer/customers/email_verify/validate_token",
+    "customer_write",
+    summary="Whether a token proves what it was made for: refused where it is none of ours or has expired",
+    takes=EmailVerifyTokenValidateRequest,
+    gives={},
+)
+def validate_email_verification_token(ask: Ask) -> dict[str, Any]:
+    sign_in.verified_email(ask.shop, ask.raw())
+    return done()
 
 
 @door(
