@@ -44,7 +44,7 @@ def begin(shop: Shop, asked: CustomerExportRequest, *, by: str = "") -> Customer
     export = CustomerExport(
         export_id=new_id(shop), format=asked.format, columns=asked.columns, created_dts=now, created_by=by or None
     )
-    shop.write(shop.transfers.begun(export))
+    advanced(shop, export, 0)
     send(shop, EXPORT, export.export_id)
     return export
 
@@ -54,10 +54,10 @@ def send(shop: Shop, kind: str, id_: str) -> None:
 
 
 def advanced(shop: Shop, transfer: F, version: int) -> bool:
-    """Whether it stands as it was just written. Where another worker has come further, this one is done; where only the
-    answer got lost, it was us."""
+    """Whether it stands as it was just written; ``version`` 0: it is new. Where another worker has come further, this
+    one is done; where only the answer got lost, it was us."""
     try:
-        shop.write(shop.transfers.moved(transfer, version))
+        shop.write(shop.transfers.moved(transfer, version) if version else shop.transfers.begun(transfer))
     except Refused:
         found = shop.transfers.find(type(transfer), transfer.transfer_id)
         return found is not None and found.noun == transfer

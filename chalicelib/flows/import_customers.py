@@ -91,7 +91,7 @@ def begin(shop: Shop, asked: CustomerImportRequest, *, by: str = "") -> Customer
     job = CustomerImport(
         import_id=new_id(shop), created_dts=now, created_by=by or None, **msgspec.structs.asdict(asked)
     )
-    shop.write(shop.transfers.begun(job))
+    advanced(shop, job, 0)
     send(shop, IMPORT, job.import_id)
     return job
 
