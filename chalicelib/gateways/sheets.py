@@ -47,7 +47,7 @@ CHUNK = 1024 * 1024
 
 ARCHIVES = (".zip", ".xlsx", ".xlsm", ".docx", ".jar", ".gz", ".7z", ".rar", ".bz2", ".xz", ".tar")
 CELL = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?c[ />]")
-LINE = re.compile(r"[^\r\n]*(?:\r\n|\r(?!\Z)|\n)")
+LINE_END = re.compile(r"\r\n|\r(?!\Z)|\n")
 ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 ROOT = re.compile(rb"<((?:[A-Za-z_][\w.-]*:)?)(?:worksheet|sst)[\s>]")
 
@@ -146,12 +146,13 @@ def _lines(pieces: Iterable[bytes], encoding: Encoding) -> Iterator[str]:
             said = f"is not {encoding} near line {number + waiting.count(chr(10)):,} ({error.reason})"
             raise refusal(f"{said}: save it as CSV (UTF-8), or say which encoding it has") from None
         # A carriage return at the end may be half of a line's end.
-        whole = LINE.findall(waiting)
-        waiting = waiting[sum(map(len, whole)) :]
-        number += len(whole)
+        start = 0
+        for end in LINE_END.finditer(waiting):
+            yield waiting[start : end.end()]
+            start, number = end.end(), number + 1
+        waiting = waiting[start:]
         if len(waiting) > MAXIMUM_LINE_CHARACTERS:
             raise refusal(f"has a line of more than {MAXIMUM_LINE_CHARACTERS:,} characters (line {number:,})")
-        yield from whole
     if waiting:
         yield waiting
 
