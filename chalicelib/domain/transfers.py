@@ -188,8 +188,8 @@ class MissingCustomer(Noun):
 
 
 class CustomerImport(Noun, kw_only=True):
-    """One file of profiles on its way in, step by step; ``number_done`` of ``number_of_rows`` tells how far the step
-    is. ``delete_digest`` names the list of what would go."""
+    """One file of profiles on its way in, step by step. How far the step is: ``number_done`` of ``number_of_rows``, and
+    while it is written or undone of ``number_to_delete`` besides. ``delete_digest`` names the list of what would go."""
 
     own: ClassVar[frozenset[str]] = frozenset({"pieces", "piece", "plan", "missing_pieces", "undo_dts", "step"})
 

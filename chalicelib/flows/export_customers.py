@@ -7,7 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from chalicelib.domain import sheets
-from chalicelib.domain.errors import Invalid, Problem, Refused
+from chalicelib.domain.errors import Contended, Invalid, Problem, Refused
 from chalicelib.domain.transfers import CONTENT_TYPES, CustomerExport, CustomerExportRequest, CustomerImport
 from chalicelib.flows.ports import Kept, Shop
 
@@ -44,9 +44,15 @@ def begin(shop: Shop, asked: CustomerExportRequest, *, by: str = "") -> Customer
     export = CustomerExport(
         export_id=new_id(shop), format=asked.format, columns=asked.columns, created_dts=now, created_by=by or None
     )
-    advanced(shop, export, 0)
-    send(shop, EXPORT, export.export_id)
-    return export
+    return asked_for(shop, EXPORT, export)
+
+
+def asked_for(shop: Shop, kind: str, transfer: F) -> F:
+    """Written down first, then sent. Raises Contended where its id is another's."""
+    if not advanced(shop, transfer, 0):
+        raise Contended("that cannot be begun at this moment; try again")
+    send(shop, kind, transfer.transfer_id)
+    return transfer
 
 
 def send(shop: Shop, kind: str, id_: str) -> None:

@@ -45,6 +45,7 @@ from chalicelib.flows.export_customers import (
     LINK_SECONDS,
     STOP_BEFORE_SECONDS,
     advanced,
+    asked_for,
     new_id,
     send,
 )
@@ -91,9 +92,7 @@ def begin(shop: Shop, asked: CustomerImportRequest, *, by: str = "") -> Customer
     job = CustomerImport(
         import_id=new_id(shop), created_dts=now, created_by=by or None, **msgspec.structs.asdict(asked)
     )
-    advanced(shop, job, 0)
-    send(shop, IMPORT, job.import_id)
-    return job
+    return asked_for(shop, IMPORT, job)
 
 
 def map_columns(shop: Shop, import_id: str, asked: ImportMappingRequest) -> CustomerImport:
@@ -274,6 +273,11 @@ def _finished(state: Any) -> Any:
         job.state, job.finished_dts = state, shop.clock.now()
 
     return end
+
+
+def _rows_in(job: CustomerImport, piece: int, outcomes: list[ImportOutcome]) -> int:
+    """How much further a piece brings it: by the rows of the file that it is of, whatever was to be done with them."""
+    return min(PIECE, job.number_of_rows - piece * PIECE) if piece < job.pieces else len(outcomes)
 
 
 def _next_piece(shop: Shop, job: CustomerImport, version: int, rows_done: int) -> int | None:
@@ -463,7 +467,7 @@ def _apply(shop: Shop, job: CustomerImport, version: int, memory: dict[str, Any]
     job.number_changed += done.get("change", 0)
     job.number_deleted += done.get("delete", 0)
     job.number_left += counted(outcomes, "outcome").get("left", 0)
-    return _next_piece(shop, job, version, len(outcomes))
+    return _next_piece(shop, job, version, _rows_in(job, job.piece, outcomes))
 
 
 def _planned(shop: Shop, job: CustomerImport) -> list[ImportPlan]:
@@ -578,7 +582,7 @@ def _undo(shop: Shop, job: CustomerImport, version: int, memory: dict[str, Any])
     numbers = counted(outcomes, "outcome")
     job.number_undone += numbers.get("undone", 0)
     job.number_kept += numbers.get("kept", 0)
-    return _next_piece(shop, job, version, len(outcomes))
+    return _next_piece(shop, job, version, _rows_in(job, piece, outcomes))
 
 
 def _put_back(shop: Shop, job: CustomerImport, plan: ImportPlan) -> str | None:
