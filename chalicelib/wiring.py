@@ -19,9 +19,11 @@ from chalicelib.domain.fields import LARGEST_OID
 from chalicelib.domain.gift_certificates import GiftCertificate
 from chalicelib.domain.items import Item
 from chalicelib.domain.notices import NoticeTemplate
-from chalicelib.flows.ports import Backroom, Http, Mailer, Passwords, Payments, Queue, Shop, Travel
+from chalicelib.domain.transfers import ImportMapping
+from chalicelib.flows.ports import Backroom, Files, Http, Mailer, Passwords, Payments, Queue, Shop, Travel
 from chalicelib.gateways.links import SignedLinks
 from chalicelib.gateways.passwords import Argon2Passwords
+from chalicelib.gateways.sheets import Spreadsheets
 from chalicelib.stores.auto_orders import AutoOrders
 from chalicelib.stores.batches import Batches
 from chalicelib.stores.configuration import LINKS, SEAL, Configuration, Keys, Memory, Merchants
@@ -41,6 +43,7 @@ from chalicelib.stores.problems import Problems
 from chalicelib.stores.reconciliations import Reconciliations
 from chalicelib.stores.reports import Reports
 from chalicelib.stores.shelf import Shelf
+from chalicelib.stores.transfers import Transfers
 from chalicelib.stores.usage import GatewayUsage
 from chalicelib.stores.waiting import Waiting
 from chalicelib.stores.webhooks import Webhooks
@@ -50,12 +53,22 @@ if TYPE_CHECKING:
 
 # The account that every merchant of the embedded engine has.
 SANDBOX = "sandbox"
+# The embedded engine's private files, apart from its tables: who writes a large one holds up nobody's order.
+FILES_FILE = "files.sqlite"
 # A caller that does not know how long it may still run has the whole of a function's time.
 FUNCTION_SECONDS = 60.0
 
 
 def _plenty() -> float:
     return FUNCTION_SECONDS
+
+
+def _files_in_memory() -> Callable[[str], Files]:
+    """For a house that says nothing of files; nothing is opened before one is written."""
+    from chalicelib.gateways.files import EmbeddedFiles, MerchantFiles
+
+    files = lru_cache(maxsize=1)(lambda: EmbeddedFiles(":memory:", "http://127.0.0.1:8000", lambda: 0.0))
+    return lambda merchant_id: MerchantFiles(files, merchant_id)
 
 
 def random_oids() -> Iterator[int]:
@@ -86,6 +99,7 @@ class House:
     outbound_allow: frozenset[str] = frozenset()
     travel_of: Callable[[str], Travel | None] = lambda merchant_id: None
     asks_first: bool = False
+    files_of: Callable[[str], Files] = field(default_factory=_files_in_memory)
     oids: Callable[[], Iterator[int]] = random_oids
     word: Callable[[], str] = random_word
     shuffled: Callable[[list[str]], list[str]] = shuffled
@@ -130,6 +144,10 @@ class House:
             links=SignedLinks(
                 self.public_url, lambda: self._secret(LINKS), merchant_id, lambda: self.now_of(merchant_id)
             ),
+            files=self.files_of(merchant_id),
+            sheets=Spreadsheets(),
+            transfers=Transfers(port, merchant_id),
+            import_mappings=Shelf(port, merchant_id, "configuration", "import_mapping", ImportMapping),
             write=port.write,
             oids=self.oids(),
             word=self.word,
@@ -212,6 +230,7 @@ def embedded(data: Path, public_url: str, outbound_allow: frozenset[str], machin
     """The house of the embedded engine: everything on SQLite files in one folder."""
     from chalicelib.gateways.accounts import GATEWAYS_FILE, Accounts, AccountsFile
     from chalicelib.gateways.clock import TestClocks
+    from chalicelib.gateways.files import EmbeddedFiles
     from chalicelib.gateways.http import GuardedHttp
     from chalicelib.gateways.mail import Mailbox
     from chalicelib.gateways.queues import EmbeddedQueues
@@ -223,6 +242,7 @@ def embedded(data: Path, public_url: str, outbound_allow: frozenset[str], machin
     clocks = TestClocks(shop_file, machine)
     mailbox = Mailbox(shop_file, clocks.latest_now)
     queues = EmbeddedQueues(shop_file, lambda: machine().timestamp())
+    files = EmbeddedFiles(data / FILES_FILE, public_url, lambda: machine().timestamp())
 
     @lru_cache(maxsize=64)
     def sandbox(merchant_id: str, code: str) -> Sandbox:
@@ -241,7 +261,8 @@ def embedded(data: Path, public_url: str, outbound_allow: frozenset[str], machin
         payments_of=accounts.of,
         public_url=public_url,
         outbound_allow=outbound_allow,
-        extras={"clocks": clocks, "queues": queues, "mailbox": mailbox},
+        files_of=files.of,
+        extras={"clocks": clocks, "queues": queues, "mailbox": mailbox, "files": files},
     )
 
 
@@ -250,6 +271,7 @@ def _of_aws(settings: config.Config) -> House:
     from chalicelib.gateways.accounts import Accounts, ParameterStore
     from chalicelib.gateways.aws import client, queue_url
     from chalicelib.gateways.clock import SystemClock
+    from chalicelib.gateways.files import S3Files
     from chalicelib.gateways.http import GuardedHttp
     from chalicelib.gateways.mail import SesMailer
     from chalicelib.gateways.queues import SqsQueues
@@ -276,4 +298,5 @@ def _of_aws(settings: config.Config) -> House:
         payments_of=accounts.of,
         public_url=settings.public_url,
         asks_first=settings.asks_first,
+        files_of=partial(S3Files, settings.bucket, lambda: client("s3")),
     )

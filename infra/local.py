@@ -45,7 +45,11 @@ LOCK_FILE = "lock"
 MAKING = "making"
 FILES = frozenset(
     {
-        *(name + end for name in (demo.SHOP_FILE, demo.SANDBOX_FILE) for end in ("", "-wal", "-shm")),
+        *(
+            name + end
+            for name in (demo.SHOP_FILE, demo.SANDBOX_FILE, wiring.FILES_FILE)
+            for end in ("", "-wal", "-shm")
+        ),
         KEYS_FILE,
         LOCK_FILE,
         MAKING,
@@ -157,6 +161,7 @@ def _serve(data: Path, port: int, outbound_allow: frozenset[str], *, with_demo: 
     wiring.use(house)
     key = _key(house, data)
     engine = Engine(house, app)
+    server.files = house.extras["files"]
     server.page = Pages(engine, app.routes, demo.MERCHANT, server.port).answer
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     threading.Thread(target=server.serve, name="server", daemon=True).start()

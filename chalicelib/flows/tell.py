@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from chalicelib.domain import search, webhooks
 from chalicelib.domain.auto_orders import assembled
+from chalicelib.domain.customer_search import row_of_customer
 from chalicelib.domain.dates import local_date
 from chalicelib.domain.errors import NotFound, Refused
 from chalicelib.domain.events import Event, Happening, NounKind
@@ -197,10 +198,15 @@ def _note(shop: Shop, event: Event, kind: NounKind, name: str, zone_name: str) -
                 version = search.version_of_item(item.noun.last_modified_dts or event.dts, item.version)
                 shop.lists.note(kind, name, search.row_of_item(item.noun, now), version, new=_new(event, kind, name))
             case "customer":
-                return
+                customer = shop.customers.get(name)
+                row = row_of_customer(customer.noun, now)
+                shop.lists.note_keyed(kind, name, row, customer.version, new=_new(event, kind, name))
     except NotFound:
         if kind == "item":
             shop.lists.drop(kind, name, search.version_of_item(event.dts, event.seq))
+        elif kind == "customer":
+            # Where an import that deleted it is undone it comes back, at a later version.
+            shop.lists.note_keyed(kind, name, None, event.seq)
 
 
 def _new(event: Event, kind: NounKind, name: str) -> bool:

@@ -8,6 +8,7 @@ from chalicelib.handlers import (
     configuration,
     consents,
     coupons,
+    customer_search,
     customers,
     docs,
     gateways,
@@ -21,6 +22,7 @@ from chalicelib.handlers import (
     reconciliation,
     reports,
     storefront,
+    transfers,
     webhooks,
 )
 
@@ -30,6 +32,7 @@ DOORS = (
     configuration.door,
     consents.door,
     coupons.door,
+    customer_search.door,
     customers.door,
     docs.door,
     gateways.door,
@@ -43,6 +46,7 @@ DOORS = (
     reconciliation.door,
     reports.door,
     storefront.door,
+    transfers.door,
     webhooks.door,
 )
 

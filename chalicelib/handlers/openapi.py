@@ -17,6 +17,8 @@ from chalicelib.domain.auto_orders import AutoOrder
 from chalicelib.domain.batches import Batch
 from chalicelib.domain.consents import AutoOrderConsent
 from chalicelib.domain.coupons import Coupon
+from chalicelib.domain.customer_search import NOT_IN_GET as CUSTOMER_NOT_IN_GET
+from chalicelib.domain.customer_search import CustomerQuery
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import Problem
@@ -82,6 +84,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
 # The criteria of a GET are the fields of its query, where the route does not list them.
 CRITERIA: dict[str, type[wire.Noun]] = {
     "get_auto_orders": AutoOrderQuery,
+    "get_customers": CustomerQuery,
     "get_items": ItemQuery,
     "get_orders": OrderQuery,
 }
@@ -126,6 +129,9 @@ PARAMETERS: dict[str, tuple[Schema, str]] = {
     "endDate": (STRING, f"delivered at or before: {MOMENT}"),
     "event": (STRING, "the name of an event"),
     "exclude_expired": (BOOLEAN, "leave out what has expired"),
+    "search_string": (STRING, "words; each begins a word of a customer's e-mail address, names, company, ..."),
+    "signup_dts_end": (STRING, f"signed up at or before: {MOMENT}"),
+    "signup_dts_start": (STRING, f"signed up at or after: {MOMENT}"),
     "since": ({"type": "string", "format": "date"}, "the first day (the merchant's), as in 2027-01-31"),
     "status": ({**INTEGER, "maximum": 599}, "the receiver's status"),
     "success": (BOOLEAN, "taken by the receiver, or not"),
@@ -251,7 +257,7 @@ def _query_parameters(route: Route, nouns: "_Nouns") -> Iterator[Schema]:
 
 
 def _criteria(query: type[wire.Noun], nouns: "_Nouns") -> dict[str, Schema]:
-    hidden = {*NOT_IN_GET, *UNAVAILABLE, *query.own, "since"}
+    hidden = {*NOT_IN_GET, *CUSTOMER_NOT_IN_GET, *UNAVAILABLE, *query.own, "since"}
     fields = {f.encode_name: f.name for f in msgspec.structs.fields(query)}
     hints = _hints(query)
     return {name: nouns.schema(hints[field]) for name, field in fields.items() if name not in hidden}
