@@ -137,7 +137,7 @@ FUNCTIONS = (
             "auto_orders": "get query put update",
             "orders": "get query put",
             "events": "get due put update",
-            "deliveries": "due query put update",
+            "deliveries": "get due query put update",
             "ledgers": "get query put update",
             "lists": "get put update delete check",
         },

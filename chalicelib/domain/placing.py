@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain.consents import AutoOrderConsentRequest
 from chalicelib.domain.coupons import Coupon, check_coupons
+from chalicelib.domain.customers import Customer
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import Invalid, Problem
 from chalicelib.domain.fields import ItemId, Quantity, Text20, Text50, Text100
@@ -25,6 +26,7 @@ from chalicelib.domain.orders import (
     OrderCheckout,
     OrderCoupon,
     OrderCurrentStageHistory,
+    OrderInternal,
     OrderItem,
     OrderItemOption,
     OrderMarketing,
@@ -62,6 +64,8 @@ LINE_FILLED_BY_SYSTEM = (
 )
 
 
+# Of merchant_notes (the contract's bound).
+LONGEST_NOTES = 2000
 # What a card is tested with where an item does not say (the product page's figure).
 DEFAULT_AUTH_TEST_AMOUNT = Decimal(1)
 
@@ -215,6 +219,15 @@ def placed(order: Order, shelves: Shelves, order_id: str, now: Instant, *, by_sh
         summary=summary(plan),
         taxes=OrderTaxes(tax_rate=plan.tax_rate, tax_shipping=plan.tax_shipping) if plan.tax_rate else None,
     )
+
+
+def with_notes(order: Order, customer: Customer) -> Order:
+    """The order with the notes that the shop wants on every order of this customer, after those that came with it."""
+    if not customer.automatic_merchant_notes:
+        return order
+    internal = order.internal or OrderInternal()
+    said = "\n".join(text for text in (internal.merchant_notes, customer.automatic_merchant_notes) if text)
+    return replace(order, internal=replace(internal, merchant_notes=said[:LONGEST_NOTES]))
 
 
 def _unprocessed(payment: OrderPayment) -> OrderPayment:

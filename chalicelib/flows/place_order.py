@@ -17,11 +17,11 @@ from chalicelib.domain.heads import Head
 from chalicelib.domain.items import Item
 from chalicelib.domain.orders import Order, OrderPayment, OrderPaymentCreditCard, OrderPaymentECheck, masked
 from chalicelib.domain.payments import Card, StoredCard, card_type_of, luhn
-from chalicelib.domain.placing import OF_ACCOUNT, Shelves, placed, rebills_by_itself, sole_items
+from chalicelib.domain.placing import OF_ACCOUNT, Shelves, placed, rebills_by_itself, sole_items, with_notes
+from chalicelib.domain.pricing_tiers import NOBODY, PricingTiers, terms_of
 from chalicelib.domain.storefront import BankAccountRequest, is_aba_code
 from chalicelib.domain.wire import kept
 from chalicelib.flows.customers_auto_orders import names_of, owned_items
-from chalicelib.flows.facts import terms_of_customer
 from chalicelib.flows.ports import Change, Kept, Shop
 
 # Hosted-field tokens are valid this long (the contract's two hours).
@@ -219,6 +219,8 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
     codes = [coupon.coupon_code or "" for coupon in wanted.coupons or []]
     merchant, settings, shipping, taxes, items, coupons = shop.configuration.price_list(ids, codes)
     customer_profile_oid = _customer(shop, wanted)
+    kept = shop.customers.find(customer_profile_oid, consistent=False) if customer_profile_oid else None
+    customer = kept.noun if kept else None
     if by_shopper and customer_profile_oid is None and _requires_profile(shop):
         message = "the shop takes orders of customers with a profile only, and there is none with this address"
         raise Invalid.one("/billing/email", "profile_required", message)
@@ -230,7 +232,7 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
         taxes=taxes,
         items=items,
         coupons=coupons,
-        terms=terms_of_customer(shop, customer_profile_oid),
+        terms=terms_of(customer, shop.configuration.remembered(PricingTiers)) if customer else NOBODY,
         owned=owned_items(shop, names_of(wanted, customer_profile_oid)) & frozenset(sole) if sole else frozenset(),
     )
     if merchant.merchant_id is None:
@@ -247,7 +249,7 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
     if order.payment is not None and payment is not None:
         order.payment.credit_card, order.payment.echeck = payment.credit_card, payment.echeck
     order.customer_profile_oid = customer_profile_oid
-    return order
+    return with_notes(order, customer) if customer else order
 
 
 def _has_card(payment: OrderPayment | None) -> bool:

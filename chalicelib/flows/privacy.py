@@ -222,7 +222,6 @@ def _forget_certificates(shop: Shop, erase: Erase, email: str) -> None:
                 shop.write(shop.certificates.replaced(oid, after, kept.version))
             except Refused:
                 raise Contended("a gift certificate of the customer is being changed by others") from None
-        shop.write(shop.ledgers.unaddressed(email, oid))
 
 
 def _each_once(oids: Iterable[int]) -> list[int]:

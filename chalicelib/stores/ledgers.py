@@ -19,7 +19,6 @@ from chalicelib.stores.port import (
     Absent,
     Change,
     Cursor,
-    Delete,
     Equals,
     Put,
     Record,
@@ -33,6 +32,7 @@ from chalicelib.stores.records import (
     claimed,
     due_attributes,
     inserted,
+    known_by,
     noun_of,
     pk,
     replaced,
@@ -161,9 +161,6 @@ class Ledgers:
         """A row that finds the certificate by its owner's address."""
         return Put(TABLE, {PK: self._email(email), SK: str(oid)})
 
-    def unaddressed(self, email: str, oid: int) -> Change:
-        return Delete(TABLE, self._email(email), str(oid))
-
     def oids_by_email(self, email: str, limit: int) -> list[int]:
         """Those whose owner had that address once; who asks looks at the certificate itself."""
         page = self._port.query(TABLE, self._email(email), limit=limit, consistent=True)
@@ -176,7 +173,7 @@ class Ledgers:
         return pk(self._merchant_id, MEMBER, oid)
 
     def _email(self, email: str) -> str:
-        return pk(self._merchant_id, "certificate_email", email)
+        return pk(self._merchant_id, "certificate_email", known_by(self._merchant_id, email))
 
 
 def _entry_sk(seq: int) -> str:

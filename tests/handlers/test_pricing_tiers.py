@@ -139,6 +139,17 @@ def test_the_order_of_a_customer_without_realtime_charge_waits_to_be_charged(sho
     )
 
 
+def test_the_shops_notes_on_a_customer_are_added_to_every_order_of_his(shop: Shop) -> None:
+    shop.jane(automatic_merchant_notes="Ring twice")
+    order_id = shop.buy("one").json["order"]["order_id"]
+    shown = shop.call("GET", f"/rest/v2/order/orders/{order_id}?_expand=internal").json["order"]
+    assert shown["internal"]["merchant_notes"] == "Ring twice"
+    line = {"merchant_item_id": "TEA", "quantity": 1}
+    body = {"items": [line], "billing": JANE, "internal": {"merchant_notes": "A gift"}}
+    made = shop.call("POST", "/rest/v2/order/orders?_expand=internal", body)
+    assert made.json["order"]["internal"]["merchant_notes"] == "A gift\nRing twice"
+
+
 # --- rebills ---------------------------------------------------------------------------------------------------------
 
 
