@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from chalicelib import config
+from chalicelib.domain.access import KEY_BYTES
 from chalicelib.domain.coupons import Coupon
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.dates import Instant
@@ -19,10 +20,25 @@ from chalicelib.domain.fields import LARGEST_OID
 from chalicelib.domain.gift_certificates import GiftCertificate
 from chalicelib.domain.items import Item
 from chalicelib.domain.notices import NoticeTemplate
+from chalicelib.domain.transfers import ImportMapping
 from chalicelib.domain.views import ScreenViews
-from chalicelib.flows.ports import Backroom, Http, Mailer, Passwords, Payments, Queue, Shop, Travel
+from chalicelib.flows.ports import (
+    Backroom,
+    Codes,
+    Entrance,
+    Files,
+    Http,
+    Mailer,
+    Passwords,
+    Payments,
+    Queue,
+    Shop,
+    Travel,
+)
+from chalicelib.gateways.codes import TimeCodes
 from chalicelib.gateways.links import SignedLinks
 from chalicelib.gateways.passwords import Argon2Passwords
+from chalicelib.gateways.sheets import Spreadsheets
 from chalicelib.stores.auto_orders import AutoOrders
 from chalicelib.stores.batches import Batches
 from chalicelib.stores.configuration import LINKS, SEAL, Configuration, Keys, Memory, Merchants
@@ -42,7 +58,9 @@ from chalicelib.stores.problems import Problems
 from chalicelib.stores.reconciliations import Reconciliations
 from chalicelib.stores.reports import Reports
 from chalicelib.stores.shelf import Shelf
+from chalicelib.stores.transfers import Transfers
 from chalicelib.stores.usage import GatewayUsage
+from chalicelib.stores.users import Audit, Logins, Sessions, Users
 from chalicelib.stores.waiting import Waiting
 from chalicelib.stores.webhooks import Webhooks
 
@@ -51,12 +69,24 @@ if TYPE_CHECKING:
 
 # The account that every merchant of the embedded engine has.
 SANDBOX = "sandbox"
+# The embedded engine's private files, apart from its tables: who writes a large one holds up nobody's order.
+FILES_FILE = "files.sqlite"
+# Whose counters those are that belong to no merchant: none is called so.
+EVERYBODY = "-"
 # A caller that does not know how long it may still run has the whole of a function's time.
 FUNCTION_SECONDS = 60.0
 
 
 def _plenty() -> float:
     return FUNCTION_SECONDS
+
+
+def _files_in_memory() -> Callable[[str], Files]:
+    """For a house that says nothing of files; nothing is opened before one is written."""
+    from chalicelib.gateways.files import EmbeddedFiles, MerchantFiles
+
+    files = lru_cache(maxsize=1)(lambda: EmbeddedFiles(":memory:", "http://127.0.0.1:8000", lambda: 0.0))
+    return lambda merchant_id: MerchantFiles(files, merchant_id)
 
 
 def random_oids() -> Iterator[int]:
@@ -66,6 +96,10 @@ def random_oids() -> Iterator[int]:
 
 def random_word() -> str:
     return secrets.token_urlsafe(24)
+
+
+def random_secret() -> str:
+    return secrets.token_urlsafe(KEY_BYTES)
 
 
 def shuffled(values: list[str]) -> list[str]:
@@ -89,10 +123,14 @@ class House:
     outbound_allow: frozenset[str] = frozenset()
     travel_of: Callable[[str], Travel | None] = lambda merchant_id: None
     asks_first: bool = False
+    files_of: Callable[[str], Files] = field(default_factory=_files_in_memory)
     oids: Callable[[], Iterator[int]] = random_oids
     word: Callable[[], str] = random_word
     shuffled: Callable[[list[str]], list[str]] = shuffled
     passwords: Passwords = field(default_factory=Argon2Passwords)
+    codes: Codes = field(default_factory=TimeCodes)
+    # The machine's own clock, where merchants' clocks may run ahead of it.
+    machine: Callable[[], Instant] | None = None
     memory: Memory = field(default_factory=dict)
     extras: dict[str, Any] = field(default_factory=dict)
 
@@ -127,6 +165,8 @@ class House:
             limits=Limits(port, merchant_id),
             card_tokens=CardTokens(port, merchant_id),
             batches=Batches(port, merchant_id),
+            users=Users(port, merchant_id),
+            audit=Audit(port, merchant_id),
             payments=self.payments_of(merchant_id),
             mail=self.mailer_of(merchant_id),
             http=self.http,
@@ -134,6 +174,10 @@ class House:
             links=SignedLinks(
                 self.public_url, lambda: self._secret(LINKS), merchant_id, lambda: self.now_of(merchant_id)
             ),
+            files=self.files_of(merchant_id),
+            sheets=Spreadsheets(),
+            transfers=Transfers(port, merchant_id),
+            import_mappings=Shelf(port, merchant_id, "configuration", "import_mapping", ImportMapping),
             write=port.write,
             oids=self.oids(),
             word=self.word,
@@ -151,6 +195,18 @@ class House:
             latest_now=self.latest_now,
             shuffled=self.shuffled,
             time_left=time_left,
+        )
+
+    def entrance(self) -> Entrance:
+        return Entrance(
+            open_shop=self.open_shop,
+            logins=Logins(self.port),
+            sessions=Sessions(self.port),
+            limits=Limits(self.port, EVERYBODY),
+            passwords=self.passwords,
+            codes=self.codes,
+            now=self.machine or self.latest_now,
+            secret=random_secret,
         )
 
     def keys(self) -> Keys:
@@ -216,6 +272,7 @@ def embedded(data: Path, public_url: str, outbound_allow: frozenset[str], machin
     """The house of the embedded engine: everything on SQLite files in one folder."""
     from chalicelib.gateways.accounts import GATEWAYS_FILE, Accounts, AccountsFile
     from chalicelib.gateways.clock import TestClocks
+    from chalicelib.gateways.files import EmbeddedFiles
     from chalicelib.gateways.http import GuardedHttp
     from chalicelib.gateways.mail import Mailbox
     from chalicelib.gateways.queues import EmbeddedQueues
@@ -228,6 +285,7 @@ def embedded(data: Path, public_url: str, outbound_allow: frozenset[str], machin
     # Files of their own: whoever else commits to the shop's makes its connection forget every page that it has read.
     mailbox = Mailbox(data / "mailbox.sqlite", clocks.latest_now)
     queues = EmbeddedQueues(data / "queues.sqlite", lambda: machine().timestamp())
+    files = EmbeddedFiles(data / FILES_FILE, public_url, lambda: machine().timestamp())
 
     @lru_cache(maxsize=64)
     def sandbox(merchant_id: str, code: str) -> Sandbox:
@@ -246,7 +304,9 @@ def embedded(data: Path, public_url: str, outbound_allow: frozenset[str], machin
         payments_of=accounts.of,
         public_url=public_url,
         outbound_allow=outbound_allow,
-        extras={"clocks": clocks, "queues": queues, "mailbox": mailbox},
+        files_of=files.of,
+        machine=machine,
+        extras={"clocks": clocks, "queues": queues, "mailbox": mailbox, "files": files},
     )
 
 
@@ -255,6 +315,7 @@ def _of_aws(settings: config.Config) -> House:
     from chalicelib.gateways.accounts import Accounts, ParameterStore
     from chalicelib.gateways.aws import client, queue_url
     from chalicelib.gateways.clock import SystemClock
+    from chalicelib.gateways.files import S3Files
     from chalicelib.gateways.http import GuardedHttp
     from chalicelib.gateways.mail import SesMailer
     from chalicelib.gateways.queues import SqsQueues
@@ -281,4 +342,5 @@ def _of_aws(settings: config.Config) -> House:
         payments_of=accounts.of,
         public_url=settings.public_url,
         asks_first=settings.asks_first,
+        files_of=partial(S3Files, settings.bucket, lambda: client("s3")),
     )

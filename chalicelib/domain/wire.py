@@ -143,6 +143,11 @@ def plain(value: Any) -> Any:
     return msgspec.to_builtins(value, enc_hook=_kept_value, builtin_types=(Decimal,))
 
 
+def fields_of(type_: type[msgspec.Struct]) -> list[tuple[str, Any]]:
+    """The fields of a noun, each with its type, bare of None and of bounds."""
+    return [(name, _bare(hint)) for name, _, hint in _fields(type_)]
+
+
 # --- out ------------------------------------------------------------------------------------------------------------
 
 

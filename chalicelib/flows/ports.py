@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
+from chalicelib.domain.audit import AuditEntry
 from chalicelib.domain.auto_orders import AutoOrder
 from chalicelib.domain.batches import BatchEdit
 from chalicelib.domain.captures import CapturePage, Hint, Reconciliation
@@ -44,9 +45,13 @@ from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingSettings
 from chalicelib.domain.taxes import TaxSettings
 from chalicelib.domain.timeline import TimelineEntry
+from chalicelib.domain.transfers import CustomerExport, CustomerImport, Encoding, Format, ImportMapping, Upload
+from chalicelib.domain.users import Credentials, Session, User
 from chalicelib.domain.views import ScreenViews
 from chalicelib.domain.waiting import DueRow
 from chalicelib.domain.webhooks import Answer, Delivery, DeliveryLog, Webhook
+
+F = TypeVar("F", CustomerExport, CustomerImport)
 
 # A change that a store made and ``Shop.write`` commits; a flow carries it and never looks inside.
 Change = Any
@@ -94,13 +99,15 @@ class Shelf(Protocol[T]):
     def find(self, name: object, *, consistent: bool = True) -> Kept[T] | None: ...
     def get(self, name: object) -> Kept[T]: ...
     def get_many(self, names: list[str]) -> list[T]: ...
-    def inserted(self, name: object, noun: T) -> Change: ...
+    def kept_many(self, names: Iterable[object]) -> Mapping[str, Kept[T]]: ...
+    def inserted(self, name: object, noun: T, *, version: int = 1) -> Change: ...
     def replaced(self, name: object, noun: T, version: int) -> Change: ...
     def removed(self, name: object, version: int) -> Change: ...
     def standing(self, name: object) -> Change: ...
     def named(self, by: str, value: object, name: str) -> Change: ...
     def unnamed(self, by: str, value: object) -> Change: ...
     def name_by(self, by: str, value: object) -> str | None: ...
+    def names_by(self, by: str, values: Iterable[object]) -> Mapping[str, str]: ...
     def listed(self, name: object) -> Change: ...
     def unlisted(self, name: object) -> Change: ...
     def names(self) -> list[str]: ...
@@ -449,6 +456,57 @@ class Batches(Protocol):
     def of(self, batch_id: str) -> list[BatchEdit]: ...
 
 
+class Files(Protocol):
+    """One merchant's private files. A name begins with its area: ``passing/`` is thrown away after some days, ``kept/``
+    stays. A file is there whole or not at all."""
+
+    def write(self, name: str, pieces: Iterable[bytes], content_type: str) -> int:
+        """Keep the file, in place of one of that name. Returns its size."""
+        ...
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """The file from its beginning. Raises NotFound, at once."""
+        ...
+
+    def size(self, name: str) -> int | None:
+        """None where there is no such file."""
+        ...
+
+    def delete(self, name: str) -> None: ...
+    def upload(self, name: str, most: int) -> Upload:
+        """How somebody without a key puts a file of at most so many bytes there, within the hour."""
+        ...
+
+    def link(self, name: str, shown_name: str, content_type: str, seconds: int) -> str:
+        """An address at which the file can be had for so many seconds, saved as ``shown_name``."""
+        ...
+
+
+class Sheets(Protocol):
+    """Tables as files."""
+
+    def written(self, rows: Iterable[Sequence[str]], format_: Format) -> Iterator[bytes]:
+        """Raises Invalid where Excel cannot hold a text."""
+        ...
+
+    def rows(
+        self, pieces: Iterable[bytes], format_: Format, *, delimiter: str | None = None, encoding: Encoding = "utf-8"
+    ) -> Iterator[list[str]]:
+        """Cells at the end of a row that are empty are left out. Raises Invalid for what is no such file, or one that
+        is out of bounds."""
+        ...
+
+
+class Transfers(Protocol):
+    """Exports and imports."""
+
+    def find(self, type_: type[F], id_: str) -> Kept[F] | None: ...
+    def get(self, type_: type[F], id_: str) -> Kept[F]: ...
+    def begun(self, transfer: CustomerExport | CustomerImport) -> Change: ...
+    def moved(self, transfer: CustomerExport | CustomerImport, version: int) -> Change: ...
+    def newest(self, type_: type[F], limit: int, cursor: Any = None) -> tuple[list[F], Any]: ...
+
+
 class Travel(Protocol):
     """The test clock of the embedded engine: moves one merchant's time, and does the work that comes due."""
 
@@ -466,6 +524,26 @@ class Travel(Protocol):
         ...
 
     def backroom(self) -> "Backroom": ...
+
+
+class Users(Protocol):
+    """The merchant's users, and apart from them what proves who they are."""
+
+    def all(self) -> list[User]: ...
+    def find(self, user_id: int) -> Kept[User] | None: ...
+    def get(self, user_id: int) -> Kept[User]: ...
+    def credentials(self, user_id: int) -> Kept[Credentials] | None: ...
+    def inserted(self, user: User, credentials: Credentials) -> list[Change]: ...
+    def replaced(self, user: User, version: int) -> Change: ...
+    def proved_by(self, user_id: int, credentials: Credentials, version: int) -> Change: ...
+    def removed(self, user: User, version: int) -> list[Change]: ...
+
+
+class Audit(Protocol):
+    """Only ever added to."""
+
+    def added(self, entry: AuditEntry, word: str) -> list[Change]: ...
+    def of_user(self, user_id: int, since: Instant) -> list[AuditEntry]: ...
 
 
 @dataclass(frozen=True)
@@ -500,11 +578,17 @@ class Shop:
     limits: Limits
     card_tokens: CardTokens
     batches: Batches
+    users: Users
+    audit: Audit
     payments: Mapping[str, Payments]
     mail: Mailer
     http: Http
     queue: Queue
     links: Links
+    files: Files
+    sheets: Sheets
+    transfers: Transfers
+    import_mappings: Shelf[ImportMapping]
     write: Callable[..., None]
     # Random positive 31-bit numbers and random texts: chance is handed in like the clock.
     oids: Iterator[int]
@@ -559,6 +643,17 @@ class Backroom:
     time_left: Callable[[], float]
 
 
+class Logins(Protocol):
+    def find(self, login: str) -> tuple[str, int] | None: ...
+
+
+class Sessions(Protocol):
+    def find(self, session_hash: str) -> tuple[Session, Instant] | None: ...
+    def begun(self, session: Session, ends: Instant) -> Change: ...
+    def seen(self, session_hash: str, now: Instant) -> Change: ...
+    def ended(self, session_hash: str) -> Change: ...
+
+
 class Passwords(Protocol):
     """``nobodys``: a hash that no password fits, so that who is no user takes the same work."""
 
@@ -567,3 +662,26 @@ class Passwords(Protocol):
     def hash(self, password: str) -> str: ...
     def fits(self, password_hash: str, password: str) -> bool: ...
     def outdated(self, password_hash: str) -> bool: ...
+
+
+class Codes(Protocol):
+    """One-time codes by time."""
+
+    def secret(self) -> str: ...
+    def uri(self, secret: str, login: str, issuer: str) -> str: ...
+    def step(self, secret: str, code: str, now: Instant) -> int | None: ...
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """Where people sign in, whichever merchant's user they are. ``now`` is the machine's own: a merchant's test clock
+    that runs ahead signs nobody out. ``secret`` gives 32 random bytes as text."""
+
+    open_shop: Callable[[str], Shop]
+    logins: Logins
+    sessions: Sessions
+    limits: Limits
+    passwords: Passwords
+    codes: Codes
+    now: Callable[[], Instant]
+    secret: Callable[[], str]

@@ -73,10 +73,10 @@ def sign_up(shop: Shop, raw: Any, address: str) -> WholesaleSignedUp:
 
     Raises TooMany, and Invalid with all problems.
     """
+    asked = made(raw, WholesaleSignup, lambda asked: validate(asked.profile()))
     settings = shop.configuration.section(CustomerProfileSettings).noun
     if not settings.wholesale_signup:
         raise Invalid.one("", "not_available", "the shop takes no wholesale signups")
-    asked = made(raw, WholesaleSignup, lambda asked: validate(asked.profile()))
     shop.limits.take(f"wholesale_signup#address#{address}", SIGNUP_TRIES, SIGNUP_SECONDS, shop.clock.now())
     approve = bool(settings.wholesale_signup_needs_approval)
     profile = replace(
@@ -192,6 +192,26 @@ def delete_customer(shop: Shop, oid: int, *, version: int | None = None) -> None
         told_now(shop, event.event_id)
         return
     raise Contended("the customer is being changed by others; try again")
+
+
+def written(shop: Shop, customer: Customer, over: int, *, at: int = 0) -> bool:
+    """Whether exactly this profile stands, put over exactly that version; 0: where none stood, at version ``at`` (its
+    first). For who has thought it through before: nothing is asked here, and its address stays. The same again is as
+    once; False where somebody else was first."""
+    oid, version = customer.customer_profile_oid or 0, at or over + 1
+    event = _event(shop, customer, "customer_update" if over else "customer_create", version, shop.clock.now())
+    changes: list[Change] = [shop.customers.replaced(oid, customer, over), shop.events.happened(event)]
+    if not over:
+        changes[0] = shop.customers.inserted(oid, customer, version=version)
+        changes.append(_address(shop, customer))
+    try:
+        shop.write(*changes)
+    except Refused:
+        found = shop.customers.find(oid)
+        if found is None or (found.version, found.noun) != (version, customer):
+            return False
+    told_now(shop, event.event_id)
+    return True
 
 
 def merge_customer(shop: Shop, oid: int, raw: Any, *, by: str = "") -> None:

@@ -205,8 +205,8 @@ def _note(shop: Shop, event: Event, kind: NounKind, name: str, zone_name: str) -
         if kind == "item":
             shop.lists.drop(kind, name, search.version_of_item(event.dts, event.seq))
         elif kind == "customer":
-            # The oid of a profile is never given again.
-            shop.lists.note_keyed(kind, name, None, search.LAST_VERSION)
+            # Where an import that deleted it is undone it comes back, at a later version.
+            shop.lists.note_keyed(kind, name, None, event.seq)
 
 
 def _new(event: Event, kind: NounKind, name: str) -> bool:

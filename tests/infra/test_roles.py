@@ -6,18 +6,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import pytest
 from chalice.app import SQSEvent
 
 from chalicelib import wiring
+from chalicelib.domain.attachments import file_of
 from chalicelib.domain.dates import later
 from chalicelib.domain.events import CATALOGUE
 from chalicelib.domain.payments import Charge, StoredCard
 from chalicelib.domain.webhooks import Answer
 from chalicelib.flows import merge_profiles, privacy
+from chalicelib.flows.ports import Files
 from chalicelib.gateways.accounts import Accounts, Described
 from chalicelib.gateways.queues import MAXIMUM_RECEIVES
 from chalicelib.gateways.sandbox import Behaviour
@@ -26,7 +28,7 @@ from chalicelib.handlers.http import ROUTES, STOREFRONT
 from chalicelib.stores.port import Change, Check, Cursor, Delete, Meter, Page, Put, Record, TablePort, Update
 from infra.generate import DUE, FUNCTIONS, Function
 from tests.handlers.test_gateways import STRIPE, an_event, signed
-from tests.houses import Reply, TestHouse, a_house
+from tests.houses import PASSWORD, Browser, Reply, TestHouse, a_house
 from tests.worlds import ListedQueue
 
 WORDS: dict[type[Any], str] = {Put: "put", Update: "update", Delete: "delete", Check: "check"}
@@ -122,6 +124,18 @@ class GuardedAccounts:
         return {code: Described(place=code, text=json.dumps(account)) for code, account in self.told.items()}
 
 
+class GuardedFiles:
+    """A merchant's private files as a function reaches them."""
+
+    def __init__(self, tables: Guarded, files: Files) -> None:
+        self._tables = tables
+        self._files = files
+
+    def __getattr__(self, name: str) -> Any:
+        self._tables.ask("use", "files", lambda role: role.files)
+        return getattr(self._files, name)
+
+
 @dataclass
 class Outside:
     """The gateway and the receivers of webhooks: they do what the test says."""
@@ -165,9 +179,7 @@ class Deployed:
         wiring.use(self.house)
         with self.tables.as_(name):
             getattr(work, name)(None)
-        while messages := self.house.sent.take():
-            for queue, message in messages:
-                self.consume(queue, json.dumps(message))
+        self.consume_all()
 
     def consume(self, queue: str, body: str, receives: int = 1) -> bool:
         """Whether the message was handed back as failed."""
@@ -176,6 +188,12 @@ class Deployed:
         record["eventSource"] = "aws:sqs"
         with self.tables.as_(queue):
             return bool(getattr(work, queue)(SQSEvent({"Records": [record]}, None))["batchItemFailures"])
+
+    def consume_all(self) -> None:
+        """Every message that waits, and those that these send."""
+        while messages := self.house.sent.take():
+            for queue, message in messages:
+                self.consume(queue, json.dumps(message))
 
     def days(self, number: int) -> None:
         """So many days, on each of which every function runs."""
@@ -233,10 +251,13 @@ def shop() -> Deployed:
         return Accounts(accounts, house.clock.now, lambda *of: sandbox, stand_ins=True).of(merchant_id)
 
     house.payments_of = payments_of
+    files_of = house.files_of
+    house.files_of = lambda merchant_id: cast(Files, GuardedFiles(tables, files_of(merchant_id)))
     shop = Deployed(house, tables, accounts, outside, key)
     _open(shop)
     _bill(shop)
     _administer(shop)
+    _sign_in(shop)
     return shop
 
 
@@ -249,10 +270,7 @@ def _open(shop: Deployed) -> None:
     shop.made("POST", "/rest/v2/item/items", alone)
     coupon = {"merchant_code": "OFF", "percent_off_subtotal": {"discount_percent": 10}}
     shop.names["coupon_oid"] = str(shop.made("POST", "/rest/v2/coupon/coupons", coupon)["coupon"]["coupon_oid"])
-    # A dealer: of his address book a search has more keys than one transaction takes.
-    book = [{"last_name": f"Buyer {n}", "postal_code": f"{n:05d}"} for n in range(60)]
-    dealer = {"email": "old@example.com", "shipping": book}
-    customer = shop.made("POST", "/rest/v2/customer/customers", dealer)["customer"]
+    customer = shop.made("POST", "/rest/v2/customer/customers", {"email": "old@example.com"})["customer"]
     oid = shop.names["customer_profile_oid"] = str(customer["customer_profile_oid"])
     shop.made("PUT", f"/rest/v2/customer/customers/{oid}", {"email": EMAIL})
     shop.names |= {"merchant_item_id": "TEA", "merchant_code": "OFF", "email": EMAIL}
@@ -332,6 +350,7 @@ def _administer(shop: Deployed) -> None:
     _hear_of_a_capture_that_is_nobodys(shop)
     _become_one(shop)
     _forget(shop)
+    _come_and_go_as_files(shop)
     shop.outside.status = 410  # gone: disabled, and its delivery dead
     shop.made("POST", "/rest/v2/item/items", {"merchant_item_id": "CUP"})
     shop.days(2)  # and on the second morning the shop reads of it
@@ -391,6 +410,11 @@ def _reward(shop: Deployed) -> None:
     shop.made("PUT", f"/rest/v2/gift_certificate/gift_certificates/{oid}", {"email": "other@example.com"})
 
 
+def book() -> list[dict[str, str]]:
+    """A dealer's addresses: a search has more keys of them than one transaction takes changes."""
+    return [{"last_name": f"Buyer {number}", "postal_code": f"{number:05d}"} for number in range(60)]
+
+
 def _become_one(shop: Deployed) -> None:
     """Three profiles become one: the first of them at once, the other is left to the relay."""
     customers = "/rest/v2/customer/customers"
@@ -413,11 +437,18 @@ def _forget(shop: Deployed) -> None:
     """Two customers are forgotten: one at once, the other is left to the relay."""
     customers, at_once = "/rest/v2/customer/customers", True
     for email in ("zoe@example.com", "kim@example.com"):
-        oid = shop.made("POST", customers, {"email": email})["customer"]["customer_profile_oid"]
+        dealer = {"email": email, "shipping": book()}
+        oid = shop.made("POST", customers, dealer)["customer"]["customer_profile_oid"]
         order_id = shop.paid(billing={"email": email, "country_code": "US", "last_name": "Doe"})
         shop.made("POST", "/rest/v2/gift_certificate/gift_certificates", {"amount": 5, "email": email})
         found = shop.made("GET", f"/rest/v2/auto_order/auto_orders/reference_order_id/{order_id}")["auto_order"]
         shop.made("PUT", f"{ALL}/{found['auto_order_oid']}", {"enabled": False, "canceled_by_user": email})
+        upload = shop.made("POST", f"{customers}/{oid}/attachments")["attachment_upload"]
+        number = upload["customer_profile_attachment_oid"]
+        shop.house.open_shop("DEMO").files.write(file_of(number), [b"%PDF"], "application/pdf")
+        said = {"file_name": "a.pdf", "mime_type": "application/pdf"}
+        shop.made("PUT", f"{customers}/{oid}/attachments/{number}", said)
+        shop.names["customer_profile_attachment_oid"] = str(number)
         shop.made("GET", f"{customers}/{oid}/export")
         if at_once:
             assert shop.call("POST", f"{customers}/{oid}/erase").status == 204
@@ -426,6 +457,61 @@ def _forget(shop: Deployed) -> None:
             shop.days(1)
         assert shop.call("GET", f"{customers}/{oid}").status == 404, shop.tables.refused
         at_once = False
+
+
+def _come_and_go_as_files(shop: Deployed) -> None:
+    """All profiles are exported; a file of some is imported, others go with it (but for who has an active auto order),
+    and all that is undone."""
+    base = "/rest/v2/customer"
+    export = shop.made("POST", f"{base}/exports", {"format": "csv"})["customer_export"]
+    shop.consume_all()
+    shop.names["export_id"] = export["export_id"]
+    assert shop.made("GET", f"{base}/exports/{export['export_id']}")["customer_export"]["state"] == "done"
+    oid = shop.made("POST", f"{base}/customers", {"email": "goes@example.com"})["customer"]["customer_profile_oid"]
+    file = shop.made("POST", f"{base}/import_files")["import_file"]["file"]
+    shop.made("POST", f"{base}/customers", {"email": "stays@example.com"})
+    shop.made("POST", f"{base}/customers", {"email": "dealer@example.com", "shipping": book()})
+    rows = "Mail,City,Odd\nstays@example.com,Paris,1\nnew@example.com,Rome,2\n,Oslo,3\n"
+    shop.house.open_shop("DEMO").files.write(f"passing/uploads/{file}", [rows.encode()], "text/csv")
+    asked = {"file": file, "format": "csv", "delete_missing": True}
+    shop.names["import_id"] = id_ = shop.made("POST", f"{base}/imports", asked)["customer_import"]["import_id"]
+    one = f"{base}/imports/{id_}"
+    shop.consume_all()
+    for _ in range(2):
+        shop.made("PUT", f"{one}/mapping", {"columns": {"Odd": ""}, "save_as": "odd"})
+        shop.consume_all()
+    shop.names["name"] = "odd"
+    digest = shop.made("GET", one)["customer_import"]["delete_digest"]
+    shop.made("POST", f"{one}/confirm", {"delete_digest": digest})
+    shop.consume_all()
+    done = shop.made("GET", one)["customer_import"]
+    assert (done["state"], done["number_created"], done["number_left"]) == ("applied", 1, 1), shop.tables.refused
+    assert shop.call("GET", f"{base}/customers/{oid}").status == 404
+    shop.made("POST", f"{one}/undo")
+    shop.consume_all()
+    shop.made("GET", f"{base}/customers/{oid}")
+    assert shop.made("GET", f"{base}/import_mappings")["import_mappings"]
+    shop.made("POST", f"{base}/imports", asked | {"mapping": "odd"})
+    shop.consume_all()
+    assert shop.call("DELETE", f"{base}/import_mappings/odd").status == 204
+
+
+def _sign_in(shop: Deployed) -> None:
+    """An owner comes in, goes on after a while, takes staff on and lets them go, and signs out."""
+    token = shop.house.owner_token()
+    with shop.tables.as_("api_handler"):
+        owner = Browser(shop.house)
+        assert owner.call("POST", "/admin/welcome", {"token": token, "password": PASSWORD}).status == 200
+        shop.house.clock.pass_(minutes=5)
+        made = owner.call("POST", "/rest/v2/user/users", {"login": "staff"})
+        assert made.status == 200
+        user = f"/rest/v2/user/users/{made.json['user']['user_id']}"
+        assert owner.call("PUT", user, {"phone": "1"}).status == 200
+        assert owner.call("GET", f"{user}/logins").status == 200
+        assert owner.call("POST", "/admin/password", {"current": PASSWORD, "new": PASSWORD * 2}).status == 200
+        assert owner.call("DELETE", user).status == 204
+        assert owner.call("DELETE", "/admin/session").status == 204
+        assert owner.sign_in().status == 401
 
 
 def _order_ids(shop: Deployed) -> list[str]:
@@ -445,6 +531,7 @@ def test_a_role_allows_nothing_that_its_function_never_does(shop: Deployed) -> N
     }
     allowed |= {(function.name, "send", queue) for function in FUNCTIONS for queue in function.sends}
     allowed |= {(function.name, "read", "accounts") for function in FUNCTIONS if function.charges}
+    allowed |= {(function.name, "use", "files") for function in FUNCTIONS if function.files}
     assert allowed - shop.tables.used == set()
 
 
