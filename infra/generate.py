@@ -234,7 +234,7 @@ FUNCTIONS = (
             "events": "get put update",
             "deliveries": "put",
             "documents": "get put",
-            "lists": "get query put delete",
+            "lists": "get query put delete check",
         },
         sends=("files",),
         consumes="files",
