@@ -26,6 +26,8 @@ AXE = {
 }
 # What a phone on a slow line waits for before it sees the shop: files, the API's answers and all headers, packed.
 MOST_BYTES = 40 * 1024
+# A picture of a screen, its colours counted down: who clones the repository takes them all.
+MOST_SCREEN_BYTES = 60_000
 OWN = sorted(path for path in files.ADMIN.iterdir() if path.suffix in (".js", ".css", ".html", ".svg"))
 
 
@@ -82,3 +84,9 @@ def test_a_screen_is_loaded_when_somebody_goes_there(visit: Visit) -> None:
     page.open("/reports")
     assert "reports.js" in asked
     assert "app.js" not in asked
+
+
+def test_the_screens_of_the_docs_are_small() -> None:
+    screens = list((Path(__file__).parent.parent.parent / "docs" / "screens").iterdir())
+    assert screens
+    assert {path.name: path.stat().st_size for path in screens if path.stat().st_size > MOST_SCREEN_BYTES} == {}
