@@ -19,8 +19,9 @@ from chalicelib.domain.fields import LARGEST_OID
 from chalicelib.domain.gift_certificates import GiftCertificate
 from chalicelib.domain.items import Item
 from chalicelib.domain.notices import NoticeTemplate
-from chalicelib.flows.ports import Backroom, Http, Mailer, Payments, Queue, Shop, Travel
+from chalicelib.flows.ports import Backroom, Hasher, Http, Mailer, Payments, Queue, Shop, Travel
 from chalicelib.gateways.links import SignedLinks
+from chalicelib.gateways.passwords import Argon2
 from chalicelib.stores.auto_orders import AutoOrders
 from chalicelib.stores.batches import Batches
 from chalicelib.stores.configuration import LINKS, SEAL, Configuration, Keys, Memory, Merchants
@@ -33,6 +34,7 @@ from chalicelib.stores.limits import CardTokens, Limits
 from chalicelib.stores.lists import Lists
 from chalicelib.stores.mails import Mails
 from chalicelib.stores.orders import Orders
+from chalicelib.stores.passwords import Passwords
 from chalicelib.stores.port import TablePort
 from chalicelib.stores.problems import Problems
 from chalicelib.stores.reconciliations import Reconciliations
@@ -86,6 +88,7 @@ class House:
     oids: Callable[[], Iterator[int]] = random_oids
     word: Callable[[], str] = random_word
     shuffled: Callable[[list[str]], list[str]] = shuffled
+    hasher: Hasher = field(default_factory=Argon2)
     memory: Memory = field(default_factory=dict)
     extras: dict[str, Any] = field(default_factory=dict)
 
@@ -98,6 +101,8 @@ class House:
             items=Shelf(port, merchant_id, "configuration", "item", Item),
             coupons=Shelf(port, merchant_id, "configuration", "coupon", Coupon),
             customers=Shelf(port, merchant_id, "customers", "customer", Customer),
+            passwords=Passwords(port, merchant_id),
+            hasher=self.hasher,
             auto_orders=AutoOrders(port, merchant_id),
             orders=Orders(port, merchant_id),
             events=Events(port, merchant_id),

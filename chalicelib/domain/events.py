@@ -24,6 +24,8 @@ Template = Literal[
     "canceled",
     "held",
     "problem_digest",
+    "signup",
+    "set_password",
 ]
 
 

@@ -34,12 +34,13 @@ class Noun(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fiel
     """What all nouns share. ``expansions``: the ``_expand`` names that differ from their field;
     ``deep``: dotted expansions (``payment.transaction``) and the field that needs them; ``own``: fields that
     are kept but never shown or taken; ``read_only``: fields that the server sets: a request may send them back but not
-    change them."""
+    change them; ``write_only``: fields that a request may set and no answer shows."""
 
     expansions: ClassVar[dict[str, str]] = {}
     deep: ClassVar[dict[str, str]] = {}
     own: ClassVar[frozenset[str]] = frozenset()
     read_only: ClassVar[frozenset[str]] = frozenset()
+    write_only: ClassVar[frozenset[str]] = frozenset()
 
 
 T = TypeVar("T")
@@ -287,6 +288,11 @@ def _own(type_: type[msgspec.Struct]) -> frozenset[str]:
 
 
 @lru_cache(maxsize=256)
+def _never_shown(type_: type[msgspec.Struct]) -> frozenset[str]:
+    return _own(type_) | getattr(type_, "write_only", frozenset())
+
+
+@lru_cache(maxsize=256)
 def _has_own(type_: Any) -> bool:
     """Whether the noun, or a noun in it, has fields that no request may name (msgspec alone would take them)."""
     bare = _bare(type_)
@@ -439,7 +445,7 @@ def _rendered_struct(value: msgspec.Struct, form: Form, expand: frozenset[str], 
     answer: dict[str, Any] = {}
     for name, wire, _ in _fields(type_):
         entry = getattr(value, name)
-        if entry is None or name in _own(type_):
+        if entry is None or name in _never_shown(type_):
             continue
         expansion = aliases.get(name, wire)
         if _block(entry):

@@ -13,7 +13,7 @@ from chalicelib.domain.batches import BatchEdit
 from chalicelib.domain.captures import CapturePage, Hint, Reconciliation
 from chalicelib.domain.consents import AutoOrderConsent
 from chalicelib.domain.coupons import Coupon
-from chalicelib.domain.customers import Customer
+from chalicelib.domain.customers import Customer, KeptPassword
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import NotFound, Problem
 from chalicelib.domain.events import Event, Template
@@ -155,6 +155,24 @@ class Lists(Protocol):
 
     def counted(self, day: str, amounts: Mapping[str, int]) -> Change: ...
     def days(self, first: str, last: str) -> list[tuple[str, dict[str, int]]]: ...
+
+
+class Passwords(Protocol):
+    """Customers' passwords, hashed; never part of a profile."""
+
+    def find(self, oid: int) -> KeptPassword | None: ...
+    def set(self, oid: int, hashed: str, stamp: str, now: Instant, before: KeptPassword | None) -> Change: ...
+    def gone(self, oid: int) -> Change: ...
+
+
+class Hasher(Protocol):
+    def hashed(self, password: str) -> str:
+        """What may be kept of a password: another text each time."""
+        ...
+
+    def fits(self, hashed: str, password: str) -> bool:
+        """Whether the hash is this password's; False for what is no hash of ours."""
+        ...
 
 
 class Ledgers(Protocol):
@@ -424,6 +442,8 @@ class Shop:
     items: Shelf[Item]
     coupons: Shelf[Coupon]
     customers: Shelf[Customer]
+    passwords: Passwords
+    hasher: Hasher
     auto_orders: AutoOrders
     orders: Orders
     events: Events

@@ -5,11 +5,21 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from chalicelib.domain.customers import Customer, CustomerCard, normalised_email, numbered, validate
+from chalicelib.domain.customers import (
+    Customer,
+    CustomerCard,
+    QuickCustomer,
+    normalised_email,
+    normalised_password,
+    numbered,
+    said,
+    stamped,
+    validate,
+)
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.drafts import changed, made
 from chalicelib.domain.errors import Contended, Invalid, NotFound, Problem, Refused, Stale
-from chalicelib.domain.events import Event, Happening, event_id
+from chalicelib.domain.events import Event, Happening, Notice, event_id
 from chalicelib.domain.payments import StoredCard
 from chalicelib.flows.ports import Change, Kept, Shop
 from chalicelib.flows.tell import told_now
@@ -19,7 +29,7 @@ DRAWS = 5
 # A change that met a faster writer is laid over what stands now.
 MOST_TRIES = 5
 # What changes with every change: a PUT may send it back as it was read.
-MOVING = ("last_modified_dts",)
+MOVING = ("last_modified_by", "last_modified_dts")
 EMAIL = "email"
 
 
@@ -32,19 +42,39 @@ def customer_by_email(shop: Shop, email: str) -> Kept[Customer]:
     return found
 
 
-def insert_customer(shop: Shop, raw: Any) -> tuple[Customer, int]:
-    """A new profile and its version. Raises Invalid with all problems."""
-    asked, now = made(raw, Customer, validate, partial(_card_rules, shop)), shop.clock.now()
-    asked = replace(_with_cards(shop, asked), merchant_id=shop.merchant_id, signup_dts=now, last_modified_dts=now)
+def insert_customer(shop: Shop, raw: Any, *, by: str = "") -> tuple[Customer, int]:
+    """A new profile and its version; ``by`` is who made it. Raises Invalid with all problems."""
+    return _inserted(shop, made(raw, Customer, validate, partial(_card_rules, shop)), by)
+
+
+def quick_add(shop: Shop, raw: Any, *, by: str = "") -> tuple[Customer, int]:
+    """A new profile of the little that is asked at the desk, password and all. Raises Invalid with all problems."""
+    asked = made(raw, QuickCustomer, lambda asked: validate(asked.profile()))
+    return _inserted(shop, asked.profile(), by)
+
+
+def _inserted(shop: Shop, asked: Customer, by: str) -> tuple[Customer, int]:
+    now = shop.clock.now()
+    bare = replace(
+        _with_cards(shop, _without_said(asked)),
+        merchant_id=shop.merchant_id,
+        signup_dts=now,
+        last_modified_by=by or None,
+        last_modified_dts=now,
+    )
+    hashed = _hashed(shop, asked.password) if asked.password else None
     for _ in range(DRAWS):
-        customer = numbered(asked, None, shop.oids)
-        oid = customer.customer_profile_oid
+        customer = stamped(numbered(bare, None, shop.oids), None, now)
+        oid = customer.customer_profile_oid or 0
         event = _event(shop, customer, "customer_create", 1, now)
+        if asked.send_signup_notification:
+            event.notices = [Notice(template="signup", kind="customer", id=str(oid))]
         try:
             shop.write(
                 shop.customers.inserted(oid, customer),
                 _address(shop, customer),
                 shop.events.happened(event),
+                *([shop.passwords.set(oid, hashed, shop.word(), now, None)] if hashed else []),
             )
         except Refused as refused:
             if refused.change == 1:
@@ -55,7 +85,9 @@ def insert_customer(shop: Shop, raw: Any) -> tuple[Customer, int]:
     raise Contended("no free oid was found; try again")
 
 
-def update_customer(shop: Shop, oid: int, raw: Any, *, version: int | None = None) -> tuple[Customer, int]:
+def update_customer(
+    shop: Shop, oid: int, raw: Any, *, by: str = "", version: int | None = None
+) -> tuple[Customer, int]:
     """The profile with the request laid over it, and its version. What changes nothing writes nothing.
 
     ``version`` is the one that If-Match named, if it did. Raises NotFound, Stale, and Invalid with all problems.
@@ -65,22 +97,24 @@ def update_customer(shop: Shop, oid: int, raw: Any, *, version: int | None = Non
         if version is not None and version != kept.version:
             raise Stale(f"The customer is at version {kept.version} now.")
         before, now = kept.noun, shop.clock.now()
-        asked = changed(before, raw, validate, partial(_card_rules, shop), moving=MOVING)
-        customer = numbered(_with_cards(shop, asked), before, shop.oids)
-        if customer == before:
+        asked = changed(before, said(raw), validate, _no_signup, partial(_card_rules, shop), moving=MOVING)
+        customer = stamped(numbered(_with_cards(shop, _without_said(asked)), before, shop.oids), before, now)
+        password = _new_password(shop, oid, asked.password, now)
+        if customer == before and not password:
             return before, kept.version
-        customer = replace(customer, last_modified_dts=now)
+        customer = replace(customer, last_modified_by=by or None, last_modified_dts=now)
         event = _event(shop, customer, "customer_update", kept.version + 1, now)
+        renamed = _normalised(before) != _normalised(customer)
         changes: list[Change] = [
             shop.customers.replaced(oid, customer, kept.version),
             shop.events.happened(event),
         ]
-        if _normalised(before) != _normalised(customer):
+        if renamed:
             changes += [_address(shop, customer), shop.customers.unnamed(EMAIL, _normalised(before))]
         try:
-            shop.write(*changes)
+            shop.write(*changes, *password)
         except Refused as refused:
-            if refused.change == 2:
+            if renamed and refused.change == 2:
                 raise _taken(customer) from None
             continue
         told_now(shop, event.event_id)
@@ -109,6 +143,34 @@ def _event(shop: Shop, customer: Customer, name: str, version: int, now: Instant
         happenings=[Happening(name=name, kind="customer", id=oid)],
         seq=version,
     )
+
+
+# --- the password ----------------------------------------------------------------------------------------------------
+
+
+def _without_said(asked: Customer) -> Customer:
+    """The profile as it is kept: without what is only ever said."""
+    return replace(asked, password=None, send_signup_notification=None)
+
+
+def _no_signup(asked: Customer) -> None:
+    if asked.send_signup_notification:
+        message = "is sent when a profile is made; for a link to set a password there is a call of its own"
+        raise Invalid.one("/send_signup_notification", "not_available", message)
+
+
+def _hashed(shop: Shop, password: str) -> str:
+    return shop.hasher.hashed(normalised_password(password))
+
+
+def _new_password(shop: Shop, oid: int, password: str | None, now: Instant) -> list[Change]:
+    """The change that sets it; none where none was sent, or it is the same."""
+    if password is None:
+        return []
+    standing = shop.passwords.find(oid)
+    if standing and shop.hasher.fits(standing.hashed, normalised_password(password)):
+        return []
+    return [shop.passwords.set(oid, _hashed(shop, password), shop.word(), now, standing)]
 
 
 # --- cards -----------------------------------------------------------------------------------------------------------

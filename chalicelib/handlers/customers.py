@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from chalicelib.domain.customers import Customer
-from chalicelib.domain.wire import render
-from chalicelib.flows import profiles
+from chalicelib.domain.customers import Customer, PasswordNoticeRequest, PasswordNotices, QuickCustomer
+from chalicelib.domain.wire import render, whole
+from chalicelib.flows import passwords, profiles
 from chalicelib.handlers.http import Ask, Door, oid_of, one
 
 door = Door("customers")
@@ -29,7 +29,32 @@ def _answer(ask: Ask, customer: Customer, version: int) -> dict[str, Any]:
     query=EXPANSIONS,
 )
 def insert_customer(ask: Ask) -> dict[str, Any]:
-    return _answer(ask, *profiles.insert_customer(ask.shop, ask.raw()))
+    return _answer(ask, *profiles.insert_customer(ask.shop, ask.raw(), by=ask.by))
+
+
+@door(
+    "POST",
+    "/customer/customers/quick_add",
+    "customer_write",
+    summary="Insert a customer with the little that is asked at the desk; the password is required",
+    takes=QuickCustomer,
+    gives=Customer,
+    query=EXPANSIONS,
+)
+def quick_add_customer(ask: Ask) -> dict[str, Any]:
+    return _answer(ask, *profiles.quick_add(ask.shop, ask.raw(), by=ask.by))
+
+
+@door(
+    "POST",
+    "/customer/password_notices",
+    "customer_write",
+    summary="Mail to profiles without a password where to set one: a link, never a password; once a day each",
+    takes=PasswordNoticeRequest,
+    gives=PasswordNotices,
+)
+def send_password_notices(ask: Ask) -> dict[str, Any]:
+    return one("password_notices", whole(passwords.send_notices(ask.shop, ask.raw()), ask.form))
 
 
 @door("GET", ONE, "customer_read", summary="Retrieve a customer", gives=Customer, query=EXPANSIONS)
@@ -62,4 +87,5 @@ def get_customer_by_email(ask: Ask, email: str) -> dict[str, Any]:
 )
 def update_customer(ask: Ask, customer_profile_oid: str) -> dict[str, Any]:
     oid = oid_of(customer_profile_oid, NOUN)
-    return _answer(ask, *profiles.update_customer(ask.shop, oid, ask.raw(), version=ask.if_match()))
+    version = ask.if_match()
+    return _answer(ask, *profiles.update_customer(ask.shop, oid, ask.raw(), by=ask.by, version=version))

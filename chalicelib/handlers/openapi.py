@@ -388,16 +388,22 @@ def _structs(type_: Any, seen: set[Any] | None = None) -> Iterator[type[msgspec.
 
 
 def _told(struct: Any, schema: Schema) -> Schema:
-    """A noun's schema without what is kept and never shown, with what only the server sets marked as such."""
+    """A noun's schema without what is kept and never shown, with what only the server sets, and what no answer shows,
+    marked as such."""
     own: frozenset[str] = getattr(struct, "own", frozenset())
     read_only: frozenset[str] = getattr(struct, "read_only", frozenset())
+    write_only: frozenset[str] = getattr(struct, "write_only", frozenset())
     hints = _hints(struct)
     properties: Schema = {}
     for field in msgspec.structs.fields(struct):
         if field.name in own:
             continue
         property_ = _mended(schema["properties"][field.encode_name], _bounds(hints[field.name]))
-        properties[field.encode_name] = {**property_, "readOnly": True} if field.name in read_only else property_
+        properties[field.encode_name] = {
+            **property_,
+            **({"readOnly": True} if field.name in read_only else {}),
+            **({"writeOnly": True} if field.name in write_only else {}),
+        }
     required = [name for name in schema["required"] if name in properties]
     kept = {name: value for name, value in schema.items() if name not in {"properties", "required", "title"}}
     if "description" in kept:

@@ -1,4 +1,5 @@
-"""The pages that mails lead a customer to: cancel an auto order, set another card. They work without any script.
+"""The pages that mails lead a customer to: cancel an auto order, set another card, set a password. They work without
+any script.
 
 The link's token opens one auto order. GET shows and changes nothing, so programs that open every link of a mail do no
 harm; the page's form posts the same token, and the same form posted twice acts once. Whatever goes wrong is told on a
@@ -16,6 +17,7 @@ from chalice.app import Response
 
 from chalicelib import wiring
 from chalicelib.domain.cancellation import Cancellation
+from chalicelib.domain.customers import LONGEST_PASSWORD, SHORTEST_PASSWORD
 from chalicelib.domain.dates import Instant, local_date
 from chalicelib.domain.errors import Contended, Invalid, NotFound, Problem, ShopError, TooMany, Unauthorised
 from chalicelib.domain.letters import day_words, number_words, read_day
@@ -23,7 +25,7 @@ from chalicelib.domain.links import PAGES, Purpose
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.money import ZERO, formatted
 from chalicelib.domain.payment_updates import CardOutcome
-from chalicelib.flows import cancel, update_billing
+from chalicelib.flows import cancel, passwords, update_billing
 from chalicelib.flows.found_shop import MERCHANT_ID
 from chalicelib.flows.ports import Shop
 from chalicelib.gateways import pages
@@ -85,6 +87,11 @@ SAID_BY_CODE = {
     "card_type_restricted": "The shop does not take this kind of card for auto orders. Please use another card.",
     "not_available": "This card cannot be used at this moment. Please use another card.",
 }
+FORGOTTEN = (
+    "If there is a profile with this address, a link is on its way to it. "
+    "It may take a few minutes. Look into the folder for spam too."
+)
+SAID |= {"password": f"Enter {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters, and not your e-mail address."}
 FIELDS = {"card_number_token": "card_number"}
 CARD_FIELDS = ("card_number", "card_expiration_month", "card_expiration_year")
 
@@ -165,6 +172,8 @@ def _shown(show: Show, visit: Visit) -> Page:
         told = str(error) if isinstance(error, Unauthorised) else "There is no such auto order any more."
         if visit.purpose == "cancel":
             return _look_up("This link does not work", told, status=403)
+        if visit.purpose == "set_password":
+            return _forgotten("This link does not work", told, status=403)
         return _sorry("This link does not work", told, 403)
 
 
@@ -374,6 +383,66 @@ def _billing_page(visit: Visit, problems: list[dict[str, str]] | None = None) ->
         "sample_year": str(local_date(visit.shop.clock.now(), visit.merchant.zone_name()).year + 2),
     }
     return Page("update_billing", "Update your card", words, problems or [], 400 if problems else 200)
+
+
+# --- set a password ---------------------------------------------------------------------------------------------------
+
+
+@door("GET", PAGES["set_password"], PAGE, summary="The page on which a customer sets a password", base="")
+@_page("set_password")
+def show_set_password_page(visit: Visit) -> Page:
+    if not visit.said("token"):
+        return _forgotten("Have you forgotten your password?", "")
+    return _password_page(visit)
+
+
+@door(
+    "POST",
+    PAGES["set_password"],
+    PAGE,
+    summary="What the page's forms do: set the password, once by each link; mail a link",
+    base="",
+)
+@_page("set_password")
+def post_set_password_page(visit: Visit) -> Page:
+    match visit.said("do"):
+        case "set":
+            request = {"token": visit.said("token") or "none", "password": visit.fields.get("password", "")}
+            try:
+                passwords.set_password(visit.shop, request)
+            except Invalid as invalid:
+                return _password_page(visit, _problems(invalid, "password"))
+            return Page("said", "Your password is set", {"lines": ["You can sign in with it from now on."]})
+        case "mail":
+            said = {"email": visit.said("email")}
+            try:
+                passwords.ask_for_link(visit.shop, said, visit.address)
+            except Invalid as invalid:
+                return _forgotten("Have you forgotten your password?", "", said, _problems(invalid, "email"))
+            return Page("said", "Look into your mail", {"lines": [FORGOTTEN]})
+    raise Invalid.one("", "malformed_form", "This is not a form of ours.")
+
+
+def _password_page(visit: Visit, problems: list[dict[str, str]] | None = None) -> Page:
+    customer = passwords.shown(visit.shop, visit.said("token"))
+    words = {
+        "email": customer.email,
+        "token": visit.said("token"),
+        "shortest": SHORTEST_PASSWORD,
+        "longest": LONGEST_PASSWORD,
+    }
+    return Page("set_password", "Set your password", words, problems or [], 400 if problems else 200)
+
+
+def _forgotten(
+    title: str,
+    message: str,
+    said: Mapping[str, str] | None = None,
+    problems: list[dict[str, str]] | None = None,
+    status: int = 200,
+) -> Page:
+    words = {"message": message, "said": said or {"email": ""}}
+    return Page("forgotten", title, words, problems or [], 400 if problems else status)
 
 
 # --- how they look ----------------------------------------------------------------------------------------------------
