@@ -10,7 +10,7 @@ from chalicelib.domain.links import PAGES
 from chalicelib.domain.loyalty import CustomerLoyalty, LoyaltyReward
 from chalicelib.domain.money import ZERO, formatted
 from chalicelib.domain.my_account import MOST_QUANTITY, AccountAutoOrder
-from chalicelib.domain.orders import Order
+from chalicelib.domain.orders import SHIPPED_STAGE, Order
 from chalicelib.flows import my_account
 from chalicelib.handlers.http import PAGE, Door
 from chalicelib.handlers.pages import Page, Visit, page, problems_of
@@ -35,6 +35,13 @@ STATUS = {
     "disabled": "Stopped: the payment was not accepted",
     "canceled": "Canceled",
     "completed": "Completed",
+}
+# Where an order stands, in a customer's words; what stands not here is the shop's own affair, and is being prepared.
+STAGES = {
+    "Accounts Receivable": "not paid yet",
+    "Rejected": "rejected",
+    "Quote Request": "a quote was asked for",
+    "Quote Sent": "quoted",
 }
 # Lines of the history of points, the latest.
 MOST_ENTRIES = 10
@@ -185,9 +192,15 @@ def _order(visit: Visit, order: Order) -> dict[str, Any]:
         "order_id": order.order_id,
         "date": visit.day(order.creation_dts) if order.creation_dts else "",
         "total": formatted(total, order.currency_code or visit.merchant.currency()),
-        "stage": order.current_stage or "",
+        "stage": _stage(order, sent=bool(numbers)),
         "tracking": ", ".join(numbers or []),
     }
+
+
+def _stage(order: Order, *, sent: bool) -> str:
+    if sent or order.current_stage == SHIPPED_STAGE:
+        return "sent"
+    return STAGES.get(order.current_stage or "", "being prepared")
 
 
 def _loyalty(visit: Visit, loyalty: CustomerLoyalty | None, rewards: list[LoyaltyReward]) -> dict[str, Any]:

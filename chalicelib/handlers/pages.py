@@ -49,6 +49,8 @@ HTML = {
 MOST_FIELDS = 20
 # A minute from now at least: nobody waits by the second.
 MINUTE_SECONDS = 60
+# A new version of a file is everywhere within so many seconds.
+FILE_SECONDS = 300
 
 NO_SHOP = "There is no such shop. Please use the link of your latest mail, as it is."
 WRONG = "Something went wrong here. Nothing was lost; please try again in a few minutes."
@@ -442,10 +444,19 @@ def _forgotten(
     return Page("forgotten", title, words, problems or [], 400 if problems else status)
 
 
-# --- how they look ----------------------------------------------------------------------------------------------------
+# --- files ------------------------------------------------------------------------------------------------------------
 
 
 @door("GET", "/storefront/page.css", PAGE, summary="How a customer's pages look", base="")
 def get_page_style(ask: Ask) -> Response:
-    ask.headers_out["Cache-Control"] = "max-age=300"
-    return Response(body=pages.style(), status_code=200, headers={"Content-Type": "text/css; charset=UTF-8"})
+    return _file(ask, "page.css", "text/css")
+
+
+@door("GET", "/storefront/schedules.js", PAGE, summary="A script that offers an item's schedules on a page", base="")
+def get_schedules_script(ask: Ask) -> Response:
+    return _file(ask, "schedules.js", "text/javascript")
+
+
+def _file(ask: Ask, name: str, kind: str) -> Response:
+    ask.headers_out["Cache-Control"] = f"max-age={FILE_SECONDS}"
+    return Response(body=pages.file(name), status_code=200, headers={"Content-Type": f"{kind}; charset=UTF-8"})
