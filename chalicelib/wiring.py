@@ -33,6 +33,7 @@ from chalicelib.stores.ledgers import Ledgers
 from chalicelib.stores.limits import CardTokens, Limits
 from chalicelib.stores.lists import Lists
 from chalicelib.stores.mails import Mails
+from chalicelib.stores.merges import Merges
 from chalicelib.stores.orders import Orders
 from chalicelib.stores.passwords import Passwords
 from chalicelib.stores.port import TablePort
@@ -101,6 +102,7 @@ class House:
             items=Shelf(port, merchant_id, "configuration", "item", Item),
             coupons=Shelf(port, merchant_id, "configuration", "coupon", Coupon),
             customers=Shelf(port, merchant_id, "customers", "customer", Customer),
+            merges=Merges(port, merchant_id),
             passwords=Passwords(port, merchant_id),
             hasher=self.hasher,
             auto_orders=AutoOrders(port, merchant_id),

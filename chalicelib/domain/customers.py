@@ -63,6 +63,8 @@ NORTH_AMERICA = frozenset({"CA", "US"})
 Email = Annotated[str, Meta(min_length=1, max_length=100)]
 Password = Annotated[str, Meta(min_length=SHORTEST_PASSWORD, max_length=LONGEST_PASSWORD)]
 
+Token = Annotated[str, Meta(min_length=1, max_length=500)]
+
 # What an answer computes or reads from records beside the profile, and files, which have doors of their own. A client
 # that sends back all it has read may send it too; it is not read, for it is not the request's to change.
 SENT_BACK = frozenset({"activity", "attachments", "loyalty", "orders", "orders_summary", "quotes", "quotes_summary"})
@@ -302,8 +304,39 @@ def password_subject(oid: int, standing: KeptPassword | None) -> str:
     return f"{oid}#{standing.stamp if standing else ''}"
 
 
+class EmailVerifyTokenRequest(Noun):
+    email: Email
+    password: Annotated[str, Meta(max_length=LONGEST_PASSWORD)] | None = None
+
+
+class EmailVerifyTokenValidateRequest(Noun):
+    token: Token
+
+
+class MagicLinkRequest(Noun):
+    token: Token
+
+
+class SignedInCustomer(Noun):
+    """What a storefront needs to greet somebody; nothing that is the shop's own business."""
+
+    customer_profile_oid: int | None = None
+    email: str | None = None
+    first_name: str | None = None
+    unapproved: bool | None = None
+
+
+def signed_in(customer: "Customer") -> SignedInCustomer:
+    return SignedInCustomer(
+        customer_profile_oid=customer.customer_profile_oid,
+        email=customer.email,
+        first_name=first_name_of(customer) or None,
+        unapproved=customer.unapproved,
+    )
+
+
 class SetPasswordRequest(Noun):
-    token: Annotated[str, Meta(min_length=1, max_length=500)]
+    token: Token
     password: Password
 
 
@@ -436,6 +469,12 @@ def normalised_email(email: str) -> str:
     Lower case, not case-folded: folding would make one of two addresses that differ in a letter (straße, strasse).
     """
     return unicodedata.normalize("NFC", email.strip().lower())
+
+
+def first_name_of(customer: Customer) -> str:
+    """As he is greeted: by his default billing address, else the first."""
+    addresses = sorted(customer.billing or [], key=lambda one: not one.default_billing)
+    return (addresses[0].first_name or "") if addresses else ""
 
 
 def normalised_password(password: str) -> str:

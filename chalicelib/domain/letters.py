@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain import wire
 from chalicelib.domain.auto_orders import AutoOrder
-from chalicelib.domain.customers import Customer
+from chalicelib.domain.customers import Customer, first_name_of
 from chalicelib.domain.dates import Instant, local_date, parse_instant, shown
 from chalicelib.domain.events import Template
 from chalicelib.domain.heads import Head
@@ -299,8 +299,7 @@ def my_account(order: Order, merchant: Merchant, url: str, until: date) -> Lette
 
 def named(customer: Customer) -> Order:
     """An order of his, for the greeting."""
-    addresses = sorted(customer.billing or [], key=lambda one: not one.default_billing)
-    return Order(billing=OrderBilling(first_name=addresses[0].first_name if addresses else None))
+    return Order(billing=OrderBilling(first_name=first_name_of(customer)))
 
 
 # --- to the merchant --------------------------------------------------------------------------------------------------

@@ -184,6 +184,7 @@ def place(
                 shop.orders.begun(order.order_id or "", Head(status="unpaid")),
                 shop.events.happened(_created(shop, order)),
                 *_consented(shop, order, consent),
+                *shop.orders.listed(order.order_id or "", names_of(order, order.customer_profile_oid)),
             )
             return shop.orders.get(order.order_id or "")
         except Refused:

@@ -13,6 +13,7 @@ from chalicelib.domain.batches import BatchEdit
 from chalicelib.domain.captures import CapturePage, Hint, Reconciliation
 from chalicelib.domain.consents import AutoOrderConsent
 from chalicelib.domain.coupons import Coupon
+from chalicelib.domain.customer_values import CustomerProfileSettings
 from chalicelib.domain.customers import Customer, KeptPassword
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import NotFound, Problem
@@ -26,6 +27,7 @@ from chalicelib.domain.links import Purpose
 from chalicelib.domain.loyalty import CustomerLoyaltyRedemption, Earned, LoyaltyProgram
 from chalicelib.domain.mails import Mail, SentMail
 from chalicelib.domain.merchants import Merchant
+from chalicelib.domain.merging import Mark
 from chalicelib.domain.networks import CardDecline
 from chalicelib.domain.notices import NoticeTemplate
 from chalicelib.domain.orders import Order
@@ -47,7 +49,16 @@ from chalicelib.domain.webhooks import Answer, Delivery, DeliveryLog, Webhook
 Change = Any
 T = TypeVar("T")
 K = TypeVar("K", covariant=True)
-S = TypeVar("S", Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings, RotatingGateways, LoyaltyProgram)
+S = TypeVar(
+    "S",
+    Merchant,
+    AutoOrderProcessing,
+    CustomerProfileSettings,
+    ShippingSettings,
+    TaxSettings,
+    RotatingGateways,
+    LoyaltyProgram,
+)
 
 
 class Kept(Protocol[K]):
@@ -82,6 +93,7 @@ class Shelf(Protocol[T]):
     def inserted(self, name: object, noun: T) -> Change: ...
     def replaced(self, name: object, noun: T, version: int) -> Change: ...
     def removed(self, name: object, version: int) -> Change: ...
+    def standing(self, name: object) -> Change: ...
     def named(self, by: str, value: object, name: str) -> Change: ...
     def unnamed(self, by: str, value: object) -> Change: ...
     def name_by(self, by: str, value: object) -> str | None: ...
@@ -114,6 +126,8 @@ class AutoOrders(Protocol):
 
 
 class Orders(Protocol):
+    def listed(self, order_id: str, customers: Sequence[str]) -> list[Change]: ...
+    def of_customer(self, customers: Sequence[str]) -> list[str]: ...
     def consented(self, consent: AutoOrderConsent) -> Change: ...
     def consent(self, order_id: str) -> AutoOrderConsent | None: ...
     def find(self, order_id: str) -> Kept[Order] | None: ...
@@ -163,6 +177,15 @@ class Passwords(Protocol):
     def find(self, oid: int) -> KeptPassword | None: ...
     def set(self, oid: int, hashed: str, stamp: str, now: Instant, before: KeptPassword | None) -> Change: ...
     def gone(self, oid: int) -> Change: ...
+
+
+class Merges(Protocol):
+    """Which profiles are becoming one."""
+
+    def find(self, oid: int) -> Mark | None: ...
+    def begun(self, source: int, target: int, event_id: str) -> list[Change]: ...
+    def ended(self, target: int) -> Change: ...
+    def none(self, oid: int) -> Change: ...
 
 
 class Hasher(Protocol):
@@ -396,6 +419,10 @@ class Limits(Protocol):
         """Raises TooMany."""
         ...
 
+    def once(self, scope: str, until: Instant) -> bool:
+        """True for the first who asks; it is remembered until then at least."""
+        ...
+
 
 class CardTokens(Protocol):
     """Tokens that stand for a card between the storefront's form and an order; valid two hours."""
@@ -442,6 +469,7 @@ class Shop:
     items: Shelf[Item]
     coupons: Shelf[Coupon]
     customers: Shelf[Customer]
+    merges: Merges
     passwords: Passwords
     hasher: Hasher
     auto_orders: AutoOrders

@@ -9,6 +9,7 @@ from chalicelib.domain.customers import (
     Customer,
     CustomerCard,
     QuickCustomer,
+    customer_names,
     normalised_email,
     normalised_password,
     numbered,
@@ -21,6 +22,7 @@ from chalicelib.domain.drafts import changed, made
 from chalicelib.domain.errors import Contended, Invalid, NotFound, Problem, Refused, Stale
 from chalicelib.domain.events import Event, Happening, Notice, event_id
 from chalicelib.domain.payments import StoredCard
+from chalicelib.flows import merge_profiles
 from chalicelib.flows.ports import Change, Kept, Shop
 from chalicelib.flows.tell import told_now
 
@@ -28,9 +30,13 @@ from chalicelib.flows.tell import told_now
 DRAWS = 5
 # A change that met a faster writer is laid over what stands now.
 MOST_TRIES = 5
+# Auto orders that stand in the way and are told by their code.
+MOST_TOLD = 5
 # What changes with every change: a PUT may send it back as it was read.
 MOVING = ("last_modified_by", "last_modified_dts")
 EMAIL = "email"
+# The position of the change that looks for a merge.
+LAST_OF_DELETE = 4
 
 
 def customer_by_email(shop: Shop, email: str) -> Kept[Customer]:
@@ -120,6 +126,52 @@ def update_customer(
         told_now(shop, event.event_id)
         return customer, kept.version + 1
     raise Contended("the customer is being changed by others; try again")
+
+
+def delete_customer(shop: Shop, oid: int, *, version: int | None = None) -> None:
+    """The profile goes, its password with it, and its address is free. His orders and ledgers stay as they are.
+
+    Raises NotFound, Stale, and Invalid while an active auto order is his: it would go on billing somebody whom nobody
+    knows.
+    """
+    for _ in range(MOST_TRIES):
+        kept = shop.customers.get(oid)
+        if version is not None and version != kept.version:
+            raise Stale(f"The customer is at version {kept.version} now.")
+        _refuse_active(shop, kept.noun)
+        event = _event(shop, kept.noun, "customer_delete", kept.version + 1, shop.clock.now())
+        try:
+            shop.write(
+                shop.customers.removed(oid, kept.version),
+                shop.customers.unnamed(EMAIL, _normalised(kept.noun)),
+                shop.passwords.gone(oid),
+                shop.events.happened(event),
+                shop.merges.none(oid),
+            )
+        except Refused as refused:
+            if refused.change == LAST_OF_DELETE:
+                raise Contended(merge_profiles.BUSY) from None
+            continue
+        told_now(shop, event.event_id)
+        return
+    raise Contended("the customer is being changed by others; try again")
+
+
+def merge_customer(shop: Shop, oid: int, raw: Any, *, by: str = "") -> None:
+    """The profile that the request names goes into this one: at once where that takes no longer than a call may, else
+    the relay goes on with it. Raises NotFound, Contended, and Invalid with all problems."""
+    name, source = merge_profiles.begin(shop, oid, raw, by=by)
+    told_now(shop, name)
+    told_now(shop, merge_profiles.ended_id(shop, source, oid))
+
+
+def _refuse_active(shop: Shop, customer: Customer) -> None:
+    names = customer_names(customer.customer_profile_oid, customer.email)
+    found = shop.auto_orders.read_many([number for _, number in shop.auto_orders.of_customer(names)])
+    codes = [kept.noun.auto_order_code or "" for kept, head in found if head.status == "active"]
+    if codes:
+        told = ", ".join(codes[:MOST_TOLD]) + (" and more" if len(codes) > MOST_TOLD else "")
+        raise Invalid.one("", "active_auto_orders", f"the customer has active auto orders; cancel them first: {told}")
 
 
 def _address(shop: Shop, customer: Customer) -> Change:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from chalicelib.domain import ledgers, loyalty
 from chalicelib.domain.dates import later, local_date, midnight
 from chalicelib.domain.drafts import made
-from chalicelib.domain.errors import Contended, Invalid, NotFound
+from chalicelib.domain.errors import Contended, Invalid, NotFound, Refused
 from chalicelib.domain.events import Event
 from chalicelib.domain.gift_certificates import ledger_id
 from chalicelib.domain.ledgers import Entry, Ledger, Pending, Posting, Step, oid_of
@@ -218,10 +218,30 @@ def merge(shop: Shop, source_oid: int, target_oid: int, *, by: str) -> None:
         bought[min(bought)] += sum(units for _, units in days[:-MOST_DAYS_MERGED])
     counted = [shop.ledgers.bought(target_oid, bought)] if bought else []
     posting.merge(shop, points_id(source_oid), points_id(target_oid), by=by, also=counted)
+    _move_redemptions(shop, source_oid, target_oid)
     certificate = gift_certificates.internal_oid(shop, source_oid)
     if certificate is not None:
         target = ledger_id(gift_certificates.internal(shop, target_oid))
         posting.merge(shop, ledger_id(certificate), target, by=by)
+
+
+def _move_redemptions(shop: Shop, source_oid: int, target_oid: int) -> None:
+    """The profile that stays lists what the other redeemed, and the certificates that came of it are its own."""
+    moved = {one.loyalty_redemption_oid for one in _redemptions(shop, points_id(target_oid))}
+    for one in _redemptions(shop, points_id(source_oid)):
+        if one.loyalty_redemption_oid in moved:
+            continue
+        kept = shop.certificates.find(one.gift_certificate_oid)
+        changes: list[Change] = [shop.ledgers.redeemed(points_id(target_oid), one)]
+        if kept is not None:
+            after = replace(kept.noun, customer_profile_oid=target_oid)
+            changes.append(shop.certificates.replaced(one.gift_certificate_oid, after, kept.version))
+        try:
+            shop.write(*changes)
+        except Refused as refused:
+            if refused.change == 0:
+                continue  # it stands there already
+            raise Contended("a gift certificate of the profile is being changed by others") from None
 
 
 def _owner(shop: Shop, customer_profile_oid: int) -> int:

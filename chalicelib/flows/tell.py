@@ -21,6 +21,7 @@ from chalicelib.domain.wire import Form, render
 from chalicelib.flows import digest, reward, show
 from chalicelib.flows.customers_auto_orders import end_others
 from chalicelib.flows.facts import with_step_items
+from chalicelib.flows.merge_profiles import go_on
 from chalicelib.flows.notify import plan_mails
 from chalicelib.flows.ports import AutoOrders, Change, Orders, Shop
 from chalicelib.flows.report import cancel_rows
@@ -55,6 +56,7 @@ def tell(shop: Shop, event_id: str) -> bool:
     for kind, name in event.nouns() if event.webhook_oid is None else ():
         _note(telling, event, kind, name, merchant.zone_name())
     end_others(shop, event)
+    go_on(shop, event)
     reward.earn(shop, event)
     day = local_date(event.dts, merchant.zone_name()).isoformat()
     amounts = _amounts(event, merchant)
@@ -160,7 +162,8 @@ def _shown(shop: Shop, happening: Happening, expansion: str, form: Form) -> Any:
             case "customer":
                 return render(shop.customers.get(happening.id).noun, form, expand)
     except NotFound:
-        return {_NAMES[happening.kind]: happening.id}
+        name = happening.id
+        return {_NAMES[happening.kind]: int(name) if happening.kind in ("auto_order", "customer") else name}
 
 
 _NAMES = {

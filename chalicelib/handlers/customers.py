@@ -2,10 +2,25 @@
 
 from typing import Any
 
-from chalicelib.domain.customers import Customer, PasswordNoticeRequest, PasswordNotices, QuickCustomer
-from chalicelib.domain.wire import render, whole
-from chalicelib.flows import passwords, profiles
-from chalicelib.handlers.http import Ask, Door, oid_of, one
+from chalicelib.domain.customer_values import CustomerEditorValues, CustomerProfileSettings, editor_values
+from chalicelib.domain.customers import (
+    Customer,
+    EmailVerifyTokenRequest,
+    EmailVerifyTokenValidateRequest,
+    MagicLinkRequest,
+    PasswordNoticeRequest,
+    PasswordNotices,
+    QuickCustomer,
+    SignedInCustomer,
+)
+from chalicelib.domain.dates import local_date
+from chalicelib.domain.loyalty import LoyaltyProgram
+from chalicelib.domain.merging import CustomerMergeRequest
+from chalicelib.domain.wire import whole
+from chalicelib.flows import passwords, profiles, show_profile, sign_in
+from chalicelib.flows.configure import section
+from chalicelib.gateways.countries import countries
+from chalicelib.handlers.http import STOREFRONT, Ask, Door, done, oid_of, one
 
 door = Door("customers")
 
@@ -16,7 +31,7 @@ EXPANSIONS = ("_expand",)
 
 def _answer(ask: Ask, customer: Customer, version: int) -> dict[str, Any]:
     ask.etag(version)
-    return one("customer", render(customer, ask.form, ask.expand))
+    return one("customer", show_profile.customer(ask.shop, customer, ask.expand, ask.form))
 
 
 @door(
@@ -43,6 +58,86 @@ def insert_customer(ask: Ask) -> dict[str, Any]:
 )
 def quick_add_customer(ask: Ask) -> dict[str, Any]:
     return _answer(ask, *profiles.quick_add(ask.shop, ask.raw(), by=ask.by))
+
+
+@door("DELETE", ONE, "customer_write", summary="Delete a customer; refused while an active auto order is his")
+def delete_customer(ask: Ask, customer_profile_oid: str) -> None:
+    profiles.delete_customer(ask.shop, oid_of(customer_profile_oid, NOUN), version=ask.if_match())
+
+
+@door(
+    "PUT",
+    ONE + "/merge",
+    "customer_write",
+    summary="Merge another customer into this one: orders, auto orders, ledgers and entitlements move, the other goes",
+    takes=CustomerMergeRequest,
+    query=EXPANSIONS,
+)
+def merge_customer(ask: Ask, customer_profile_oid: str) -> None:
+    profiles.merge_customer(ask.shop, oid_of(customer_profile_oid, NOUN), ask.raw(), by=ask.by)
+
+
+@door(
+    "PUT",
+    ONE + "/magic_link/{storefront_host_name}",
+    "customer_write",
+    summary="A link by which somebody of the shop signs in as the customer: good once, for 15 minutes",
+    gives={"url": str},
+)
+def get_magic_link(ask: Ask, customer_profile_oid: str, storefront_host_name: str) -> dict[str, Any]:
+    return {"url": sign_in.magic_link(ask.shop, oid_of(customer_profile_oid, NOUN), storefront_host_name), **done()}
+
+
+@door(
+    "POST",
+    "/storefront/magic_link",
+    STOREFRONT,
+    summary="Whose magic link a shopper came by; opened once",
+    takes=MagicLinkRequest,
+    gives={"customer": SignedInCustomer},
+    base="",
+)
+def open_magic_link(ask: Ask) -> dict[str, Any]:
+    return one("customer", whole(sign_in.open_magic_link(ask.shop, ask.raw()), ask.form))
+
+
+@door(
+    "POST",
+    "/customer/customers/email_verify/get_token",
+    "customer_write",
+    summary="A token by which somebody proves that he reads the mails of an address; mail it to him",
+    takes=EmailVerifyTokenRequest,
+    gives={"token": str},
+)
+def get_email_verification_token(ask: Ask) -> dict[str, Any]:
+    return {"token": sign_in.email_token(ask.shop, ask.raw()), **done()}
+
+
+@door(
+    "POST",
+    "/customer/customers/email_verify/validate_token",
+    "customer_write",
+    summary="Whether a token proves what it was made for: refused where it is none of ours or has expired",
+    takes=EmailVerifyTokenValidateRequest,
+    gives={},
+)
+def validate_email_verification_token(ask: Ask) -> dict[str, Any]:
+    sign_in.verified_email(ask.shop, ask.raw())
+    return done()
+
+
+@door(
+    "GET",
+    "/customer/editor_values",
+    "customer_read",
+    summary="Retrieve what a form for a customer profile offers; bare, without the envelope",
+    gives=CustomerEditorValues,
+)
+def get_customer_editor_values(ask: Ask) -> Any:
+    settings, _ = section(ask.shop, CustomerProfileSettings)
+    program, _ = section(ask.shop, LoyaltyProgram)
+    today = local_date(ask.shop.clock.now(), ask.merchant.zone_name())
+    return whole(editor_values(settings, program, countries(), today), ask.form)
 
 
 @door(

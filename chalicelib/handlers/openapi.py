@@ -83,6 +83,10 @@ CRITERIA: dict[str, type[wire.Noun]] = {
     "get_items": ItemQuery,
     "get_orders": OrderQuery,
 }
+# Answers without the envelope, as the contract has them.
+BARE = frozenset({"get_customer_editor_values"})
+# Answers of 204 to what is no DELETE.
+EMPTY = frozenset({"merge_customer"})
 # Nouns that are shown whole, whatever ``_expand`` says.
 ALWAYS_WHOLE = frozenset({Coupon})
 OPTIONAL_BODIES = frozenset(
@@ -265,14 +269,18 @@ def _header_parameters(route: Route) -> Iterator[Schema]:
 def _success(route: Route, nouns: "_Nouns") -> Schema:
     headers = {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-UltraCart-Request-Id",)}
     types = _answer_types(route)
-    if not types and route.method == "DELETE":
+    if not types and (route.method == "DELETE" or route.name in EMPTY):
         return {"204": {"description": "Done; there is nothing to say.", "headers": headers}}
     properties = {name: nouns.schema(type_) for name, type_ in types.items()}
-    answer: Schema = {
-        "type": "object",
-        "properties": {**properties, "success": BOOLEAN, "metadata": _ref("ResponseMetadata")},
-        "required": ["success", "metadata"],
-    }
+    answer: Schema = (
+        nouns.schema(route.gives)
+        if route.name in BARE
+        else {
+            "type": "object",
+            "properties": {**properties, "success": BOOLEAN, "metadata": _ref("ResponseMetadata")},
+            "required": ["success", "metadata"],
+        }
+    )
     return {"200": {"description": "Done.", "headers": headers, "content": {"application/json": {"schema": answer}}}}
 
 

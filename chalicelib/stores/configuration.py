@@ -8,6 +8,7 @@ from typing import TypeVar
 from chalicelib.domain import wire
 from chalicelib.domain.access import AccessKey
 from chalicelib.domain.coupons import Coupon, code_key
+from chalicelib.domain.customer_values import CustomerProfileSettings
 from chalicelib.domain.dates import BEGINNING, Instant, later
 from chalicelib.domain.errors import Refused
 from chalicelib.domain.items import Item
@@ -22,7 +23,16 @@ from chalicelib.stores.records import DOCUMENT, Versioned, inserted, noun_of, pk
 from chalicelib.stores.tables import PK, SK
 
 TABLE = "configuration"
-S = TypeVar("S", Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings, RotatingGateways, LoyaltyProgram)
+S = TypeVar(
+    "S",
+    Merchant,
+    AutoOrderProcessing,
+    CustomerProfileSettings,
+    ShippingSettings,
+    TaxSettings,
+    RotatingGateways,
+    LoyaltyProgram,
+)
 SECTION = "section"
 ITEM = "item"
 COUPON = "coupon"
@@ -133,6 +143,7 @@ class Configuration:
         self,
         type_: type[Merchant]
         | type[AutoOrderProcessing]
+        | type[CustomerProfileSettings]
         | type[ShippingSettings]
         | type[TaxSettings]
         | type[RotatingGateways]

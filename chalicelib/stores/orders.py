@@ -1,18 +1,21 @@
 """Orders as they are kept: the document, and beside it a head while the order is not paid."""
 
+from collections.abc import Sequence
+
 from chalicelib.domain.consents import AutoOrderConsent
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.heads import Head
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import ClosedAttempt
 from chalicelib.stores import heads
-from chalicelib.stores.port import MAXIMUM_GET_MANY, Change, Put, TablePort
+from chalicelib.stores.port import MAXIMUM_GET_MANY, MAXIMUM_PAGE, Change, Cursor, Put, TablePort
 from chalicelib.stores.records import DOCUMENT, Versioned, inserted, noun_of, pk, replaced, text_of, versioned
 from chalicelib.stores.tables import PK, SK
 
 TABLE = "orders"
 MAXIMUM_ROWS = 200
 CONSENT = "consent"
+CUSTOMER = "customer"
 
 
 class Orders:
@@ -64,6 +67,26 @@ class Orders:
     def consent(self, order_id: str) -> AutoOrderConsent | None:
         found = self._port.get(TABLE, pk(self._merchant_id, order_id), CONSENT)
         return noun_of(found, AutoOrderConsent) if found else None
+
+    def listed(self, order_id: str, customers: Sequence[str]) -> list[Change]:
+        """The rows that find an order by what its customer is known by (``domain.customers.customer_names``). What an
+        auto order makes has none: it is found by its auto order."""
+        return [Put(TABLE, {PK: pk(self._merchant_id, CUSTOMER, name), SK: order_id}) for name in customers]
+
+    def of_customer(self, customers: Sequence[str]) -> list[str]:
+        """The ids of the orders that a customer placed."""
+        found: dict[str, None] = {}
+        for name in customers:
+            cursor: Cursor | None = None
+            while True:
+                page = self._port.query(
+                    TABLE, pk(self._merchant_id, CUSTOMER, name), limit=MAXIMUM_PAGE, cursor=cursor, consistent=True
+                )
+                found |= dict.fromkeys(str(row[SK]) for row in page.records)
+                cursor = page.cursor
+                if cursor is None:
+                    break
+        return list(found)
 
     def moved(self, order_id: str, before: Head, after: Head) -> Change:
         return heads.moved(TABLE, self._merchant_id, order_id, before, after)

@@ -3,7 +3,7 @@
 from typing import Generic, TypeVar
 
 from chalicelib.domain.errors import NotFound
-from chalicelib.stores.port import MAXIMUM_GET_MANY, MAXIMUM_PAGE, Change, Cursor, Delete, TablePort
+from chalicelib.stores.port import MAXIMUM_GET_MANY, MAXIMUM_PAGE, Change, Check, Cursor, Delete, Present, TablePort
 from chalicelib.stores.records import DOCUMENT, Versioned, claimed, inserted, noun_of, pk, removed, replaced, versioned
 from chalicelib.stores.tables import SK
 
@@ -46,6 +46,10 @@ class Shelf(Generic[T]):
 
     def removed(self, name: object, version: int) -> Change:
         return removed(self._table, self._key(name), DOCUMENT, version)
+
+    def standing(self, name: object) -> Change:
+        """No change; refused where there is none of that name."""
+        return Check(self._table, self._key(name), DOCUMENT, when=(Present(),))
 
     def named(self, by: str, value: object, name: str) -> Change:
         """A second, unique name (an oid, an e-mail address) for the noun called ``name``."""

@@ -17,6 +17,7 @@ from chalicelib.domain.dates import later
 from chalicelib.domain.events import CATALOGUE
 from chalicelib.domain.payments import Charge, StoredCard
 from chalicelib.domain.webhooks import Answer
+from chalicelib.flows import merge_profiles
 from chalicelib.gateways.accounts import Accounts, Described
 from chalicelib.gateways.queues import MAXIMUM_RECEIVES
 from chalicelib.gateways.sandbox import Behaviour
@@ -326,6 +327,7 @@ def _administer(shop: Deployed) -> None:
     assert not any(report["difference"].values()), shop.tables.refused
     shop.made("POST", "/rest/v2/configuration/reconciliation", {"gateway": "sandbox"})
     _hear_of_a_capture_that_is_nobodys(shop)
+    _become_one(shop)
     shop.outside.status = 410  # gone: disabled, and its delivery dead
     shop.made("POST", "/rest/v2/item/items", {"merchant_item_id": "CUP"})
     shop.days(2)  # and on the second morning the shop reads of it
@@ -373,6 +375,7 @@ def _reward(shop: Deployed) -> None:
     shop.made("POST", f"{one}/loyalty/ledger_entries", entry)
     shop.made("POST", f"{one}/loyalty/redemptions", {"loyalty_reward_id": "FIVE"})
     assert shop.made("GET", f"{one}/loyalty")["customer_loyalty"]["current_points"] > 35, "no rebill has earned"
+    assert shop.made("GET", f"{one}?_expand=orders,activity")["customer"]["orders"], "no order is found"
     waits = shop.made("POST", f"{one}/adjust_loyalty_points", {"description": "Review", "loyalty_points": 4})
     assert waits["pending_points"] >= 4
     future = shop.made("GET", f"{one}/loyalty/future_ledger")["future_ledger"]
@@ -382,6 +385,24 @@ def _reward(shop: Deployed) -> None:
     shop.names |= {"code": made["gift_certificate"]["code"]}
     shop.names["gift_certificate_oid"] = oid = str(made["gift_certificate"]["gift_certificate_oid"])
     shop.made("PUT", f"/rest/v2/gift_certificate/gift_certificates/{oid}", {"email": "other@example.com"})
+
+
+def _become_one(shop: Deployed) -> None:
+    """Three profiles become one: the first of them at once, the other is left to the relay."""
+    customers = "/rest/v2/customer/customers"
+    first = int(shop.names["customer_profile_oid"])
+    eve, last = (
+        int(shop.made("POST", customers, {"email": email})["customer"]["customer_profile_oid"])
+        for email in ("eve@example.com", "last@example.com")
+    )
+    assert shop.call("PUT", f"{customers}/{first}/merge", {"customer_profile_oid": eve}).status == 204
+    assert shop.call("GET", f"{customers}/{eve}").status == 404
+    merge_profiles.begin(shop.house.open_shop("DEMO"), last, {"customer_profile_oid": first}, by="test")
+    shop.days(1)
+    assert shop.call("GET", f"{customers}/{first}").status == 404
+    gone = shop.made("POST", customers, {"email": "gone@example.com"})["customer"]["customer_profile_oid"]
+    assert shop.call("DELETE", f"{customers}/{gone}").status == 204
+    shop.names["customer_profile_oid"] = str(last)
 
 
 def _order_ids(shop: Deployed) -> list[str]:
