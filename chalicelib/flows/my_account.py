@@ -31,6 +31,8 @@ MOST_AUTO_ORDERS = 20
 MOST_ORDERS = 20
 # Rebills of one auto order that are looked for: as many as the page would show of it alone.
 MOST_RUNS = MOST_ORDERS
+# Orders without an auto order that are looked through for the latest; a dealer who has placed more asks the shop.
+MOST_PLACED = 500
 GONE = "There is no such account any more. Please ask for a new link."
 
 
@@ -98,7 +100,7 @@ def shown(shop: Shop, token: str) -> Account:
     standing = [_auto_order(shop, oid, one) for oid, one in facts.items() if one.head.status != "merged"]
     standing.sort(key=lambda one: one.status not in ("active", "disabled"))
     loyalty, rewards = _loyalty(shop, customer)
-    return Account(customer.email, standing, _orders(shop, list(facts.values())), loyalty, rewards)
+    return Account(customer.email, standing, _orders(shop, customer, list(facts.values())), loyalty, rewards)
 
 
 def _auto_order(shop: Shop, oid: int, facts: Facts) -> AccountAutoOrder:
@@ -128,9 +130,11 @@ def _auto_order(shop: Shop, oid: int, facts: Facts) -> AccountAutoOrder:
     )
 
 
-def _orders(shop: Shop, auto_orders: list[Facts]) -> list[Order]:
-    """What the auto orders have brought so far, the latest first."""
-    found = shop.orders.get_many([order_id for facts in auto_orders for order_id in _order_ids(facts)])
+def _orders(shop: Shop, customer: _Customer, auto_orders: list[Facts]) -> list[Order]:
+    """What he has ordered and what his auto orders have brought, the latest first."""
+    placed = shop.orders.of_customer(customer.names)[:MOST_PLACED]
+    brought = [order_id for facts in auto_orders for order_id in _order_ids(facts)]
+    found = shop.orders.get_many(list(dict.fromkeys([*placed, *brought])))
     found.sort(key=lambda order: (str(order.creation_dts or ""), order.order_id or ""), reverse=True)
     return found[:MOST_ORDERS]
 

@@ -156,6 +156,15 @@ def test_the_account_shows_auto_orders_orders_and_no_card(shop: Accounts) -> Non
     assert "4111" not in shown
 
 
+def test_an_order_without_an_auto_order_is_shown_too(shop: Accounts) -> None:
+    billing = {"email": "jane@example.com", "country_code": "US"}
+    order = {"items": [{"merchant_item_id": "TEA", "quantity": 1}], "billing": billing}
+    order_id = shop.call("POST", "/rest/v2/order/orders", order).json["order"]["order_id"]
+    shown = text(shop.get())
+    assert order_id in shown
+    assert "not paid yet" in shown
+
+
 def test_looking_changes_nothing_however_often(shop: Accounts) -> None:
     before = shop.house.everything()
     for _ in range(3):
