@@ -22,12 +22,17 @@ PAGE = """<!doctype html><form><select data-backroom-item="{item}"></select><inp
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Running]:
     running = Running(tmp_path / "data")
-    assert running.ask("PUT", "/rest/v2/configuration/merchant", {"allowed_origins": [SHOP]})[0] == 200
-    tab = {"auto_orderable": True, "auto_order_schedules": ["Weekly", "Monthly"]}
-    for item in ({"merchant_item_id": "GREEN-TEA", "auto_order": tab}, {"merchant_item_id": "CUP"}):
-        assert running.ask("POST", "/rest/v2/item/items", item | {"pricing": {"cost": 9.5}})[0] == 200
     yield running
     running.end()
+
+
+@pytest.fixture
+def sold(engine: Running) -> None:
+    """Tea on a schedule or without, and a cup; a page of the shop may ask for them."""
+    assert engine.ask("PUT", "/rest/v2/configuration/merchant", {"allowed_origins": [SHOP]})[0] == 200
+    tab = {"auto_orderable": True, "auto_order_schedules": ["Weekly", "Monthly"]}
+    for item in ({"merchant_item_id": "GREEN-TEA", "auto_order": tab}, {"merchant_item_id": "CUP"}):
+        assert engine.ask("POST", "/rest/v2/item/items", item | {"pricing": {"cost": 9.5}})[0] == 200
 
 
 class Browser:
@@ -70,6 +75,7 @@ def test_it_is_small_and_is_served_as_a_script() -> None:
     assert len(reply.body.encode()) <= MOST_BYTES
 
 
+@pytest.mark.usefixtures("sold")
 def test_a_page_offers_the_schedules_of_its_item_and_none_only_where_the_shop_does(
     engine: Running, browser: Browser
 ) -> None:
