@@ -1,23 +1,23 @@
 // The banner of test mode, and the shop's test clock: time is moved, and what happened on the way is told.
 import { html, useState } from './lib.js';
-import { again, get, may, post, session } from './api.js';
+import { again, may, post, runs, session } from './api.js';
 import { count, moment, money } from './format.js';
 import { link } from './router.js';
 import { Dialog, Do, Loaded, Summary, Tag, problemsOf, useLoad } from './ui.js';
 
 export default function Clock() {
   const [open, set] = useState(false);
-  const told = useLoad(async () => (may('auto_order_read') ? (await get('/report/runs')).runs_report : null), []);
-  const runs = told.data;
+  const told = useLoad(async () => (may('auto_order_read') ? runs() : null), []);
+  const now = told.data;
   return html`<aside class="banner" aria-label="Test mode">
     <span role="status">Test mode. No card is charged and no e-mail leaves. Shop ${session.value.merchant_id}.
-      ${runs && html` It is ${moment(runs.now_dts)}.`}</span>
-    ${runs?.test_clock && may('configuration_write') && html`<button onClick=${() => set(true)}>Test clock…</button>`}
+      ${now && html` It is ${moment(now.now_dts)}.`}</span>
+    ${now?.test_clock && may('configuration_write') && html`<button onClick=${() => set(true)}>Test clock…</button>`}
   </aside>
-  ${open && html`<${Travel} runs=${told} close=${() => set(false)} />`}`;
+  ${open && html`<${Travel} found=${told} close=${() => set(false)} />`}`;
 }
 
-function Travel({ runs, close }) {
+function Travel({ found, close }) {
   const [told, tell] = useState(null);
   const [problems, complain] = useState([]);
   const go = (wanted) => async () => {
@@ -33,10 +33,10 @@ function Travel({ runs, close }) {
     event.preventDefault();
     // The day's end in the shop's own zone is what the field means; the API reads the offset that it told us.
     const said = new FormData(event.target).get('to');
-    await go({ advance_to: `${said}:00${runs.data.now_dts.slice(19)}` })();
+    await go({ advance_to: `${said}:00${found.data.now_dts.slice(19)}` })();
   };
   return html`<${Dialog} title="Test clock" close=${close}>
-    <${Loaded} of=${runs}>${(now) => html`
+    <${Loaded} of=${found}>${(now) => html`
       <p>It is ${moment(now.now_dts)} in ${now.time_zone}. Moving on does everything that comes due on the way: charges at the sandbox, retries, e-mails to the mailbox, webhooks. Time does not go back.</p>`}<//>
     <${Summary} problems=${problems} title="Time was not moved" titleOf=${(pointer) => pointer.slice(1)} />
     <div class="row">

@@ -1,15 +1,15 @@
 // How the shop stands: the last run, the next one, what is coming, and why customers leave.
 import { html } from './lib.js';
-import { get, may } from './api.js';
-import { clock, count, day, moment, money, number } from './format.js';
+import { get, may, runs } from './api.js';
+import { clock, count, day, moment, money, number, shop } from './format.js';
 import { Bars, Card, Columns, Empty, Loaded, Page, Table, useLoad } from './ui.js';
 
 export default function Home() {
-  const runs = useLoad(async () => (await get('/report/runs')).runs_report, []);
+  const late = useLoad(() => runs(), []);
   const ahead = useLoad(async () => (await get('/report/forecast?days=14')).forecast_report, []);
   const left = useLoad(async () => (await get('/report/cancel_reasons')).cancel_reason_report, []);
-  return html`<${Page} title="Home" lead=${runs.data && `${moment(runs.data.now_dts)} in ${runs.data.time_zone}.`}>
-    <${Loaded} of=${runs}>${(told) => html`<${Figures} told=${told} held=${ahead.data?.held} />`}<//>
+  return html`<${Page} title="Home" lead=${late.data && `${moment(late.data.now_dts)} in ${late.data.time_zone}.`}>
+    <${Loaded} of=${late}>${(told) => html`<${Figures} told=${told} held=${ahead.data?.held} />`}<//>
     <div class="grid">
       <${Card} title="Orders due in the next 14 days">
         <${Loaded} of=${ahead}>${(told) => told.orders ? html`
@@ -24,7 +24,7 @@ export default function Home() {
           <${Empty} title="Nobody has canceled">In the last 30 days.<//>`}<//>
       <//>
     </div>
-    <${Loaded} of=${runs}>${(told) => html`<${Card} title="The last runs">
+    <${Loaded} of=${late}>${(told) => html`<${Card} title="The last runs">
       <${Table} label="The last runs" rows=${told.days.slice(0, 7)} columns=${[
         ['Day', (row) => day(row.day)],
         ['Paid', (row) => number(row.rebills), 'num'],
@@ -50,15 +50,14 @@ function Figures({ told, held }) {
 // What a new shop does first; each step is gone once it is done.
 function FirstSteps() {
   const done = useLoad(async () => {
-    const [shop, rules, hooks] = await Promise.all([
-      get('/configuration/merchant').then((a) => Boolean(a.merchant.support_email)),
+    const [rules, hooks] = await Promise.all([
       get('/configuration/auto_order_processing').then((a) => Boolean(a.auto_order_processing.cancel_reasons?.length)),
       may('webhook_read') ? get('/webhook/webhooks?_limit=1').then((a) => a.webhooks.length > 0) : true,
     ]);
-    return { shop, rules, hooks };
+    return { rules, hooks };
   }, []);
   const steps = done.data && [
-    [done.data.shop, '/configuration/merchant', 'Say where customers write to', 'The support address stands in every mail.'],
+    [!shop.value.merchant_id || shop.value.support_email, '/configuration/merchant', 'Say where customers write to', 'The support address stands in every mail.'],
     [done.data.rules, '/configuration/auto_order_processing?field=cancel_reasons', 'Name your cancel reasons', 'So that you learn why customers leave.'],
     [done.data.hooks, '/webhooks', 'Tell another system of what happens', 'A webhook is sent each event, signed.'],
   ].filter(([is]) => !is);
