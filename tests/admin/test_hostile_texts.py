@@ -110,8 +110,20 @@ def places(shop: Running) -> Iterator[dict[str, str]]:
     made("PUT", rules, {"cancel_reasons": [{"reason": reason} for reason in reasons]})
     made("PUT", merchant, {"name": next(pieces(100)), "sender_name": wide[5]})
     hook = made("POST", "/rest/v2/webhook/webhooks", {"webhook_url": "https://hooks.example.com/x", "name": wide[6]})
+    profile = {
+        "email": "bad@example.com",
+        "business_notes": "".join(PAYLOADS)[-2000:],
+        "tags": [{"tag_value": text} for text in pieces(250)],
+        "billing": [{"first_name": short[2], "last_name": short[3], "company": wide[7]}],
+    }
+    customer = made("POST", "/rest/v2/customer/customers", profile)["customer"]["customer_profile_oid"]
     made("PUT", f"/rest/v2/auto_order/auto_orders/{oid}", {"enabled": False, "cancel_reason": reasons[0]})
-    yield {"oid": str(oid), "order_id": order_id, "hook": str(hook["webhook"]["webhook_oid"])}
+    yield {
+        "oid": str(oid),
+        "order_id": order_id,
+        "hook": str(hook["webhook"]["webhook_oid"]),
+        "customer": str(customer),
+    }
     made("PUT", rules, {"cancel_reasons": before[0]["cancel_reasons"]})
     made("PUT", merchant, {"name": before[1]["name"], "sender_name": before[1]["sender_name"]})
     shop.ask("DELETE", f"/rest/v2/webhook/webhooks/{hook['webhook']['webhook_oid']}")
@@ -130,6 +142,9 @@ def test_texts_of_strangers_run_nothing_and_ask_nobody(visit: Visit, places: dic
         f"/auto_orders/{places['oid']}": ".timeline",
         "/orders?email=bad@example.com": "tbody",
         f"/orders/{places['order_id']}": "table",
+        "/customers?email=bad@example.com": "tbody",
+        f"/customers/{places['customer']}": "",
+        f"/customers/{places['customer']}?tab=orders": "",
         "/rehearsal": "",
         "/reports": "table",
         "/configuration/auto_order_processing": "",
