@@ -120,7 +120,9 @@ def test_who_was_slower_keeps_his_edits_and_sees_what_the_other_changed(visit: V
 def test_what_is_not_saved_is_not_left_without_a_question(visit: Visit) -> None:
     page = visit(RULES)
     page.page.fill("#field-number_of_retries", "5")
-    page.page.click("nav >> text=Orders >> nth=0")
+    with page.page.expect_event("dialog"):
+        page.page.click("nav >> text=Orders >> nth=0")
+    page.page.wait_for_function("() => location.hash.endsWith('/auto_order_processing')")
     assert page.dialogs == ["You have unsaved changes. Leave them?"]
     assert page.page.inner_text("h1") == "Auto Order Processing"
     assert page.page.input_value("#field-number_of_retries") == "5"
