@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from chalicelib.domain.cancellation import prohibited_until
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.events import Template
+from chalicelib.domain.made_orders import credited
 from chalicelib.domain.mails import NO_EASY_CANCEL, kept_back
 from chalicelib.domain.payments import FrozenPlan
 from chalicelib.domain.rebills import Decision, Facts, Fail, Go, Reason, paid_for_one
@@ -23,6 +24,7 @@ def reasons(facts: Facts, decision: Decision, shipped: Instant | None, now: Inst
         case Go(plan=plan, kind="rebill"):
             notices = AFTER_A_REBILL + AFTER_A_DECLINE
             yield from _not_told(facts, plan)
+            yield from _credited(facts)
             if facts.original.marketing is not None and settings.skip_third_party_marketing_emails:
                 yield Reason(code="marketing_left_out", setting="skip_third_party_marketing_emails")
         case Fail():
@@ -43,6 +45,14 @@ def _not_told(facts: Facts, plan: FrozenPlan) -> Iterator[Reason]:
         if (unit := paid_for_one(line, plan.currency)) > progress.paid:
             params = {"auto_order_item_oid": line.oid, "paid": progress.paid, "unit_cost": unit}
             yield Reason(code="higher_price_not_told", params=params)
+
+
+def _credited(facts: Facts) -> Iterator[Reason]:
+    """The affiliates that the order names."""
+    setting = None if facts.auto_order.override_affiliate_id is None else "override_affiliate_id"
+    for one in credited(facts) or []:
+        params = {"affiliate_oid": one.affiliate_oid} | ({"sub_id": one.sub_id} if one.sub_id else {})
+        yield Reason(code="affiliate_credited", params=params, setting=setting)
 
 
 def no_easy_cancel(facts: Facts) -> dict[str, str]:

@@ -10,6 +10,7 @@ from chalicelib.domain.items import Item, Weight
 from chalicelib.domain.money import ZERO, Currency, quantise
 from chalicelib.domain.orders import (
     Order,
+    OrderAffiliate,
     OrderAutoOrder,
     OrderCheckout,
     OrderCoupon,
@@ -74,6 +75,7 @@ def _run_order(facts: Facts, plan: FrozenPlan, run: int, stage: Stage, now: Inst
         shipping=_ship_to(original.shipping, plan),
         checkout=_checkout(facts),
         marketing=marketing(facts),
+        affiliates=credited(facts),
         items=[_rebill_item(facts, line, index + 1, plan.currency) for index, line in enumerate(plan.lines)],
         coupons=[OrderCoupon(coupon_code=code, base_coupon_code=code) for code in plan.coupons] or None,
         summary=summary(plan),
@@ -257,6 +259,13 @@ def marketing(facts: Facts) -> OrderMarketing | None:
     if said.mailing_list is None and said.cell_phone_opt_in is None:
         return None
     return OrderMarketing(mailing_list=said.mailing_list, cell_phone_opt_in=said.cell_phone_opt_in)
+
+
+def credited(facts: Facts) -> list[OrderAffiliate] | None:
+    """Who is credited for a rebill: the one that the merchant has named on the auto order, else those of the original
+    order."""
+    override = facts.auto_order.override_affiliate_id
+    return facts.original.affiliates if override is None else [OrderAffiliate(affiliate_oid=override)]
 
 
 def plan_of(order: Order) -> FrozenPlan:

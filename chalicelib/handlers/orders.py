@@ -7,8 +7,9 @@ from chalicelib.domain.errors import Invalid, Problem
 from chalicelib.domain.events import event_id
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import Approved, Outcome, Pending, Unknown
+from chalicelib.domain.placing import OrderAssignToAffiliateRequest
 from chalicelib.domain.wire import Noun, refuse_owned, whole
-from chalicelib.flows import edit, place_order, purchase, refund, ship, show
+from chalicelib.flows import assign, edit, place_order, purchase, refund, ship, show
 from chalicelib.flows.find import find
 from chalicelib.flows.rebill import NOT_KNOWN_YET
 from chalicelib.flows.tell import told_now
@@ -121,6 +122,21 @@ def _why(outcome: Outcome | None) -> str:
     if outcome is None or isinstance(outcome, Unknown | Pending):
         return NOT_KNOWN_YET
     return str(getattr(outcome, "reason", NOT_KNOWN_YET))
+
+
+@door(
+    "POST",
+    "/order/orders/{order_id}/assignToAffiliate",
+    "order_write",
+    summary="Assign an order to the affiliate who sent it; rebills to come name him too",
+    takes=OrderAssignToAffiliateRequest,
+    gives=Order,
+    query=EXPANSIONS,
+)
+def assign_to_affiliate(ask: Ask, order_id: str) -> dict[str, Any]:
+    assign.assign_to_affiliate(ask.shop, order_id, ask.body(OrderAssignToAffiliateRequest))
+    answer: dict[str, Any] = get_order(ask, order_id)
+    return answer
 
 
 class OrderRefundable(Noun):
