@@ -29,6 +29,7 @@ def reasons(facts: Facts, decision: Decision, shipped: Instant | None, now: Inst
                 yield Reason(code="marketing_left_out", setting="skip_third_party_marketing_emails")
         case Fail():
             notices = AFTER_A_DECLINE
+    yield from _refunds_others(facts)
     for template in notices:
         if kept := kept_back(template, settings, rebill=True, facts=no_easy_cancel(facts)):
             yield Reason(code="notice_kept_back", params={"notice": template}, setting=kept.setting)
@@ -45,6 +46,15 @@ def _not_told(facts: Facts, plan: FrozenPlan) -> Iterator[Reason]:
         if (unit := paid_for_one(line, plan.currency)) > progress.paid:
             params = {"auto_order_item_oid": line.oid, "paid": progress.paid, "unit_cost": unit}
             yield Reason(code="higher_price_not_told", params=params)
+
+
+def _refunds_others(facts: Facts) -> Iterator[Reason]:
+    """What a refund of the original order leads to."""
+    for line in facts.original.items or []:
+        item = facts.items.get(line.merchant_item_id or "")
+        if item and item.auto_order and item.auto_order.refund_other_auto_orders:
+            params = {"item_id": item.merchant_item_id}
+            yield Reason(code="refund_refunds_others", params=params, setting="refund_other_auto_orders")
 
 
 def _credited(facts: Facts) -> Iterator[Reason]:

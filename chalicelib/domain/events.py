@@ -44,12 +44,23 @@ class Notice(msgspec.Struct, kw_only=True, omit_defaults=True):
     facts: dict[str, str] = {}
 
 
+class GiveBack(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The latest paid order of an auto order is to be refunded because order ``refunded`` was; empty where it has none.
+    ``left``: what of it is not, and why, in words."""
+
+    auto_order_oid: int
+    refunded: str
+    order_id: str = ""
+    left: str = ""
+
+
 class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     """``touched`` are nouns whose list rows change; ``revenue`` and ``orders`` add to the day's totals.
     ``seq`` rises with every change of the subject, so that a receiver can drop what is older than it knows.
     ``attempt`` is the attempt of its run that was paid or declined, 1 the first.
     ``gateway`` is the rotating account that took the charge or declined it; ``failed`` says which.
     ``bought``: the order by which somebody bought, which may end auto orders that the customer had before.
+    ``refunded``: the order of which something was given back, which may refund others; ``give_back`` is one of those.
     ``webhook_oid``: nothing happened; this endpoint alone asked to be told once more how things stand."""
 
     event_id: str
@@ -66,6 +77,8 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     gateway: str | None = None
     failed: bool = False
     bought: str | None = None
+    refunded: str | None = None
+    give_back: GiveBack | None = None
     webhook_oid: int | None = None
 
     def nouns(self) -> list[tuple[NounKind, str]]:

@@ -23,6 +23,7 @@ from chalicelib.flows.customers_auto_orders import end_others
 from chalicelib.flows.facts import with_step_items
 from chalicelib.flows.notify import plan_mails
 from chalicelib.flows.ports import AutoOrders, Change, Orders, Shop
+from chalicelib.flows.refund_others import given_back, refund_others
 from chalicelib.flows.report import cancel_rows
 from chalicelib.flows.sweep import DELIVER_QUEUE
 
@@ -55,11 +56,13 @@ def tell(shop: Shop, event_id: str) -> bool:
     for kind, name in event.nouns() if event.webhook_oid is None else ():
         _note(telling, event, kind, name, merchant.zone_name())
     end_others(shop, event)
+    refund_others(shop, event)
     reward.earn(shop, event)
     day = local_date(event.dts, merchant.zone_name()).isoformat()
     amounts = _amounts(event, merchant)
     changes: list[Change] = [shop.lists.counted(day, amounts)] if amounts else []
     changes += _gateway_changes(shop, event, merchant)
+    changes += given_back(shop, event)
     changes += cancel_rows(shop, event, merchant.zone_name())
     try:
         shop.write(*changes, shop.events.told(event_id))
