@@ -61,6 +61,7 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     ``gateway`` is the rotating account that took the charge or declined it; ``failed`` says which.
     ``bought``: the order by which somebody bought, which may end auto orders that the customer had before.
     ``refunded``: the order of which something was given back, which may refund others; ``give_back`` is one of those.
+    ``returned``: the order's debit came back, and with it what it had added to the totals.
     ``webhook_oid``: nothing happened; this endpoint alone asked to be told once more how things stand."""
 
     event_id: str
@@ -79,6 +80,7 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     bought: str | None = None
     refunded: str | None = None
     give_back: GiveBack | None = None
+    returned: bool = False
     webhook_oid: int | None = None
 
     def nouns(self) -> list[tuple[NounKind, str]]:

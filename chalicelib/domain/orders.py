@@ -333,6 +333,7 @@ class Order(Noun):
     """``own`` fields: the attempt's ``charge_key`` is the receipt of an approval; ``run`` is the rebill's number;
     ``late`` marks a capture that was learnt of after a cancel or a closed attempt; ``request_hash`` tells a repeated
     request from another one under the same Idempotency-Key; ``reasons`` are rules that had a say in a rebill's plan;
+    ``returned`` are the keys of debits that paid for it, were settled, and came back;
     ``sole_items`` are sold one per customer: before it is paid nobody else may be about to get one for the customer."""
 
     expansions: ClassVar[dict[str, str]] = {
@@ -352,6 +353,7 @@ class Order(Noun):
             "customer_profile_oid",
             "request_hash",
             "reasons",
+            "returned",
             "sole_items",
         }
     )
@@ -391,6 +393,7 @@ class Order(Noun):
     customer_profile_oid: int | None = None
     request_hash: str | None = None
     reasons: list[dict[str, Any]] | None = None
+    returned: list[str] | None = None
     sole_items: list[str] | None = None
 
 

@@ -227,12 +227,20 @@ def applied(order: Order, refunded: Refunded, now: Instant | None) -> Order:
             total_refunded=_shown(refunded.total),
         ),
         items=[_applied_line(line, by_index.get(line.item_index or 0)) for line in order.items or []],
-        payment=replace(order.payment or OrderPayment(), payment_status="Refunded" if whole else "Processed"),
+        payment=_payment(order, whole=whole),
         internal=replace(order.internal or OrderInternal(), refund_by_user=refunded.by_user),
         refund_dts=now,
         refund_reason=refunded.refund_reason,
         **_rejected(order, now) if refunded.reject else {},
     )
+
+
+def _payment(order: Order, *, whole: bool) -> OrderPayment:
+    """A refund that is learnt of after the order's debit came back does not make the order paid."""
+    payment = order.payment or OrderPayment()
+    if order.returned and payment.payment_status == "Declined":
+        return payment
+    return replace(payment, payment_status="Refunded" if whole else "Processed")
 
 
 def _rejected(order: Order, now: Instant | None) -> dict[str, object]:

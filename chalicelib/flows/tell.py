@@ -231,5 +231,5 @@ def _amounts(event: Event, merchant: Merchant) -> dict[str, int]:
     if event.attempt and event.declines:
         amounts[declined_on(event.attempt)] = event.declines
     elif event.attempt:
-        amounts |= {paid_on(event.attempt): 1, revenue_on(event.attempt): amounts["revenue"]}
+        amounts |= {paid_on(event.attempt): event.orders, revenue_on(event.attempt): amounts["revenue"]}
     return {name: amount for name, amount in amounts.items() if amount}

@@ -5,6 +5,7 @@ from typing import Any
 from chalicelib.domain import refunds, search
 from chalicelib.domain.errors import Invalid, Problem
 from chalicelib.domain.events import event_id
+from chalicelib.domain.made_orders import paid_transition
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import Approved, Outcome, Pending, Unknown
 from chalicelib.domain.placing import OrderAssignToAffiliateRequest
@@ -112,7 +113,7 @@ def process_payment(ask: Ask, order_id: str) -> dict[str, Any]:
     if transactions and transactions[0].transaction_timestamp:
         answer["payment_transaction"] = whole(transactions[0], ask.form)
     if paid:
-        told_now(ask.shop, event_id(ask.shop.merchant_id, f"order#{order_id}", "paid"))
+        told_now(ask.shop, event_id(ask.shop.merchant_id, f"order#{order_id}", paid_transition(after)))
     else:
         answer["error"] = {"developer_message": _why(outcome), "user_message": _why(outcome)}
     return answer
