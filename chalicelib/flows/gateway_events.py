@@ -77,8 +77,8 @@ def look_into(shop: Shop, gateway: str, order_id: str, key: str) -> bool:
 
 def _look_into_its_debit(shop: Shop, account: Payments, order_id: str, key: str) -> bool:
     """A settled debit may have come back; a card's charge that was taken back is for a person, at the gateway."""
-    payment = shop.orders.get(order_id).noun.payment
-    if payment is None or payment.payment_method != "eCheck":
+    order = shop.orders.get(order_id).noun
+    if order.payment is None or order.payment.payment_method != "eCheck" or key in (order.returned or []):
         return False
     found = account.look_up(key)
     if not isinstance(found, Declined) or not found.returned:
