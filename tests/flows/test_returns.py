@@ -3,24 +3,30 @@
 import itertools
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from functools import cache
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chalicelib.domain import refunds
 from chalicelib.domain.captures import Hint, Reconciliation
 from chalicelib.domain.dates import local_date
+from chalicelib.domain.errors import Invalid
 from chalicelib.domain.events import Event, event_id
 from chalicelib.domain.items import ItemAutoOrder
 from chalicelib.domain.made_orders import plan_of
+from chalicelib.domain.money import Currency
+from chalicelib.domain.orders import Order, OrderSummary
 from chalicelib.domain.payments import Approved, Attempt, Declined, Pending
 from chalicelib.flows import reconcile, report, reward, ship
 from chalicelib.flows.charge import record
 from chalicelib.flows.edit import update
 from chalicelib.flows.gateway_events import heard, look_into
-from chalicelib.flows.purchase import PaymentOf, pay
+from chalicelib.flows.purchase import PaymentOf, look_at, pay
 from chalicelib.flows.rebill import RunOf
 from chalicelib.flows.refund import refund
 from chalicelib.flows.returns import came_back
@@ -518,6 +524,54 @@ def _attempt(world: World, oid: int, order_id: str, key: str, run: int) -> Any:
 def kept(world: World) -> list[Any]:
     db = world.tables._db  # type: ignore[attr-defined]
     return [*db.execute("select * from record order by 1, 2, 3")]
+
+
+# --- in any order ----------------------------------------------------------------------------------------------------
+
+
+def net_of(world: World) -> Decimal:
+    """What stays of all that was taken at the gateway, to the coin."""
+    taken = sum((one.amount for one in world.sandbox.captures() if one.returned_dts is None), Decimal(0))
+    # What was given back of a debit that came back is gone all the same.
+    return taken - sum((one.amount for one in world.sandbox.refunds()), Decimal(0))
+
+
+def part_back(world: World, order_id: str) -> None:
+    order = world.shop.orders.get(order_id).noun
+    left = Decimal("17.95") - refunds.given_back(order)
+    total = refunds.given_back(order) + min(left, Decimal("6.66"))
+    with suppress(Invalid):
+        refund(world.shop, order_id, refunds.asked(order, Order(summary=OrderSummary(total_refunded=Currency(total)))))
+
+
+@given(steps=st.lists(st.sampled_from(["pay", "bounce", "bounce twice", "refund", "tell"]), max_size=7))
+@settings(max_examples=20, deadline=None)
+def test_payments_returns_and_refunds_in_any_order_leave_totals_and_points_as_the_gateway_has_it(
+    steps: list[str],
+) -> None:
+    world, customer = a_loyal_world()
+    order_id = place(world, schedule=None)
+    for step in ["pay", *steps, "tell"]:
+        key = key_of(world, order_id)
+        match step:
+            case "pay":
+                pay(world.shop, order_id)
+                world.clock.pass_(hours=25)
+                look_at(world.shop, order_id)
+            case "bounce" | "bounce twice" if key:
+                world.sandbox.come_back(key, "R01")
+                for _ in range(2 if step == "bounce twice" else 1):
+                    reconcile.reconcile(world.shop, "sandbox")
+            case "refund":
+                part_back(world, order_id)
+            case _:
+                world.tell_all()
+    order, ledger = world.shop.orders.get(order_id).noun, points(world, customer)
+    assert order.payment
+    paid = order.payment.payment_status in ("Processed", "Refunded")
+    assert totals(world).get("revenue", 0) == int(100 * net_of(world))
+    assert totals(world).get("orders", 0) == int(paid)
+    assert ledger[0] == (int(17 * (Decimal("17.95") - refunds.given_back(order)) / Decimal("17.95")) if paid else 0)
 
 
 # --- two at once, and a cut at every call ----------------------------------------------------------------------------
