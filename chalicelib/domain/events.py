@@ -60,7 +60,8 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     ``attempt`` is the attempt of its run that was paid or declined, 1 the first.
     ``gateway`` is the rotating account that took the charge or declined it; ``failed`` says which.
     ``bought``: the order by which somebody bought, which may end auto orders that the customer had before.
-    ``refunded``: the order of which something was given back, which may refund others; ``give_back`` is one of those.
+    ``refunded``: the order of which ``refunded_items`` were given back just now, which may refund others; ``give_back``
+    is one of those.
     ``returned``: the order's debit came back, and with it what it had added to the totals.
     ``webhook_oid``: nothing happened; this endpoint alone asked to be told once more how things stand."""
 
@@ -79,6 +80,7 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     failed: bool = False
     bought: str | None = None
     refunded: str | None = None
+    refunded_items: list[str] = []
     give_back: GiveBack | None = None
     returned: bool = False
     webhook_oid: int | None = None

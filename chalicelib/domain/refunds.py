@@ -85,7 +85,13 @@ def is_whole(order: Order) -> bool:
 def refunded_items(order: Order) -> list[str]:
     """The items of which something was given back: by their line, or with the whole order."""
     lines = [line for line in order.items or [] if is_whole(order) or line.quantity_refunded or line.total_refunded]
-    return [line.merchant_item_id or "" for line in lines]
+    return list(dict.fromkeys(line.merchant_item_id or "" for line in lines))
+
+
+def newly_refunded(before: Order, after: Order) -> list[str]:
+    """The items that a refund is the first one of."""
+    known = refunded_items(before)
+    return [item_id for item_id in refunded_items(after) if item_id not in known]
 
 
 def whole(order: Order, reason: str) -> Refunded:

@@ -191,7 +191,8 @@ class RefundOf:
             names += ["order_reject", "order_stage_change"]
         event = self._happened(f"refunded#{attempt.key}", now, names, [])
         event.revenue = -attempt.asked()
-        event.refunded = self._order_id if by_itself else None
+        if by_itself and order.run is None and (items := refunds.newly_refunded(self.order.noun, order)):
+            event.refunded, event.refunded_items = self._order_id, items
         return event
 
     def _happened(self, transition: str, now: Instant, names: list[str], notices: list[Notice]) -> Event:

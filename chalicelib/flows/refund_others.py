@@ -38,11 +38,9 @@ def refund_others(shop: Shop, event: Event) -> None:
 
     Raises Contended where there are more than one visit takes: the event stays to be told.
     """
-    if event.refunded is None:
+    if event.refunded is None or not _refunds_others(shop, event.refunded_items):
         return
     order = shop.orders.get(event.refunded).noun
-    if order.run is not None or not _refunds_others(shop, order):
-        return
     done = 0
     for began, oid in shop.auto_orders.of_customer(names_of(order, order.customer_profile_oid)):
         if oid == order.auto_order_oid or began > event.dts:
@@ -52,9 +50,8 @@ def refund_others(shop: Shop, event: Event) -> None:
         done += _asked(shop, oid, order, event.dts)
 
 
-def _refunds_others(shop: Shop, order: Order) -> bool:
-    names = refunds.refunded_items(order)
-    items = shop.configuration.price_list(list(dict.fromkeys(names)), [])[4] if names else {}
+def _refunds_others(shop: Shop, names: list[str]) -> bool:
+    items = shop.configuration.price_list(names, [])[4]
     tabs = [item.auto_order for item in items.values()]
     return any(tab is not None and tab.refund_other_auto_orders for tab in tabs)
 

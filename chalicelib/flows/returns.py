@@ -193,7 +193,8 @@ class _Return:
         event.attempt = paid.attempt if paid else 0
 
     def _paid_event(self) -> Event | None:
-        """Of the order's own payment (a first one, or in Accounts Receivable), else of the run that made it."""
+        """Of the order's own payment (a first one, or in Accounts Receivable), else of the run that made it. After the
+        time that events are kept there is none; the clearing house takes no debit back that late."""
         subjects = [(f"order#{self._order_id}", made_orders.paid_transition(self._order))]
         if self._order.run is not None:
             subjects.append((f"auto_order#{self._oid}", f"paid#{self._order.run}"))

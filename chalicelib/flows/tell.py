@@ -65,7 +65,7 @@ def tell(shop: Shop, event_id: str) -> bool:
     changes += given_back(shop, event)
     changes += cancel_rows(shop, event, merchant.zone_name())
     try:
-        shop.write(*changes, shop.events.told(event_id))
+        shop.write(*changes, shop.events.told(event_id, shop.clock.now()))
     except Refused:
         return False
     return True

@@ -210,6 +210,21 @@ def test_a_second_refund_of_the_same_order_refunds_no_later_order_of_the_others(
     assert {name for name in given(world) if name.startswith(coffee)} == {coffee}
 
 
+def test_a_further_part_of_it_leads_to_nothing_however_much_later() -> None:
+    world = opened()
+    all_, _ = bought(world, "ALL")
+    coffee, _ = bought(world, "COFFEE", schedule="Weekly")
+    order = world.shop.orders.get(all_).noun
+    refund(world.shop, all_, refunds.asked(order, Order(items=[OrderItem(item_index=1, total_refunded=Currency("2"))])))
+    told(world)
+    world.travel(8)
+    # What was told goes by itself after its time.
+    world.tables._db.execute("delete from record where name = 'events'")  # type: ignore[attr-defined]
+    give_back(world, all_)
+    told(world)
+    assert {name for name in given(world) if name.startswith(coffee)} == {coffee}
+
+
 def test_what_nobody_has_paid_is_named_and_not_given_back() -> None:
     world = opened(number_of_retries=1, send_failures_to_accounts_receivable=True)
     all_, _ = bought(world, "ALL")
