@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import cache
 
 import pytest
 
@@ -24,6 +25,7 @@ from chalicelib.stores.sqlite import SqliteTables
 from tests.cutting import SIDES, Crash, CutGateway, CutPort, Scissors, Side
 from tests.flows.test_crashes import put_card
 from tests.flows.test_echecks import a_subscriber as a_debited_subscriber
+from tests.flows.test_returns import cloned
 from tests.worlds import MERCHANT, NEW_YORK, World
 
 ADA, EVE = "ada@example.com", "eve@example.com"
@@ -368,16 +370,27 @@ def test_an_event_that_is_told_again_gives_back_nothing_more() -> None:
 # --- a cut at every call ---------------------------------------------------------------------------------------------
 
 
-def refunded_with_cuts(profile: str, *cuts: tuple[int, Side]) -> Scissors:
-    """The relay tells of a refund that refunds two other auto orders, is cut, and comes again."""
-    scissors = Scissors()
-    port = CutPort(SqliteTables(), scissors)
-    world = opened(
-        Relayed(capabilities=PROFILES[profile], port=port, gateway=lambda sandbox: CutGateway(sandbox, scissors))
-    )
+@cache
+def a_refund_to_tell() -> tuple[World, str, list[tuple[str, int]]]:
+    """A shop in which an item was refunded that refunds two other auto orders, and nobody has been told of it."""
+    world = opened(Relayed(port=SqliteTables()))
     all_, _ = bought(world, "ALL")
     others = [bought(world, "COFFEE"), bought(world, "TEA", schedule="Weekly")]
     give_back(world, all_)
+    return world, all_, others
+
+
+def refunded_with_cuts(profile: str, *cuts: tuple[int, Side]) -> Scissors:
+    """The relay tells of a refund that refunds two other auto orders, is cut, and comes again."""
+    scissors = Scissors()
+    made, all_, others = a_refund_to_tell()
+    world = cloned(
+        made,
+        lambda tables: CutPort(tables, scissors),
+        lambda sandbox: CutGateway(sandbox, scissors),
+        Relayed,
+        capabilities=PROFILES[profile],
+    )
     scissors.arm(*cuts)
     calls = 0
     for _ in range(2):
