@@ -24,6 +24,9 @@ Template = Literal[
     "canceled",
     "held",
     "problem_digest",
+    "signup",
+    "set_password",
+    "my_account",
 ]
 
 
@@ -54,6 +57,22 @@ class GiveBack(msgspec.Struct, kw_only=True, omit_defaults=True):
     left: str = ""
 
 
+class Merge(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """That one profile goes into another; ``email`` was the address of the one that goes."""
+
+    source: int
+    target: int
+    email: str
+    by: str = ""
+
+
+class Erase(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """That a customer is to be forgotten, and who asked for it."""
+
+    oid: int
+    by: str = ""
+
+
 class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     """``touched`` are nouns whose list rows change; ``revenue`` and ``orders`` add to the day's totals.
     ``seq`` rises with every change of the subject, so that a receiver can drop what is older than it knows.
@@ -63,6 +82,8 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     ``refunded``: the order of which ``refunded_items`` were given back just now, which may refund others; ``give_back``
     is one of those.
     ``returned``: the order's debit came back, and with it what it had added to the totals.
+    ``merge``: two profiles that are to become one by whoever tells of it.
+    ``erase``: a customer who is to be forgotten by whoever tells of it.
     ``webhook_oid``: nothing happened; this endpoint alone asked to be told once more how things stand."""
 
     event_id: str
@@ -83,6 +104,8 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     refunded_items: list[str] = []
     give_back: GiveBack | None = None
     returned: bool = False
+    merge: Merge | None = None
+    erase: Erase | None = None
     webhook_oid: int | None = None
 
     def nouns(self) -> list[tuple[NounKind, str]]:
