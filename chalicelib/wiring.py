@@ -21,6 +21,7 @@ from chalicelib.domain.gift_certificates import GiftCertificate
 from chalicelib.domain.items import Item
 from chalicelib.domain.notices import NoticeTemplate
 from chalicelib.domain.transfers import ImportMapping
+from chalicelib.domain.views import ScreenViews
 from chalicelib.flows.ports import (
     Backroom,
     Codes,
@@ -160,6 +161,7 @@ class House:
             reconciliations=Reconciliations(port, merchant_id),
             problems=Problems(port, merchant_id),
             notice_templates=Shelf(port, merchant_id, "configuration", "notice_template", NoticeTemplate),
+            views=Shelf(port, merchant_id, "configuration", "views", ScreenViews),
             limits=Limits(port, merchant_id),
             card_tokens=CardTokens(port, merchant_id),
             batches=Batches(port, merchant_id),

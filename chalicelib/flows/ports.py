@@ -47,6 +47,7 @@ from chalicelib.domain.taxes import TaxSettings
 from chalicelib.domain.timeline import TimelineEntry
 from chalicelib.domain.transfers import CustomerExport, CustomerImport, Encoding, Format, ImportMapping, Upload
 from chalicelib.domain.users import Credentials, Session, User
+from chalicelib.domain.views import ScreenViews
 from chalicelib.domain.waiting import DueRow
 from chalicelib.domain.webhooks import Answer, Delivery, DeliveryLog, Webhook
 
@@ -352,7 +353,7 @@ class Payments(Protocol):
         ...
 
     def captures_since(self, since: Instant, cursor: str | None = None) -> CapturePage:
-        """What was taken since then, a page at a time."""
+        """What was taken since then and what came back since then, whenever it was taken; a page at a time."""
         ...
 
     def hint(self, body: bytes, signature: str) -> Hint | None:
@@ -573,6 +574,7 @@ class Shop:
     reconciliations: Reconciliations
     problems: Problems
     notice_templates: Shelf[NoticeTemplate]
+    views: Shelf[ScreenViews]
     limits: Limits
     card_tokens: CardTokens
     batches: Batches

@@ -16,6 +16,7 @@ from chalicelib.handlers import (
     gift_certificates,
     items,
     loyalty,
+    my_account,
     notices,
     orders,
     pages,
@@ -26,6 +27,7 @@ from chalicelib.handlers import (
     storefront,
     transfers,
     users,
+    views,
     webhooks,
 )
 
@@ -43,6 +45,7 @@ DOORS = (
     gift_certificates.door,
     items.door,
     loyalty.door,
+    my_account.door,
     notices.door,
     orders.door,
     pages.door,
@@ -53,6 +56,7 @@ DOORS = (
     storefront.door,
     transfers.door,
     users.door,
+    views.door,
     webhooks.door,
 )
 

@@ -410,6 +410,11 @@ def _reward(shop: Deployed) -> None:
     shop.made("PUT", f"/rest/v2/gift_certificate/gift_certificates/{oid}", {"email": "other@example.com"})
 
 
+def book() -> list[dict[str, str]]:
+    """A dealer's addresses: a search has more keys of them than one transaction takes changes."""
+    return [{"last_name": f"Buyer {number}", "postal_code": f"{number:05d}"} for number in range(60)]
+
+
 def _become_one(shop: Deployed) -> None:
     """Three profiles become one: the first of them at once, the other is left to the relay."""
     customers = "/rest/v2/customer/customers"
@@ -432,7 +437,8 @@ def _forget(shop: Deployed) -> None:
     """Two customers are forgotten: one at once, the other is left to the relay."""
     customers, at_once = "/rest/v2/customer/customers", True
     for email in ("zoe@example.com", "kim@example.com"):
-        oid = shop.made("POST", customers, {"email": email})["customer"]["customer_profile_oid"]
+        dealer = {"email": email, "shipping": book()}
+        oid = shop.made("POST", customers, dealer)["customer"]["customer_profile_oid"]
         order_id = shop.paid(billing={"email": email, "country_code": "US", "last_name": "Doe"})
         shop.made("POST", "/rest/v2/gift_certificate/gift_certificates", {"amount": 5, "email": email})
         found = shop.made("GET", f"/rest/v2/auto_order/auto_orders/reference_order_id/{order_id}")["auto_order"]
@@ -464,6 +470,7 @@ def _come_and_go_as_files(shop: Deployed) -> None:
     oid = shop.made("POST", f"{base}/customers", {"email": "goes@example.com"})["customer"]["customer_profile_oid"]
     file = shop.made("POST", f"{base}/import_files")["import_file"]["file"]
     shop.made("POST", f"{base}/customers", {"email": "stays@example.com"})
+    shop.made("POST", f"{base}/customers", {"email": "dealer@example.com", "shipping": book()})
     rows = "Mail,City,Odd\nstays@example.com,Paris,1\nnew@example.com,Rome,2\n,Oslo,3\n"
     shop.house.open_shop("DEMO").files.write(f"passing/uploads/{file}", [rows.encode()], "text/csv")
     asked = {"file": file, "format": "csv", "delete_missing": True}
