@@ -26,6 +26,7 @@ from chalicelib.domain.transfers import (
     REASONS,
     CustomerImport,
     CustomerImportRequest,
+    Format,
     ImportColumn,
     ImportConfirmation,
     ImportFile,
@@ -137,8 +138,8 @@ def undo(shop: Shop, import_id: str) -> CustomerImport:
 
 def shown(shop: Shop, job: CustomerImport) -> CustomerImport:
     """The import with a link to the file of what was rejected, where there is any."""
-    if job.number_rejected and job.state not in ("reading", "mapping", "comparing"):
-        name, type_ = f"rejected.{job.format}", CONTENT_TYPES[job.format]
+    if job.rejected_format is not None:
+        name, type_ = f"rejected.{job.rejected_format}", CONTENT_TYPES[job.rejected_format]
         job.rejected_url = shop.files.link(_part(job, f"rejected-{job.step}"), name, type_, LINK_SECONDS)
     return job
 
@@ -347,7 +348,7 @@ def _cut(shop: Shop, job: CustomerImport) -> tuple[list[str], set[int]]:
 def _compared_anew(job: CustomerImport) -> CustomerImport:
     job.state, job.problem, job.piece, job.number_done, job.step = "comparing", None, 0, 0, job.step + 1
     job.number_to_create = job.number_to_change = job.number_same = job.number_rejected = 0
-    job.number_to_delete, job.delete_digest, job.missing_pieces = 0, None, 0
+    job.number_to_delete, job.delete_digest, job.missing_pieces, job.rejected_format = 0, None, 0, None
     return job
 
 
@@ -405,12 +406,28 @@ def _judged(
 
 
 def _all_compared(shop: Shop, job: CustomerImport, memory: dict[str, Any]) -> None:
-    if job.delete_missing:
-        _look_who_is_missing(shop, job, _seen(shop, job, memory)[1])
     if job.number_rejected:
-        written = shop.sheets.written(_rejected(shop, job), job.format)
-        shop.files.write(_part(job, f"rejected-{job.step}"), written, CONTENT_TYPES[job.format])
+        try:
+            _write_rejected(shop, job, job.format)
+        except Invalid:
+            # A cell of the file is longer than Excel's own.
+            _write_rejected(shop, job, "csv")
+    refused = None
+    if job.delete_missing:
+        try:
+            _look_who_is_missing(shop, job, _seen(shop, job, memory)[1])
+        except Invalid as invalid:
+            refused = invalid.problems[0].message
+    # Only now: up to here it says how many pieces have been seen.
     job.state, job.piece = "compared", 0
+    if refused is not None:
+        job.state, job.problem, job.finished_dts = "refused", refused, shop.clock.now()
+
+
+def _write_rejected(shop: Shop, job: CustomerImport, format_: Format) -> None:
+    written = shop.sheets.written(_rejected(shop, job), format_)
+    shop.files.write(_part(job, f"rejected-{job.step}"), written, CONTENT_TYPES[format_])
+    job.rejected_format = format_
 
 
 def _look_who_is_missing(shop: Shop, job: CustomerImport, oids: set[int]) -> None:
@@ -502,7 +519,12 @@ def _plan_of(
     plan = ImportPlan(row=row.row, verdict="change", email=row.email, customer_profile_oid=oid, message=CHANGED_SINCE)
     if kept is None or kept.version != row.version:
         return plan
-    customer = stamped(imports.wanted(kept.noun, edits, shop.oids), kept.noun, now)
+    try:
+        customer = stamped(imports.wanted(kept.noun, edits, shop.oids), kept.noun, now)
+    except Invalid as invalid:
+        # A rule has changed since.
+        plan.message = str(invalid)
+        return plan
     plan.over, plan.before, plan.message = kept.version, kept.noun, None
     plan.after = replace(customer, last_modified_dts=now, last_modified_by=by)
     return plan
