@@ -20,13 +20,14 @@ from chalicelib.domain.gift_certificates import GiftCertificate
 from chalicelib.domain.items import Item
 from chalicelib.domain.notices import NoticeTemplate
 from chalicelib.domain.transfers import ImportMapping
-from chalicelib.flows.ports import Backroom, Files, Hasher, Http, Mailer, Payments, Queue, Shop, Travel
+from chalicelib.flows.ports import Backroom, Files, Http, Mailer, Passwords, Payments, Queue, Shop, Travel
 from chalicelib.gateways.links import SignedLinks
-from chalicelib.gateways.passwords import Argon2
+from chalicelib.gateways.passwords import Argon2Passwords
 from chalicelib.gateways.sheets import Spreadsheets
 from chalicelib.stores.auto_orders import AutoOrders
 from chalicelib.stores.batches import Batches
 from chalicelib.stores.configuration import LINKS, SEAL, Configuration, Keys, Memory, Merchants
+from chalicelib.stores.customer_passwords import CustomerPasswords
 from chalicelib.stores.declines import CardDeclines
 from chalicelib.stores.deliveries import Deliveries
 from chalicelib.stores.events import Events
@@ -37,7 +38,6 @@ from chalicelib.stores.lists import Lists
 from chalicelib.stores.mails import Mails
 from chalicelib.stores.merges import Merges
 from chalicelib.stores.orders import Orders
-from chalicelib.stores.passwords import Passwords
 from chalicelib.stores.port import TablePort
 from chalicelib.stores.problems import Problems
 from chalicelib.stores.reconciliations import Reconciliations
@@ -103,7 +103,7 @@ class House:
     oids: Callable[[], Iterator[int]] = random_oids
     word: Callable[[], str] = random_word
     shuffled: Callable[[list[str]], list[str]] = shuffled
-    hasher: Hasher = field(default_factory=Argon2)
+    passwords: Passwords = field(default_factory=Argon2Passwords)
     memory: Memory = field(default_factory=dict)
     extras: dict[str, Any] = field(default_factory=dict)
 
@@ -117,8 +117,8 @@ class House:
             coupons=Shelf(port, merchant_id, "configuration", "coupon", Coupon),
             customers=Shelf(port, merchant_id, "customers", "customer", Customer),
             merges=Merges(port, merchant_id),
-            passwords=Passwords(port, merchant_id),
-            hasher=self.hasher,
+            customer_passwords=CustomerPasswords(port, merchant_id),
+            passwords=self.passwords,
             auto_orders=AutoOrders(port, merchant_id),
             orders=Orders(port, merchant_id),
             events=Events(port, merchant_id),

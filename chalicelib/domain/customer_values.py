@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, get_args, get_type_hints
 from msgspec import Meta
 
 from chalicelib.domain.errors import Invalid, Problem
+from chalicelib.domain.fields import rule
 from chalicelib.domain.loyalty import LoyaltyProgram, ManualEntry
 from chalicelib.domain.payments import CardType
 from chalicelib.domain.wire import Noun
@@ -24,15 +25,22 @@ SalesRep = Annotated[str, Meta(min_length=1, max_length=10)]
 
 
 class CustomerProfileSettings(Noun):
-    """The merchant's own lists for profiles (QuickBooks Terms and Lists)."""
+    """The rules of profiles, and the merchant's own lists for them (QuickBooks Terms and Lists)."""
 
     section: ClassVar[str] = "customer_profiles"
 
+    allow_storing_credit_cards: (
+        Annotated[bool, rule("Allow storing credit cards", "Off: profiles take no new cards. Blank: on.")] | None
+    ) = None
     qb_classes: (
         Annotated[
             list[Term],
             Meta(max_length=MAXIMUM_CHOICES, title="QuickBooks classes", description="Offered for qb_class."),
         ]
+        | None
+    ) = None
+    require_customer_profile: (
+        Annotated[bool, rule("Require a customer profile", "No guests: who orders has a profile with that address.")]
         | None
     ) = None
     sales_rep_codes: (
@@ -47,6 +55,13 @@ class CustomerProfileSettings(Noun):
             list[Term],
             Meta(max_length=MAXIMUM_CHOICES, title="Payment terms", description="Offered for terms."),
         ]
+        | None
+    ) = None
+    wholesale_signup: (
+        Annotated[bool, rule("Wholesale signup", "Storefronts may sign dealers up, into the tiers that say so.")] | None
+    ) = None
+    wholesale_signup_needs_approval: (
+        Annotated[bool, rule("Approve wholesale signups", "A dealer's tiers act once somebody has approved him.")]
         | None
     ) = None
 
@@ -83,6 +98,9 @@ class CustomerEditorValues(Noun):
 def validate(settings: CustomerProfileSettings) -> None:
     """Raises Invalid with all problems."""
     problems = []
+    if settings.wholesale_signup_needs_approval and not settings.wholesale_signup:
+        message = "there is no wholesale signup to approve: set wholesale_signup too"
+        problems.append(Problem(pointer="/wholesale_signup_needs_approval", code="conflict", message=message))
     for name in ("qb_classes", "sales_rep_codes", "terms"):
         entries = getattr(settings, name) or []
         for position, entry in enumerate(entries):

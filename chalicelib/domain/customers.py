@@ -168,7 +168,7 @@ class CustomerEDI(Noun):
 
 
 class CustomerPricingTier(Noun):
-    """A tier that the customer is in. Its oid says which; the name is the tier's own and is read, not set."""
+    """A tier that the customer is in, by its oid or by its name; shown with both."""
 
     name: Text50 | None = None
     pricing_tier_oid: Oid | None = None
@@ -377,6 +377,44 @@ class QuickCustomer(Noun):
         return Customer(email=self.email, password=self.password, billing=[billing])
 
 
+class WholesaleSignup(Noun):
+    """What a dealer says of himself at a storefront. ``pricing_tier_name``: of those that signups may choose."""
+
+    email: Email
+    password: Password
+    company: Text50 | None = None
+    first_name: Text30 | None = None
+    last_name: Text30 | None = None
+    phone: Text25 | None = None
+    pricing_tier_name: Text50 | None = None
+    referral_source: Text50 | None = None
+    tax_id: Annotated[str, Meta(max_length=15)] | None = None
+    website_url: Text100 | None = None
+
+    def profile(self) -> "Customer":
+        quick = QuickCustomer(
+            company=self.company,
+            email=self.email,
+            first_name=self.first_name,
+            last_name=self.last_name,
+            password=self.password,
+            phone=self.phone,
+        )
+        return replace(
+            quick.profile(),
+            referral_source=self.referral_source,
+            tax_id=self.tax_id,
+            website_url=self.website_url,
+        )
+
+
+class WholesaleSignedUp(Noun):
+    """Whether the dealer's terms act at once. Nothing tells whether the address had a profile before."""
+
+    email: str
+    needs_approval: bool
+
+
 class Customer(Noun):
     """A profile. What an answer computes (``SENT_BACK``, but for ``attachments``) never stands in the document;
     ``password`` and ``send_signup_notification`` are taken and kept elsewhere or not at all."""
@@ -503,8 +541,9 @@ def validate(customer: Customer) -> None:
         if not tag.tag_value:
             problems.append(_problem(f"/tags/{position}/tag_value", "required", "is required"))
     for position, tier in enumerate(customer.pricing_tiers or []):
-        if tier.pricing_tier_oid is None:
-            problems.append(_problem(f"/pricing_tiers/{position}/pricing_tier_oid", "required", "is required"))
+        if tier.pricing_tier_oid is None and not tier.name:
+            message = "is required, or the name"
+            problems.append(_problem(f"/pricing_tiers/{position}/pricing_tier_oid", "required", message))
     problems += _wish_problems(customer)
     problems += _one_default([entry.default_billing for entry in customer.billing or []], "billing")
     problems += _one_default([entry.default_shipping for entry in customer.shipping or []], "shipping")

@@ -55,6 +55,13 @@ class Merge(msgspec.Struct, kw_only=True, omit_defaults=True):
     by: str = ""
 
 
+class Erase(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """That a customer is to be forgotten, and who asked for it."""
+
+    oid: int
+    by: str = ""
+
+
 class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     """``touched`` are nouns whose list rows change; ``revenue`` and ``orders`` add to the day's totals.
     ``seq`` rises with every change of the subject, so that a receiver can drop what is older than it knows.
@@ -62,6 +69,7 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     ``gateway`` is the rotating account that took the charge or declined it; ``failed`` says which.
     ``bought``: the order by which somebody bought, which may end auto orders that the customer had before.
     ``merge``: two profiles that are to become one by whoever tells of it.
+    ``erase``: a customer who is to be forgotten by whoever tells of it.
     ``webhook_oid``: nothing happened; this endpoint alone asked to be told once more how things stand."""
 
     event_id: str
@@ -79,6 +87,7 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     failed: bool = False
     bought: str | None = None
     merge: Merge | None = None
+    erase: Erase | None = None
     webhook_oid: int | None = None
 
     def nouns(self) -> list[tuple[NounKind, str]]:

@@ -16,7 +16,7 @@ from chalicelib.domain.dates import Instant, local_date, parse_instant, shown
 from chalicelib.domain.events import Template
 from chalicelib.domain.heads import Head
 from chalicelib.domain.items import Item
-from chalicelib.domain.mails import AGAIN, ASKED_FOR, SentMail, one_line
+from chalicelib.domain.mails import AGAIN, APPROVED, ASKED_FOR, SentMail, one_line
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.money import ZERO, formatted
 from chalicelib.domain.orders import Order, OrderBilling, OrderItem, OrderPaymentCreditCard, OrderSummary
@@ -268,11 +268,15 @@ def _attempts(
 # --- about profiles ---------------------------------------------------------------------------------------------------
 
 
-def signup(customer: Customer, merchant: Merchant, password_url: str | None, until: date) -> Letter:
-    """A profile was made. ``password_url`` where it has no password yet."""
+def signup(
+    customer: Customer, merchant: Merchant, facts: Mapping[str, str], password_url: str | None, until: date
+) -> Letter:
+    """A profile was made, or approved. ``password_url`` where it has no password yet."""
     words = {"email": one_line(customer.email)}
     if customer.unapproved:
         words["unapproved"] = "yes"
+    elif APPROVED in facts:
+        words["approved"] = "yes"
     if password_url:
         words |= {"password_url": one_line(password_url, LONGEST_URL), "until": day_words(until)}
     return _letter("signup", _named(customer), merchant, words)

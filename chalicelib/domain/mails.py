@@ -41,6 +41,8 @@ WANTED: frozenset[Template] = frozenset({"set_password"})
 NO_EASY_CANCEL = "auto_order_upsell_no_easy_cancel"
 # The fact of a hold: what cannot be billed now is looked at again by itself.
 AGAIN = "again"
+# The fact of a signup's mail that tells that the shop has approved it.
+APPROVED = "approved"
 # The fact of a mail that the customer has asked for: no setting keeps it back.
 ASKED_FOR = "asked_for"
 NO_FACTS: Mapping[str, str] = {}

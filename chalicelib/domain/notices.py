@@ -160,7 +160,10 @@ WORDS: dict[Template, tuple[dict[str, str], dict[str, str]]] = {
         {"again": "daily"},
     ),
     "problem_digest": ({"day": "31 January 2027", "count": "2"}, {}),
-    "signup": ({"email": "jane@example.com"}, {"unapproved": "yes", "until": "14 February 2027"} | _PASSWORD),
+    "signup": (
+        {"email": "jane@example.com"},
+        {"approved": "yes", "unapproved": "yes", "until": "14 February 2027"} | _PASSWORD,
+    ),
     "set_password": ({"email": "jane@example.com", "until": "14 February 2027"} | _PASSWORD, {"asked_for": "yes"}),
 }
 _ROWS: dict[Template, list[Row]] = {

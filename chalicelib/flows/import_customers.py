@@ -7,6 +7,7 @@ changes nothing twice, and undoing finds what was there.
 """
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from hashlib import sha256
 from itertools import chain, islice
 from typing import Any, TypeVar
@@ -51,6 +52,7 @@ from chalicelib.flows.export_customers import (
     send,
 )
 from chalicelib.flows.ports import Kept, Shop
+from chalicelib.flows.pricing_tiers import with_tiers
 
 IMPORT = "import"
 # Rows of one piece: written in some ten seconds, and seen on one or two pages.
@@ -401,7 +403,10 @@ def _judged(
             seen[email] = number
         noun, version = (before.noun, before.version) if before else (None, 0)
         keep = job.blank_cells == "keep"
-        found.append(imports.judged(number, cells, noun, version, blanks_keep=keep, oids=standing.keys()))
+        row = imports.judged(
+            number, cells, noun, version, blanks_keep=keep, oids=standing.keys(), whole=partial(with_tiers, shop)
+        )
+        found.append(row)
     return found
 
 
@@ -509,7 +514,7 @@ def _plan_of(
     by = job.created_by
     if row.verdict == "create":
         numbers = chain([next(oids)], shop.oids)
-        customer = stamped(imports.wanted(None, edits, numbers), None, now)
+        customer = stamped(imports.wanted(None, edits, numbers, partial(with_tiers, shop)), None, now)
         after = replace(
             customer, merchant_id=shop.merchant_id, signup_dts=now, last_modified_dts=now, last_modified_by=by
         )
@@ -520,7 +525,7 @@ def _plan_of(
     if kept is None or kept.version != row.version:
         return plan
     try:
-        customer = stamped(imports.wanted(kept.noun, edits, shop.oids), kept.noun, now)
+        customer = stamped(imports.wanted(kept.noun, edits, shop.oids, partial(with_tiers, shop)), kept.noun, now)
     except Invalid as invalid:
         # A rule has changed since.
         plan.message = str(invalid)

@@ -196,7 +196,7 @@ def _end(shop: Shop, merge: Merge) -> None:
         changes: Sequence[Change] = [
             shop.customers.removed(merge.source, goes.version),
             shop.customers.unnamed(EMAIL, normalised_email(goes.noun.email or "")),
-            shop.passwords.gone(merge.source),
+            shop.customer_passwords.gone(merge.source),
             shop.customers.replaced(merge.target, after, stays.version),
             shop.events.happened(_ended(shop, merge, stays.version + 1, now)),
         ]

@@ -193,7 +193,7 @@ def _of_profile(shop: "Shop", mail: SentMail, customer: Customer | None, merchan
         return None
     oid, now = customer.customer_profile_oid or 0, shop.clock.now()
     wanted = ASKED_FOR in mail.facts
-    standing = shop.passwords.find(oid)
+    standing = shop.customer_passwords.find(oid)
     if standing and mail.template == "set_password" and not wanted:
         return None
     seconds = FORGOTTEN_SECONDS if wanted else PASSWORD_NOTICE_SECONDS
@@ -202,7 +202,7 @@ def _of_profile(shop: "Shop", mail: SentMail, customer: Customer | None, merchan
     url = shop.links.page("set_password", token=token)
     if mail.template == "set_password":
         return letters.set_password(customer, merchant, mail.facts, url, until)
-    return letters.signup(customer, merchant, None if standing else url, until)
+    return letters.signup(customer, merchant, mail.facts, None if standing else url, until)
 
 
 def _ahead(shop: "Shop", mail: SentMail, about: About, merchant: Merchant) -> Letter | None:

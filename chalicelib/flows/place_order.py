@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain import wire
 from chalicelib.domain.consents import AutoOrderConsentRequest, Seen, given
+from chalicelib.domain.customer_values import CustomerProfileSettings
 from chalicelib.domain.customers import normalised_email
 from chalicelib.domain.dates import Instant, later
 from chalicelib.domain.errors import Invalid, Problem, Refused
@@ -16,7 +17,8 @@ from chalicelib.domain.heads import Head
 from chalicelib.domain.items import Item
 from chalicelib.domain.orders import Order, OrderPayment, OrderPaymentCreditCard, OrderPaymentECheck, masked
 from chalicelib.domain.payments import Card, StoredCard, card_type_of, luhn
-from chalicelib.domain.placing import OF_ACCOUNT, Shelves, placed, rebills_by_itself, sole_items
+from chalicelib.domain.placing import OF_ACCOUNT, Shelves, placed, rebills_by_itself, sole_items, with_notes
+from chalicelib.domain.pricing_tiers import NOBODY, PricingTiers, terms_of
 from chalicelib.domain.storefront import BankAccountRequest, is_aba_code
 from chalicelib.domain.wire import kept
 from chalicelib.flows.customers_auto_orders import names_of, owned_items
@@ -217,6 +219,11 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
     codes = [coupon.coupon_code or "" for coupon in wanted.coupons or []]
     merchant, settings, shipping, taxes, items, coupons = shop.configuration.price_list(ids, codes)
     customer_profile_oid = _customer(shop, wanted)
+    kept = shop.customers.find(customer_profile_oid, consistent=False) if customer_profile_oid else None
+    customer = kept.noun if kept else None
+    if by_shopper and customer_profile_oid is None and _requires_profile(shop):
+        message = "the shop takes orders of customers with a profile only, and there is none with this address"
+        raise Invalid.one("/billing/email", "profile_required", message)
     sole = sole_items(wanted, items)
     shelves = Shelves(
         merchant=merchant,
@@ -225,6 +232,7 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
         taxes=taxes,
         items=items,
         coupons=coupons,
+        terms=terms_of(customer, shop.configuration.remembered(PricingTiers)) if customer else NOBODY,
         owned=owned_items(shop, names_of(wanted, customer_profile_oid)) & frozenset(sole) if sole else frozenset(),
     )
     if merchant.merchant_id is None:
@@ -241,7 +249,7 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
     if order.payment is not None and payment is not None:
         order.payment.credit_card, order.payment.echeck = payment.credit_card, payment.echeck
     order.customer_profile_oid = customer_profile_oid
-    return order
+    return with_notes(order, customer) if customer else order
 
 
 def _has_card(payment: OrderPayment | None) -> bool:
@@ -258,6 +266,10 @@ def _customer(shop: Shop, order: Order) -> int | None:
     email = order.billing.email if order.billing else None
     oid = shop.customers.name_by("email", normalised_email(email)) if email else None
     return int(oid) if oid else None
+
+
+def _requires_profile(shop: Shop) -> bool:
+    return bool(shop.configuration.remembered(CustomerProfileSettings).require_customer_profile)
 
 
 def _created(shop: Shop, order: Order) -> Event:

@@ -5,10 +5,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from chalicelib.domain.customer_values import CustomerProfileSettings
 from chalicelib.domain.customers import (
     Customer,
     CustomerCard,
     QuickCustomer,
+    WholesaleSignedUp,
+    WholesaleSignup,
     customer_names,
     normalised_email,
     normalised_password,
@@ -21,9 +24,11 @@ from chalicelib.domain.dates import Instant
 from chalicelib.domain.drafts import changed, made
 from chalicelib.domain.errors import Contended, Invalid, NotFound, Problem, Refused, Stale
 from chalicelib.domain.events import Event, Happening, Notice, event_id
+from chalicelib.domain.mails import APPROVED
 from chalicelib.domain.payments import StoredCard
-from chalicelib.flows import merge_profiles
+from chalicelib.flows import merge_profiles, privacy
 from chalicelib.flows.ports import Change, Kept, Shop
+from chalicelib.flows.pricing_tiers import signup_tiers, with_tiers
 from chalicelib.flows.tell import told_now
 
 # An oid that is taken by chance is drawn again: of 2,000 million, so twice in a row never happens.
@@ -35,6 +40,10 @@ MOST_TOLD = 5
 # What changes with every change: a PUT may send it back as it was read.
 MOVING = ("last_modified_by", "last_modified_dts")
 EMAIL = "email"
+# Who acts where the customer does himself.
+CUSTOMER = "customer"
+# An office signs up its branches; a machine fills a shop with dealers that there are not.
+SIGNUP_TRIES, SIGNUP_SECONDS = 10, 3600
 # The position of the change that looks for a merge.
 LAST_OF_DELETE = 4
 
@@ -59,10 +68,35 @@ def quick_add(shop: Shop, raw: Any, *, by: str = "") -> tuple[Customer, int]:
     return _inserted(shop, asked.profile(), by)
 
 
+def sign_up(shop: Shop, raw: Any, address: str) -> WholesaleSignedUp:
+    """A dealer signs himself up. An address that has a profile stays as it is, and nothing tells that it had one.
+
+    Raises TooMany, and Invalid with all problems.
+    """
+    settings = shop.configuration.section(CustomerProfileSettings).noun
+    if not settings.wholesale_signup:
+        raise Invalid.one("", "not_available", "the shop takes no wholesale signups")
+    asked = made(raw, WholesaleSignup, lambda asked: validate(asked.profile()))
+    shop.limits.take(f"wholesale_signup#address#{address}", SIGNUP_TRIES, SIGNUP_SECONDS, shop.clock.now())
+    approve = bool(settings.wholesale_signup_needs_approval)
+    profile = replace(
+        asked.profile(),
+        pricing_tiers=signup_tiers(shop, asked.pricing_tier_name),
+        send_signup_notification=True,
+        unapproved=approve or None,
+    )
+    try:
+        _inserted(shop, profile, CUSTOMER)
+    except Invalid as invalid:
+        if [problem.code for problem in invalid.problems] != ["duplicate"]:
+            raise
+    return WholesaleSignedUp(email=asked.email, needs_approval=approve)
+
+
 def _inserted(shop: Shop, asked: Customer, by: str) -> tuple[Customer, int]:
     now = shop.clock.now()
     bare = replace(
-        _with_cards(shop, _without_said(asked)),
+        with_tiers(shop, _with_cards(shop, _without_said(asked)), None),
         merchant_id=shop.merchant_id,
         signup_dts=now,
         last_modified_by=by or None,
@@ -80,7 +114,7 @@ def _inserted(shop: Shop, asked: Customer, by: str) -> tuple[Customer, int]:
                 shop.customers.inserted(oid, customer),
                 _address(shop, customer),
                 shop.events.happened(event),
-                *([shop.passwords.set(oid, hashed, shop.word(), now, None)] if hashed else []),
+                *([shop.customer_passwords.set(oid, hashed, shop.word(), now, None)] if hashed else []),
             )
         except Refused as refused:
             if refused.change == 1:
@@ -104,12 +138,15 @@ def update_customer(
             raise Stale(f"The customer is at version {kept.version} now.")
         before, now = kept.noun, shop.clock.now()
         asked = changed(before, said(raw), validate, _no_signup, partial(_card_rules, shop), moving=MOVING)
-        customer = stamped(numbered(_with_cards(shop, _without_said(asked)), before, shop.oids), before, now)
+        whole = with_tiers(shop, _with_cards(shop, _without_said(asked)), before)
+        customer = stamped(numbered(whole, before, shop.oids), before, now)
         password = _new_password(shop, oid, asked.password, now)
         if customer == before and not password:
             return before, kept.version
         customer = replace(customer, last_modified_by=by or None, last_modified_dts=now)
         event = _event(shop, customer, "customer_update", kept.version + 1, now)
+        if before.unapproved and not customer.unapproved:
+            event.notices = [Notice(template="signup", kind="customer", id=str(oid), facts={APPROVED: "yes"})]
         renamed = _normalised(before) != _normalised(customer)
         changes: list[Change] = [
             shop.customers.replaced(oid, customer, kept.version),
@@ -144,7 +181,7 @@ def delete_customer(shop: Shop, oid: int, *, version: int | None = None) -> None
             shop.write(
                 shop.customers.removed(oid, kept.version),
                 shop.customers.unnamed(EMAIL, _normalised(kept.noun)),
-                shop.passwords.gone(oid),
+                shop.customer_passwords.gone(oid),
                 shop.events.happened(event),
                 shop.merges.none(oid),
             )
@@ -183,6 +220,14 @@ def merge_customer(shop: Shop, oid: int, raw: Any, *, by: str = "") -> None:
     name, source = merge_profiles.begin(shop, oid, raw, by=by)
     told_now(shop, name)
     told_now(shop, merge_profiles.ended_id(shop, source, oid))
+
+
+def erase_customer(shop: Shop, oid: int, *, by: str = "") -> None:
+    """The customer is forgotten: at once where that takes no longer than a call may, else the relay goes on with it.
+    Raises NotFound, Contended, and Invalid while an active auto order is his."""
+    name = privacy.begin(shop, oid, by=by)
+    told_now(shop, name)
+    told_now(shop, privacy.ended_id(shop, oid))
 
 
 def _refuse_active(shop: Shop, customer: Customer) -> None:
@@ -232,17 +277,17 @@ def _no_signup(asked: Customer) -> None:
 
 
 def _hashed(shop: Shop, password: str) -> str:
-    return shop.hasher.hashed(normalised_password(password))
+    return shop.passwords.hash(normalised_password(password))
 
 
 def _new_password(shop: Shop, oid: int, password: str | None, now: Instant) -> list[Change]:
     """The change that sets it; none where none was sent, or it is the same."""
     if password is None:
         return []
-    standing = shop.passwords.find(oid)
-    if standing and shop.hasher.fits(standing.hashed, normalised_password(password)):
+    standing = shop.customer_passwords.find(oid)
+    if standing and shop.passwords.fits(standing.hashed, normalised_password(password)):
         return []
-    return [shop.passwords.set(oid, _hashed(shop, password), shop.word(), now, standing)]
+    return [shop.customer_passwords.set(oid, _hashed(shop, password), shop.word(), now, standing)]
 
 
 # --- cards -----------------------------------------------------------------------------------------------------------
@@ -251,6 +296,9 @@ def _new_password(shop: Shop, oid: int, password: str | None, now: Instant) -> l
 def _card_rules(shop: Shop, customer: Customer) -> None:
     """Every token that is sent stands for a card. Raises Invalid with all problems."""
     now = shop.clock.now()
+    added = [card.card_number_token for card in customer.cards or [] if card.card_number_token]
+    if added and shop.configuration.section(CustomerProfileSettings).noun.allow_storing_credit_cards is False:
+        raise Invalid.one("/cards", "not_available", "the shop stores no cards in profiles")
     problems = [
         Problem(
             pointer=f"/cards/{position}/card_number_token",

@@ -33,6 +33,7 @@ from chalicelib.domain.loyalty import (
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.money import ZERO, from_minor_units, minor_units, quantise
 from chalicelib.domain.orders import Order
+from chalicelib.domain.pricing_tiers import PricingTiers, terms_of
 from chalicelib.flows import gift_certificates
 from chalicelib.flows import ledgers as posting
 from chalicelib.flows.gift_certificates import added
@@ -104,10 +105,9 @@ def _earn(shop: Shop, program: LoyaltyProgram, order: Order) -> None:
     oid, base, order_id = order.customer_profile_oid, loyalty.base_of(order), order.order_id or ""
     if oid is None or not loyalty.is_paid(order) or base <= 0:
         return
-    if shop.customers.find(oid) is None:
-        oid = _owner(shop, oid)
-        if shop.customers.find(oid) is None:
-            return
+    kept = shop.customers.find(oid) or shop.customers.find(oid := _owner(shop, oid))
+    if kept is None or terms_of(kept.noun, shop.configuration.remembered(PricingTiers)).exempt_loyalty_rewards:
+        return
     merchant, now = shop.configuration.remembered(Merchant), shop.clock.now()
     zone_name, currency = merchant.zone_name(), merchant.currency()
     today = local_date(now, zone_name)

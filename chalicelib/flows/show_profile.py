@@ -18,6 +18,7 @@ from chalicelib.domain.rebills import rebill_order_id
 from chalicelib.domain.wire import Form
 from chalicelib.flows import reward
 from chalicelib.flows.ports import Shop
+from chalicelib.flows.pricing_tiers import with_names
 
 # Orders that one answer carries, the latest; the search has all of them, page by page.
 MOST_ORDERS = 200
@@ -31,6 +32,8 @@ def customer(shop: Shop, noun: Customer, expand: Iterable[str], form: Form) -> d
     """The profile, rendered with the blocks that were asked for."""
     names = list(expand)
     tops = {name.partition(".")[0] for name in names}
+    if "pricing_tiers" in tops:
+        noun = with_names(shop, noun)
     orders = orders_of(shop, noun) if tops & set(OF_ORDERS) else []
     if "orders" in tops:
         noun = replace(noun, orders=orders[:MOST_ORDERS])

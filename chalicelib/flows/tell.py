@@ -19,10 +19,9 @@ from chalicelib.domain.money import minor_units
 from chalicelib.domain.problems import problems_of
 from chalicelib.domain.reports import declined_on, paid_on, revenue_on
 from chalicelib.domain.wire import Form, render
-from chalicelib.flows import digest, reward, show
+from chalicelib.flows import digest, merge_profiles, privacy, reward, show
 from chalicelib.flows.customers_auto_orders import end_others
 from chalicelib.flows.facts import with_step_items
-from chalicelib.flows.merge_profiles import go_on
 from chalicelib.flows.notify import plan_mails
 from chalicelib.flows.ports import AutoOrders, Change, Orders, Shop
 from chalicelib.flows.report import cancel_rows
@@ -57,7 +56,8 @@ def tell(shop: Shop, event_id: str) -> bool:
     for kind, name in event.nouns() if event.webhook_oid is None else ():
         _note(telling, event, kind, name, merchant.zone_name())
     end_others(shop, event)
-    go_on(shop, event)
+    merge_profiles.go_on(shop, event)
+    privacy.go_on(shop, event)
     reward.earn(shop, event)
     day = local_date(event.dts, merchant.zone_name()).isoformat()
     amounts = _amounts(event, merchant)
@@ -65,7 +65,7 @@ def tell(shop: Shop, event_id: str) -> bool:
     changes += _gateway_changes(shop, event, merchant)
     changes += cancel_rows(shop, event, merchant.zone_name())
     try:
-        shop.write(*changes, shop.events.told(event_id))
+        shop.write(*changes, shop.events.told(event_id, shop.clock.now()))
     except Refused:
         return False
     return True

@@ -12,15 +12,17 @@ from chalicelib.domain.customers import (
     PasswordNotices,
     QuickCustomer,
     SignedInCustomer,
+    WholesaleSignedUp,
+    WholesaleSignup,
 )
 from chalicelib.domain.dates import local_date
 from chalicelib.domain.loyalty import LoyaltyProgram
 from chalicelib.domain.merging import CustomerMergeRequest
 from chalicelib.domain.wire import whole
-from chalicelib.flows import passwords, profiles, show_profile, sign_in
+from chalicelib.flows import customer_passwords, magic_links, privacy, profiles, show_profile
 from chalicelib.flows.configure import section
 from chalicelib.gateways.countries import countries
-from chalicelib.handlers.http import STOREFRONT, Ask, Door, done, oid_of, one
+from chalicelib.handlers.http import STOREFRONT, Ask, Door, done, many, oid_of, one
 
 door = Door("customers")
 
@@ -78,6 +80,32 @@ def merge_customer(ask: Ask, customer_profile_oid: str) -> None:
 
 
 @door(
+    "GET",
+    ONE + "/export",
+    "customer_read",
+    summary="All that is kept about a customer, for himself; his orders page by page",
+    gives={"customer_data": dict[str, Any]},
+    query=("_limit", "_offset"),
+)
+def export_customer(ask: Ask, customer_profile_oid: str) -> dict[str, Any]:
+    limit, offset = ask.page()
+    found, total = privacy.export(ask.shop, oid_of(customer_profile_oid, NOUN), ask.form, limit, offset)
+    pages = many("orders", found["orders"], limit=limit, offset=offset, total=total)
+    metadata = {"payload_name": "customer_data", "result_set": pages["metadata"]["result_set"]}
+    return {**one("customer_data", found), "metadata": metadata}
+
+
+@door(
+    "POST",
+    ONE + "/erase",
+    "customer_write",
+    summary="Forget a customer: his orders and ledgers stay, without him. Refused while an active auto order is his",
+)
+def erase_customer(ask: Ask, customer_profile_oid: str) -> None:
+    profiles.erase_customer(ask.shop, oid_of(customer_profile_oid, NOUN), by=ask.by)
+
+
+@door(
     "PUT",
     ONE + "/magic_link/{storefront_host_name}",
     "customer_write",
@@ -85,7 +113,7 @@ def merge_customer(ask: Ask, customer_profile_oid: str) -> None:
     gives={"url": str},
 )
 def get_magic_link(ask: Ask, customer_profile_oid: str, storefront_host_name: str) -> dict[str, Any]:
-    return {"url": sign_in.magic_link(ask.shop, oid_of(customer_profile_oid, NOUN), storefront_host_name), **done()}
+    return {"url": magic_links.magic_link(ask.shop, oid_of(customer_profile_oid, NOUN), storefront_host_name), **done()}
 
 
 @door(
@@ -98,7 +126,20 @@ def get_magic_link(ask: Ask, customer_profile_oid: str, storefront_host_name: st
     base="",
 )
 def open_magic_link(ask: Ask) -> dict[str, Any]:
-    return one("customer", whole(sign_in.open_magic_link(ask.shop, ask.raw()), ask.form))
+    return one("customer", whole(magic_links.open_magic_link(ask.shop, ask.raw()), ask.form))
+
+
+@door(
+    "POST",
+    "/storefront/wholesale_signups",
+    STOREFRONT,
+    summary="A dealer signs himself up, where the shop takes that; his terms act at once or once he is approved",
+    takes=WholesaleSignup,
+    gives={"wholesale_signup": WholesaleSignedUp},
+    base="",
+)
+def sign_up_for_wholesale(ask: Ask) -> dict[str, Any]:
+    return one("wholesale_signup", whole(profiles.sign_up(ask.shop, ask.raw(), ask.address), ask.form))
 
 
 @door(
@@ -110,7 +151,7 @@ def open_magic_link(ask: Ask) -> dict[str, Any]:
     gives={"token": str},
 )
 def get_email_verification_token(ask: Ask) -> dict[str, Any]:
-    return {"token": sign_in.email_token(ask.shop, ask.raw()), **done()}
+    return {"token": magic_links.email_token(ask.shop, ask.raw()), **done()}
 
 
 @door(
@@ -122,7 +163,7 @@ def get_email_verification_token(ask: Ask) -> dict[str, Any]:
     gives={},
 )
 def validate_email_verification_token(ask: Ask) -> dict[str, Any]:
-    sign_in.verified_email(ask.shop, ask.raw())
+    magic_links.verified_email(ask.shop, ask.raw())
     return done()
 
 
@@ -149,7 +190,7 @@ def get_customer_editor_values(ask: Ask) -> Any:
     gives=PasswordNotices,
 )
 def send_password_notices(ask: Ask) -> dict[str, Any]:
-    return one("password_notices", whole(passwords.send_notices(ask.shop, ask.raw()), ask.form))
+    return one("password_notices", whole(customer_passwords.send_notices(ask.shop, ask.raw()), ask.form))
 
 
 @door("GET", ONE, "customer_read", summary="Retrieve a customer", gives=Customer, query=EXPANSIONS)

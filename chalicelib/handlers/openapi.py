@@ -68,7 +68,9 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "get_storefront_item": {"item": StorefrontItem},
     "place_order": {
         "order": Order,
-        "payment_outcome": Literal["action_needed", "approved", "declined", "not_known_yet", "not_sent"],
+        "payment_outcome": Literal[
+            "action_needed", "approved", "charged_later", "declined", "not_known_yet", "not_sent"
+        ],
         "payment_message": str,
         "payment_url": str,
     },
@@ -89,7 +91,7 @@ CRITERIA: dict[str, type[wire.Noun]] = {
 # Answers without the envelope, as the contract has them.
 BARE = frozenset({"get_customer_editor_values"})
 # Answers of 204 to what is no DELETE.
-EMPTY = frozenset({"merge_customer"})
+EMPTY = frozenset({"erase_customer", "merge_customer"})
 # Nouns that are shown whole, whatever ``_expand`` says.
 ALWAYS_WHOLE = frozenset({Coupon})
 OPTIONAL_BODIES = frozenset(

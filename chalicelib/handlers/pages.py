@@ -25,7 +25,7 @@ from chalicelib.domain.links import PAGES, Purpose
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.money import ZERO, formatted
 from chalicelib.domain.payment_updates import CardOutcome
-from chalicelib.flows import cancel, passwords, update_billing
+from chalicelib.flows import cancel, customer_passwords, update_billing
 from chalicelib.flows.found_shop import MERCHANT_ID
 from chalicelib.flows.ports import Shop
 from chalicelib.gateways import pages
@@ -409,14 +409,14 @@ def post_set_password_page(visit: Visit) -> Page:
         case "set":
             request = {"token": visit.said("token") or "none", "password": visit.fields.get("password", "")}
             try:
-                passwords.set_password(visit.shop, request)
+                customer_passwords.set_password(visit.shop, request)
             except Invalid as invalid:
                 return _password_page(visit, _problems(invalid, "password"))
             return Page("said", "Your password is set", {"lines": ["You can sign in with it from now on."]})
         case "mail":
             said = {"email": visit.said("email")}
             try:
-                passwords.ask_for_link(visit.shop, said, visit.address)
+                customer_passwords.ask_for_link(visit.shop, said, visit.address)
             except Invalid as invalid:
                 return _forgotten("Have you forgotten your password?", "", said, _problems(invalid, "email"))
             return Page("said", "Look into your mail", {"lines": [FORGOTTEN]})
@@ -424,7 +424,7 @@ def post_set_password_page(visit: Visit) -> Page:
 
 
 def _password_page(visit: Visit, problems: list[dict[str, str]] | None = None) -> Page:
-    customer = passwords.shown(visit.shop, visit.said("token"))
+    customer = customer_passwords.shown(visit.shop, visit.said("token"))
     words = {
         "email": customer.email,
         "token": visit.said("token"),

@@ -14,6 +14,7 @@ from chalicelib.domain.errors import Refused
 from chalicelib.domain.items import Item
 from chalicelib.domain.loyalty import LoyaltyProgram
 from chalicelib.domain.merchants import Merchant
+from chalicelib.domain.pricing_tiers import PricingTiers
 from chalicelib.domain.rotating import RotatingGateways
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingSettings
@@ -28,6 +29,7 @@ S = TypeVar(
     Merchant,
     AutoOrderProcessing,
     CustomerProfileSettings,
+    PricingTiers,
     ShippingSettings,
     TaxSettings,
     RotatingGateways,
@@ -144,6 +146,7 @@ class Configuration:
         type_: type[Merchant]
         | type[AutoOrderProcessing]
         | type[CustomerProfileSettings]
+        | type[PricingTiers]
         | type[ShippingSettings]
         | type[TaxSettings]
         | type[RotatingGateways]

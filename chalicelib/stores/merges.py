@@ -35,6 +35,10 @@ class Merges:
             for one, way, other in ((source, INTO, target), (target, FROM, source))
         ]
 
+    def erasing(self, oid: int, event_id: str) -> Change:
+        """The same for a profile that is to be forgotten."""
+        return Put(TABLE, {PK: self._key(oid), SK: MERGE, "event_id": event_id}, when=(Absent(),))
+
     def ended(self, target: int) -> Change:
         return Delete(TABLE, self._key(target), MERGE)
 

@@ -138,7 +138,7 @@ def test_all_problems_are_told_at_once() -> None:
         shipping=[{"default_shipping": True}, {"default_shipping": True}],
     )
     profile.email = None
-    profile.pricing_tiers = [CustomerPricingTier(name="Wholesale")]
+    profile.pricing_tiers = [CustomerPricingTier()]
     profile.free_shipping = profile.no_free_shipping = True
     profile.minimum_item_count, profile.maximum_item_count = 5, 4
     with pytest.raises(Invalid) as error:

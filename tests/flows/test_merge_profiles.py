@@ -70,7 +70,7 @@ class Two:
         """All of Ada's is Byron's, once, and she is gone."""
         shop = self.world.shop
         assert shop.customers.find(self.ada) is None
-        assert shop.passwords.find(self.ada) is None
+        assert shop.customer_passwords.find(self.ada) is None
         assert shop.customers.name_by("email", ADA) is None
         assert shop.merges.find(self.byron) is None
         byron: Customer = shop.customers.get(self.byron).noun

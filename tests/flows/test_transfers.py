@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from chalicelib.domain import wire
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import Invalid, NotFound
+from chalicelib.domain.pricing_tiers import PricingTier, PricingTiers
 from chalicelib.domain.transfers import (
     CustomerExport,
     CustomerExportRequest,
@@ -269,6 +270,20 @@ def test_the_file_of_what_was_rejected_is_mended_and_comes_back(world: World) ->
     assert numbers(again) == (1, 0, 0, 0)
 
 
+def test_a_pricing_tier_is_named_by_its_name_or_its_oid_and_one_that_there_is_not_is_rejected(world: World) -> None:
+    tiers = PricingTiers(pricing_tiers=[PricingTier(pricing_tier_oid=7, name="Dealer")])
+    world.shop.write(world.shop.configuration.save(tiers, world.shop.configuration.section(PricingTiers).version))
+    name, oid = "pricing_tiers_1_name", "pricing_tiers_1_pricing_tier_oid"
+    rows = [{"email": "ada@example.com", name: "dealer", oid: ""}, {"email": "bob@example.com", name: "", oid: "7"}]
+    job = applied(world, table(*rows, {"email": "x@example.com", name: "Nobody", oid: ""}))
+    assert (job.number_changed, job.number_rejected) == (2, 1)
+    tier = {"pricing_tier_oid": 7, "name": "Dealer"}
+    assert [customers(world)[row["email"]]["pricing_tiers"] for row in rows] == [[tier], [tier]]
+    [row] = rows_of(world, job, "reject")
+    assert [problem.column for problem in row.problems or []] == [name]
+    assert numbers(compared(world, exported(world, "csv"))) == (0, 0, 2, 0)
+
+
 def test_a_row_that_names_another_profile_by_its_oid_is_rejected(world: World) -> None:
     ada = profiles.customer_by_email(world.shop, "ada@example.com").noun.customer_profile_oid
     job = compared(world, table({"email": "ada2@example.com", "customer_profile_oid": str(ada)}))
@@ -370,7 +385,9 @@ def test_what_was_compared_is_written_told_and_undone(world: World) -> None:
     assert after["bob@example.com"] == before["bob@example.com"]
     new = profiles.customer_by_email(world.shop, "new@example.com").noun
     assert (new.merchant_id, new.last_modified_by, new.signup_dts) == ("DEMO", "tester", world.clock.now())
-    assert world.shop.passwords.find(new.customer_profile_oid or 0) is None, "whom a password notice can be sent to"
+    assert world.shop.customer_passwords.find(new.customer_profile_oid or 0) is None, (
+        "whom a password notice can be sent to"
+    )
     assert {name for name, _ in world.shop.lists.rows("customer")} == {
         str(customer["customer_profile_oid"]) for customer in after.values()
     }

@@ -34,8 +34,8 @@ class Shop:
         return int(made.json["customer"]["customer_profile_oid"])
 
     def fits(self, oid: int, password: str) -> bool:
-        kept = self.house.open_shop("DEMO").passwords.find(oid)
-        return kept is not None and self.house.hasher.fits(kept.hashed, password)
+        kept = self.house.open_shop("DEMO").customer_passwords.find(oid)
+        return kept is not None and self.house.passwords.fits(kept.hashed, password)
 
     def mails(self) -> list[Any]:
         """Send all that waits, and give all that was sent."""
@@ -79,7 +79,7 @@ def test_a_password_is_taken_and_never_shown_told_or_kept_in_the_open(shop: Shop
 
 
 def test_a_profile_may_do_without_a_password(shop: Shop) -> None:
-    assert shop.house.open_shop("DEMO").passwords.find(shop.customer()) is None
+    assert shop.house.open_shop("DEMO").customer_passwords.find(shop.customer()) is None
 
 
 def test_the_same_password_again_changes_nothing(shop: Shop) -> None:

@@ -135,12 +135,12 @@ def test_a_deleted_profile_leaves_its_address_free_and_takes_its_password_along(
     first = house.call("POST", CUSTOMERS, body, key=key).json["customer"]["customer_profile_oid"]
     reply = deleted(house, key, first)
     assert (reply.status, reply.body) == (204, "")
-    assert house.open_shop("DEMO").passwords.find(first) is None
+    assert house.open_shop("DEMO").customer_passwords.find(first) is None
     assert house.call("GET", f"{CUSTOMERS}/{first}", key=key).status == 404
     assert deleted(house, key, first).status == 400
     again = house.call("POST", CUSTOMERS, {"email": EMAIL.upper()}, key=key).json["customer"]
     assert again["customer_profile_oid"] != first
-    assert house.open_shop("DEMO").passwords.find(again["customer_profile_oid"]) is None
+    assert house.open_shop("DEMO").customer_passwords.find(again["customer_profile_oid"]) is None
     assert sorted(house.events()) == ["customer_create", "customer_create", "customer_delete"]
 
 
@@ -168,3 +168,51 @@ def test_while_an_active_auto_order_is_his_a_profile_stays(jane: Profile) -> Non
     edit.cancel(jane.house.open_shop("DEMO"), jane.oid, by="test")
     assert jane.call("DELETE", path).status == 204
     assert jane.call("GET", f"/rest/v2/order/orders/{jane.order_id}").status == 200, "his orders stay"
+
+
+# --- another shop ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "", None),
+        ("GET", "?_expand=orders,activity,loyalty", None),
+        ("PUT", "", {"fax": "1"}),
+        ("PUT", "", {"password": "three words apart"}),
+        ("DELETE", "", None),
+        ("GET", "/export", None),
+        ("POST", "/erase", None),
+        ("PUT", "/merge", {"email": "mine@example.com"}),
+        ("PUT", "/magic_link/shop.example.com", None),
+    ],
+)
+def test_a_profile_of_another_shop_is_as_if_it_were_not_there(
+    house: TestHouse, method: str, path: str, body: Any
+) -> None:
+    key, other = house.found(), house.found("OTHER", allowed_origins=["https://shop.example.com"])
+    oid = house.call("POST", CUSTOMERS, {"email": EMAIL}, key=key).json["customer"]["customer_profile_oid"]
+    house.call("POST", CUSTOMERS, {"email": "mine@example.com"}, key=other)
+    before = house.everything()
+    reply = house.call(method, f"{CUSTOMERS}/{oid}{path}", body, key=other)
+    assert (reply.status, reply.json["code"]) == (404 if method == "GET" else 400, "not_found")
+    assert house.everything() == before
+
+
+def test_a_profile_of_another_shop_does_not_go_into_ones_own(house: TestHouse) -> None:
+    key, other = house.found(), house.found("OTHER")
+    oid = house.call("POST", CUSTOMERS, {"email": EMAIL}, key=key).json["customer"]["customer_profile_oid"]
+    mine = house.call("POST", CUSTOMERS, {"email": "mine@example.com"}, key=other).json["customer"]
+    for body, pointer in (({"customer_profile_oid": oid}, "/customer_profile_oid"), ({"email": EMAIL}, "/email")):
+        reply = house.call("PUT", f"{CUSTOMERS}/{mine['customer_profile_oid']}/merge", body, key=other)
+        assert reply.problems == {pointer: "unknown"}
+    assert house.call("GET", f"{CUSTOMERS}/{oid}", key=key).status == 200
+
+
+def test_tiers_are_the_shops_own(house: TestHouse) -> None:
+    key, other = house.found(), house.found("OTHER")
+    tiers = {"tiers": [{"name": "Dealers"}]}
+    made = house.call("PUT", "/rest/v2/configuration/pricing_tiers", tiers, key=key).json["pricing_tiers"]["tiers"]
+    body = {"email": EMAIL, "pricing_tiers": [{"pricing_tier_oid": made[0]["pricing_tier_oid"]}]}
+    assert house.call("POST", CUSTOMERS, body, key=other).problems == {"/pricing_tiers/0/pricing_tier_oid": "unknown"}
+    assert house.call("GET", "/rest/v2/item/pricing_tiers", key=other).json["pricingTiers"] == []

@@ -17,7 +17,7 @@ from chalicelib.domain.dates import later
 from chalicelib.domain.events import CATALOGUE
 from chalicelib.domain.payments import Charge, StoredCard
 from chalicelib.domain.webhooks import Answer
-from chalicelib.flows import merge_profiles
+from chalicelib.flows import merge_profiles, privacy
 from chalicelib.flows.ports import Files
 from chalicelib.gateways.accounts import Accounts, Described
 from chalicelib.gateways.queues import MAXIMUM_RECEIVES
@@ -348,6 +348,7 @@ def _administer(shop: Deployed) -> None:
     _hear_of_a_capture_that_is_nobodys(shop)
     _become_one(shop)
     _come_and_go_as_files(shop)
+    _forget(shop)
     shop.outside.status = 410  # gone: disabled, and its delivery dead
     shop.made("POST", "/rest/v2/item/items", {"merchant_item_id": "CUP"})
     shop.days(2)  # and on the second morning the shop reads of it
@@ -459,6 +460,25 @@ def _come_and_go_as_files(shop: Deployed) -> None:
     shop.made("POST", f"{base}/imports", asked | {"mapping": "odd"})
     shop.consume_all()
     assert shop.call("DELETE", f"{base}/import_mappings/odd").status == 204
+
+
+def _forget(shop: Deployed) -> None:
+    """Two customers are forgotten: one at once, the other is left to the relay."""
+    customers, at_once = "/rest/v2/customer/customers", True
+    for email in ("zoe@example.com", "kim@example.com"):
+        oid = shop.made("POST", customers, {"email": email})["customer"]["customer_profile_oid"]
+        order_id = shop.paid(billing={"email": email, "country_code": "US", "last_name": "Doe"})
+        shop.made("POST", "/rest/v2/gift_certificate/gift_certificates", {"amount": 5, "email": email})
+        found = shop.made("GET", f"/rest/v2/auto_order/auto_orders/reference_order_id/{order_id}")["auto_order"]
+        shop.made("PUT", f"{ALL}/{found['auto_order_oid']}", {"enabled": False, "canceled_by_user": email})
+        shop.made("GET", f"{customers}/{oid}/export")
+        if at_once:
+            assert shop.call("POST", f"{customers}/{oid}/erase").status == 204
+        else:
+            privacy.begin(shop.house.open_shop("DEMO"), oid, by="test")
+            shop.days(1)
+        assert shop.call("GET", f"{customers}/{oid}").status == 404, shop.tables.refused
+        at_once = False
 
 
 def _order_ids(shop: Deployed) -> list[str]:

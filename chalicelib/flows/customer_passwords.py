@@ -49,7 +49,7 @@ def _behind(shop: Shop, token: str) -> Kept[Customer]:
     subject = shop.links.read("set_password", token)
     oid = int(subject.partition("#")[0])
     kept = shop.customers.find(oid)
-    if kept is None or password_subject(oid, shop.passwords.find(oid)) != subject:
+    if kept is None or password_subject(oid, shop.customer_passwords.find(oid)) != subject:
         raise Unauthorised(USED)
     return kept
 
@@ -80,7 +80,7 @@ def send_notices(shop: Shop, raw: Any) -> PasswordNotices:
         kept = shop.customers.find(oid)
         if kept is None:
             told.unknown.append(oid)
-        elif shop.passwords.find(oid):
+        elif shop.customer_passwords.find(oid):
             told.has_password.append(oid)
         else:
             mails.append(_mail(shop, kept.noun, f"password_notice#{today}", {}))

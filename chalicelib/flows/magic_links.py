@@ -2,7 +2,6 @@
 an address is his own. What a token allows to do, it allows once."""
 
 from typing import Any
-from urllib.parse import urlencode
 
 from chalicelib.domain.customers import (
     EmailVerifyTokenRequest,
@@ -37,7 +36,7 @@ def magic_link(shop: Shop, oid: int, host: str) -> str:
         message = f"is none of the shop's allowed origins; their hosts are: {known}"
         raise Invalid.one("/storefront_host_name", "unknown", message)
     token = shop.links.sign("magic_link", f"{customer.customer_profile_oid}#{shop.word()}", MAGIC_LINK_SECONDS)
-    return f"{origin}/?{urlencode({'magic_link': token})}"
+    return f"{origin}/?magic_link={token}"
 
 
 def open_magic_link(shop: Shop, raw: Any) -> SignedInCustomer:
@@ -70,8 +69,8 @@ def _refuse_wrong(shop: Shop, email: str, password: str) -> None:
         customer = profiles.customer_by_email(shop, email).noun
     except NotFound:
         return
-    standing = shop.passwords.find(customer.customer_profile_oid or 0)
-    if standing is None or not shop.hasher.fits(standing.hashed, normalised_password(password)):
+    standing = shop.customer_passwords.find(customer.customer_profile_oid or 0)
+    if standing is None or not shop.passwords.fits(standing.hashed, normalised_password(password)):
         raise Invalid.one("/password", "invalid", "is not the password of the profile with this address")
 
 

@@ -13,7 +13,7 @@ TABLE = "customers"
 PASSWORD = "password"  # noqa: S105 - the name of the row
 
 
-class Passwords:
+class CustomerPasswords:
     """One merchant's customers' passwords."""
 
     def __init__(self, port: TablePort, merchant_id: str) -> None:
