@@ -20,6 +20,7 @@ from chalicelib.domain.gift_certificates import GiftCertificate
 from chalicelib.domain.items import Item
 from chalicelib.domain.notices import NoticeTemplate
 from chalicelib.domain.transfers import ImportMapping
+from chalicelib.domain.views import ScreenViews
 from chalicelib.flows.ports import Backroom, Files, Http, Mailer, Passwords, Payments, Queue, Shop, Travel
 from chalicelib.gateways.links import SignedLinks
 from chalicelib.gateways.passwords import Argon2Passwords
@@ -81,7 +82,9 @@ def random_word() -> str:
 
 
 def shuffled(values: list[str]) -> list[str]:
-    return sorted(values, key=lambda _: secrets.randbits(32))
+    """From one of them by chance on, and round: each is as often early as late."""
+    first = secrets.randbelow(len(values) or 1)
+    return values[first:] + values[:first]
 
 
 @dataclass
@@ -134,6 +137,7 @@ class House:
             reconciliations=Reconciliations(port, merchant_id),
             problems=Problems(port, merchant_id),
             notice_templates=Shelf(port, merchant_id, "configuration", "notice_template", NoticeTemplate),
+            views=Shelf(port, merchant_id, "configuration", "views", ScreenViews),
             limits=Limits(port, merchant_id),
             card_tokens=CardTokens(port, merchant_id),
             batches=Batches(port, merchant_id),
@@ -240,8 +244,9 @@ def embedded(data: Path, public_url: str, outbound_allow: frozenset[str], machin
     data.mkdir(parents=True, exist_ok=True)
     shop_file = data / "backroom.sqlite"
     clocks = TestClocks(shop_file, machine)
-    mailbox = Mailbox(shop_file, clocks.latest_now)
-    queues = EmbeddedQueues(shop_file, lambda: machine().timestamp())
+    # Files of their own: whoever else commits to the shop's makes its connection forget every page that it has read.
+    mailbox = Mailbox(data / "mailbox.sqlite", clocks.latest_now)
+    queues = EmbeddedQueues(data / "queues.sqlite", lambda: machine().timestamp())
     files = EmbeddedFiles(data / FILES_FILE, public_url, lambda: machine().timestamp())
 
     @lru_cache(maxsize=64)

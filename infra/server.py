@@ -28,7 +28,7 @@ from chalicelib.domain.errors import ShopError
 from chalicelib.domain.transfers import MAXIMUM_FILE_BYTES
 from chalicelib.gateways.files import FILES_PATH, EmbeddedFiles
 from chalicelib.handlers.http import MAXIMUM_BODY_BYTES, STATUSES
-from infra.engine import context
+from infra.engine import Invocation
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ class Gateway:
         event = self._event(method, target, headers, body, source)
         if event is None:
             return refusal(HTTPStatus.NOT_FOUND, f"There is nothing at {target.partition('?')[0][:200]}.")
-        answer: dict[str, Any] = self._app(event, context("api_handler"))
+        answer: dict[str, Any] = self._app(event, Invocation())
         return _reply(answer)
 
     def _event(

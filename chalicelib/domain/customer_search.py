@@ -68,8 +68,7 @@ COLUMNS = (
     "noted_dts",
     "qb_class",
     "quickbooks_code",
-    "pricing_tier_oid",
-    "pricing_tier_name",
+    "pricing_tiers",
     "tags",
     "billing",
     "shipping",
@@ -90,8 +89,7 @@ def row_of_customer(customer: Customer, noted: Instant) -> Row:
         "noted_dts": _seconds(noted),
         "qb_class": folded(customer.qb_class),
         "quickbooks_code": folded(customer.qb_code),
-        "pricing_tier_oid": [tier.pricing_tier_oid for tier in tiers if tier.pricing_tier_oid],
-        "pricing_tier_name": _distinct(folded(tier.name) for tier in tiers),
+        "pricing_tiers": [[tier.pricing_tier_oid or 0, folded(tier.name)] for tier in tiers],
         "tags": _distinct(folded(tag.tag_value) for tag in customer.tags or []),
         "billing": billing,
         "shipping": SAME if shipping and shipping == billing else shipping,
@@ -272,9 +270,10 @@ def _emails(wanted: Mapping[str, Any], problems: list[Problem]) -> list[Pattern]
 # --- matching --------------------------------------------------------------------------------------------------------
 
 
-def matcher(query: CustomerQuery, zone_name: str) -> Test:
+def matcher(query: CustomerQuery, zone_name: str, tier_names: Mapping[int, str] | None = None) -> Test:
     """What tells whether a row is meant. Dates are ISO 8601 with an offset, or bare days in the merchant's zone; both
-    ends of a range are in it. Raises Invalid with all problems."""
+    ends of a range are in it. ``tier_names``: what the shop's pricing tiers are called by now, by their oids; one that
+    the shop has no more is called as it was. Raises Invalid with all problems."""
     wanted = asked(query)
     tests: list[Test] = []
     problems: list[Problem] = []
@@ -288,8 +287,11 @@ def matcher(query: CustomerQuery, zone_name: str) -> Test:
     if emails := _emails(wanted, problems):
         tests.append(_any_of(_column("email"), emails))
     if oid := wanted.get("pricing_tier_oid"):
-        tests.append(partial(_has, _column("pricing_tier_oid"), oid))
-    for name in ("qb_class", "quickbooks_code", "pricing_tier_name"):
+        tests.append(partial(_is_in, oid))
+    if text := wanted.get("pricing_tier_name"):
+        named = _pattern("pricing_tier_name", "pricing_tier_name", text, problems)
+        tests.append(_is_in_one(named, {oid: folded(name) for oid, name in (tier_names or {}).items()}))
+    for name in ("qb_class", "quickbooks_code"):
         if name in wanted:
             tests.append(_any_of(_column(name), [_pattern(name, name, wanted[name], problems)]))
     for side in SIDES:
@@ -322,8 +324,15 @@ def _any_of(read: Callable[[Row], Any], patterns: Sequence[Pattern]) -> Test:
     return meant
 
 
-def _has(read: Callable[[Row], Any], value: Any, row: Row) -> bool:
-    return value in (read(row) or ())
+_tiers = _column("pricing_tiers")
+
+
+def _is_in(oid: int, row: Row) -> bool:
+    return any(tier[0] == oid for tier in _tiers(row) or ())
+
+
+def _is_in_one(pattern: Pattern, names: Mapping[int, str]) -> Test:
+    return lambda row: any(pattern.matches(names.get(oid, name)) for oid, name in _tiers(row) or ())
 
 
 def _lives(addresses: Callable[[Row], list[Row]], patterns: Mapping[int, Pattern]) -> Test:
@@ -501,6 +510,57 @@ def decides(query: CustomerQuery, wanted: Sorting) -> list[Lookup] | None:
 
 def _from_keys(wanted: Sorting) -> bool:
     return not wanted or [field for field, _ in wanted] == ["email"]
+
+
+# --- values ----------------------------------------------------------------------------------------------------------
+
+# What a form may offer while somebody types: the fields with keys.
+CATEGORIES = ("email", "last_name", "company", "phone", "postal_code")
+DEFAULT_HITS = 10
+MOST_HITS = 100
+
+
+class LookupRequest(Noun):
+    """Which values of a field begin with ``matches``: what a form offers while somebody types."""
+
+    category: str
+    matches: Text100 | None = None
+    max_hits: Annotated[int, Meta(ge=1, le=MOST_HITS)] = DEFAULT_HITS
+    storefront_host_name: Text100 | None = None
+    storefront_oid: int | None = None
+    subcategory: Text100 | None = None
+
+
+class KeyValue(Noun):
+    """``key`` is the value as it is compared, ``value`` as a customer has it."""
+
+    description: str | None = None
+    key: str | None = None
+    value: str | None = None
+
+
+def lookup_request(raw: Any) -> LookupRequest:
+    """Raises Invalid: a category that has no keys, or what no value says anything of."""
+    asked_for = wire.noun(raw, LookupRequest)
+    if asked_for.category not in CATEGORIES:
+        raise Invalid.one("/category", "not_allowed_value", f"allowed are {', '.join(CATEGORIES)}")
+    return criteria.available(asked_for, ("storefront_host_name", "storefront_oid", "subcategory"))
+
+
+def way_of(asked_for: LookupRequest) -> Way:
+    """The keys of those values. A ``*`` at the end is what is meant in any case."""
+    name = "day_phone" if asked_for.category == "phone" else asked_for.category
+    return Way(asked_for.category, _folds(name)((asked_for.matches or "").removesuffix(ANY)))
+
+
+def written(customer: Customer, field: str, value: str) -> str:
+    """The value as the customer has it; as it is compared where the customer has another by now."""
+    if field == "email":
+        return customer.email or value if _email(customer.email) == value else value
+    names = sorted(PHONES) if field == "phone" else [field]
+    entries: list[CustomerBilling | CustomerShipping] = [*(customer.billing or []), *(customer.shipping or [])]
+    texts = [(name, _field(entry, name)) for entry in entries for name in names]
+    return next((text for name, text in texts if text and _folds(name)(text) == value), value)
 
 
 # --- order -----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ shipping's: who asks for Ann Lee does not mean Ann Smith who sends to Bob Lee. M
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import sha256
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -230,6 +230,7 @@ def _distinct(texts: Iterable[str | None]) -> list[str]:
     return list(dict.fromkeys(text for text in texts if text))
 
 
+@lru_cache(maxsize=256)
 def _reader(kind: Kind, column: str) -> Callable[[Row], Any]:
     """How a column is read from a row: its value, or None."""
     columns = COLUMNS[kind]

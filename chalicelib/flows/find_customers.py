@@ -7,9 +7,11 @@ import msgspec
 
 from chalicelib.domain import customer_search
 from chalicelib.domain.criteria import Sorting, question_of
-from chalicelib.domain.customer_search import KIND, CustomerQuery, Lookup
+from chalicelib.domain.customer_search import KIND, CustomerQuery, KeyValue, Lookup, LookupRequest
+from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.merchants import Merchant
+from chalicelib.domain.pricing_tiers import PricingTiers
 from chalicelib.flows.find import MOST_SHAPED, Found, Looked, page_of
 
 if TYPE_CHECKING:
@@ -40,7 +42,8 @@ def find_customers(
     wanted = customer_search.sorting(sort)
 
     def look() -> Looked:
-        meant = customer_search.matcher(query, shop.configuration.section(Merchant).noun.zone_name())
+        zone_name = shop.configuration.section(Merchant).noun.zone_name()
+        meant = customer_search.matcher(query, zone_name, _tier_names(shop) if query.pricing_tier_name else None)
         by_keys = _by_keys(shop, query, wanted, bounds)
         if by_keys is not None:
             return by_keys, False
@@ -50,6 +53,11 @@ def find_customers(
         return [name for name, _ in customer_search.sort(rows, wanted)], narrowed is None
 
     return page_of(shop, KIND, question_of(query, wanted), offset, limit, look)
+
+
+def _tier_names(shop: "Shop") -> dict[int, str]:
+    tiers = shop.configuration.section(PricingTiers).noun.by_oid()
+    return {oid: tier.name or "" for oid, tier in tiers.items()}
 
 
 def _by_keys(shop: "Shop", query: CustomerQuery, wanted: Sorting, bounds: Bounds) -> list[str] | None:
@@ -106,3 +114,26 @@ def _of_one(shop: "Shop", lookup: Lookup, most: int, most_keys: int) -> dict[str
             read += len(keys)
             if read > most_keys * len(lookup.ways):
                 return None
+
+
+def values(shop: "Shop", asked_for: LookupRequest, bounds: Bounds = BOUNDS) -> list[KeyValue]:
+    """The distinct values of a field that begin so, in their order, each as somebody who has it writes it."""
+    way = customer_search.way_of(asked_for)
+    names: dict[str, str] = {}
+    cursor: Any = None
+    read = 0
+    while True:
+        keys, cursor = shop.lists.keys(KIND, way.field, way.begins, cursor=cursor)
+        for value, _, name in keys:
+            if len(names) < asked_for.max_hits:
+                names.setdefault(value, name)
+        read += len(keys)
+        if cursor is None or len(names) == asked_for.max_hits or read > bounds.keys:
+            break
+    customers = {
+        noun.customer_profile_oid: noun for noun in shop.customers.get_many(list(dict.fromkeys(names.values())))
+    }
+    return [
+        KeyValue(key=value, value=customer_search.written(customers.get(int(name)) or Customer(), way.field, value))
+        for value, name in names.items()
+    ]

@@ -45,6 +45,7 @@ from chalicelib.domain.shipping import ShippingSettings
 from chalicelib.domain.taxes import TaxSettings
 from chalicelib.domain.timeline import TimelineEntry
 from chalicelib.domain.transfers import CustomerExport, CustomerImport, Encoding, Format, ImportMapping, Upload
+from chalicelib.domain.views import ScreenViews
 from chalicelib.domain.waiting import DueRow
 from chalicelib.domain.webhooks import Answer, Delivery, DeliveryLog, Webhook
 
@@ -551,6 +552,7 @@ class Shop:
     reconciliations: Reconciliations
     problems: Problems
     notice_templates: Shelf[NoticeTemplate]
+    views: Shelf[ScreenViews]
     limits: Limits
     card_tokens: CardTokens
     batches: Batches

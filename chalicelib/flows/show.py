@@ -7,7 +7,6 @@ from msgspec.structs import replace
 
 from chalicelib.domain import wire
 from chalicelib.domain.auto_orders import AutoOrder, AutoOrderEmail, AutoOrderManagement, assembled
-from chalicelib.domain.customers import Customer
 from chalicelib.domain.heads import Head
 from chalicelib.domain.links import UPDATE_BILLING_SECONDS
 from chalicelib.domain.mails import shown_mail
@@ -90,14 +89,6 @@ def order(shop: Shop, noun: Order, expand: Iterable[str], form: Form) -> dict[st
     if "auto_order" in names:
         noun = replace(noun, auto_order=_auto_order_block(shop, noun))
     return wire.render(noun, form, names)  # type: ignore[no-any-return]
-
-
-def customers(shop: Shop, oids: Sequence[int], expand: Iterable[str], form: Form) -> list[dict[str, Any]]:
-    """These profiles in order, rendered. One that is gone since it was found is shown by its oid alone: a page that is
-    short of it would look like the last."""
-    found = {noun.customer_profile_oid: noun for noun in shop.customers.get_many([str(oid) for oid in oids])}
-    names = list(expand)
-    return [wire.render(found.get(oid) or Customer(customer_profile_oid=oid), form, names) for oid in oids]
 
 
 def _auto_order_block(shop: Shop, noun: Order) -> OrderAutoOrder | None:

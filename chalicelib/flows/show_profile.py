@@ -1,7 +1,7 @@
 """A customer profile as clients read it, with what is computed for it: orders, loyalty, activity. Nothing of that is a
 copy: it is read from the records that say so."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -26,6 +26,9 @@ MOST_ORDERS = 200
 MOST_TIMELINES = 10
 MOST_LINES = 20
 OF_ORDERS = ("orders", "orders_summary", "activity")
+# Blocks that are computed by reads of their own for each profile, and profiles of one page that may show them.
+COMPUTED = frozenset({*OF_ORDERS, "loyalty"})
+MOST_COMPUTED = 50
 
 
 def customer(shop: Shop, noun: Customer, expand: Iterable[str], form: Form) -> dict[str, Any]:
@@ -48,6 +51,23 @@ def customer(shop: Shop, noun: Customer, expand: Iterable[str], form: Form) -> d
     if "activity" in tops:
         noun = replace(noun, activity=_activity(shop, noun, orders))
     return wire.render(noun, form, names)  # type: ignore[no-any-return]  # a Struct renders as an object
+
+
+def customers(shop: Shop, oids: Sequence[int], expand: Iterable[str], form: Form) -> list[dict[str, Any]]:
+    """These profiles in order, rendered. One that is gone since it was found is shown by its oid alone: a page that is
+    short of it would look like the last."""
+    found = {noun.customer_profile_oid: noun for noun in shop.customers.get_many([str(oid) for oid in oids])}
+    names = list(expand)
+
+    def shown(oid: int) -> dict[str, Any]:
+        noun = found.get(oid)
+        if noun is None:
+            # One that was made this very moment may be missing among many, and never by itself.
+            kept = shop.customers.find(oid)
+            noun = kept.noun if kept else None
+        return customer(shop, noun, names, form) if noun else {"customer_profile_oid": oid}
+
+    return [shown(oid) for oid in oids]
 
 
 def orders_of(shop: Shop, noun: Customer) -> list[Order]:

@@ -23,6 +23,7 @@ from chalicelib.handlers import (
     reports,
     storefront,
     transfers,
+    views,
     webhooks,
 )
 
@@ -47,6 +48,7 @@ DOORS = (
     reports.door,
     storefront.door,
     transfers.door,
+    views.door,
     webhooks.door,
 )
 

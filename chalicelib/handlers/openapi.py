@@ -89,7 +89,7 @@ CRITERIA: dict[str, type[wire.Noun]] = {
     "get_orders": OrderQuery,
 }
 # Answers without the envelope, as the contract has them.
-BARE = frozenset({"get_customer_editor_values"})
+BARE = frozenset({"get_customer_editor_values", "get_customers_for_data_tables"})
 # Answers of 204 to what is no DELETE.
 EMPTY = frozenset({"erase_customer", "merge_customer"})
 # Nouns that are shown whole, whatever ``_expand`` says.

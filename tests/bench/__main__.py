@@ -108,7 +108,8 @@ def searches() -> Part:
     crowd, found = searching.costs()
 
     def row(cost: searching.Cost) -> Figure:
-        first = f"{cost.calls:,} queries, {cost.reads:,g} read units, {cost.milliseconds:,.0f} ms"
+        queries = "1 query" if cost.calls == 1 else f"{cost.calls:,} queries"
+        first = f"{queries}, {cost.reads:,g} read units, {cost.milliseconds:,.0f} ms"
         after = f"; the next page {cost.next_reads:g} read units" if cost.next_reads else ""
         most = cost.asked.most
         return Figure(

@@ -292,6 +292,10 @@ def test_words_are_found_in_any_address_of_the_book_and_in_any_form() -> None:
         assert not hears(words)
 
 
+def test_words_are_found_in_an_address_in_any_form_too() -> None:
+    assert hears("STRASSE", customer(email="Ann.Straße@example.com"))
+
+
 def test_more_words_or_letters_than_anybody_remembers_are_refused() -> None:
     assert hears(" ".join(["lee"] * MOST_WORDS))
     assert refused(lambda: hears(" ".join(["lee"] * (MOST_WORDS + 1)))).keys() == {"/search_string"}

@@ -181,9 +181,11 @@ class ShortPages(SqliteTables):
     def __init__(self, most: int) -> None:
         super().__init__(":memory:")
         self.most = most
+        self.asked: list[str] = []
 
-    def query(self, *given: Any, limit: int = 100, **named: Any) -> Any:
-        return super().query(*given, limit=min(limit, self.most), **named)
+    def query(self, table: str, hash_value: str, *, limit: int = 100, **named: Any) -> Any:
+        self.asked.append(hash_value)
+        return super().query(table, hash_value, limit=min(limit, self.most), **named)
 
 
 # --- what is read ----------------------------------------------------------------------------------------------------
@@ -232,6 +234,25 @@ def test_where_keys_lead_to_too_many_the_next_are_asked_and_then_all_rows(front:
     assert front.calls() == ["query", "get_many"]
     assert len(front.find(0, 200, billing_last_name="Lee", signup_dts_start="2000-01-01").names) == 0
     assert front.calls()[:3] == ["query", "query", "query"]
+
+
+@pytest.mark.parametrize(
+    ("criterion", "bounds", "walked"),
+    [
+        ("billing_last_name", BOUNDS, 11),
+        ("billing_last_name", Bounds(rows=4), 2),
+        # Its keys lead to nobody who is meant: they stand in the other address.
+        ("shipping_last_name", BOUNDS, 11),
+        ("shipping_last_name", Bounds(keys=7), 3),
+    ],
+)
+def test_a_way_that_leads_to_too_many_or_too_far_is_given_up(criterion: str, bounds: Bounds, walked: int) -> None:
+    with closing(ShortPages(3)) as port:
+        front = Front(port, bounds=bounds)
+        for oid in range(30):
+            front.note(oid, f"{oid}@x.org", billing=[CustomerBilling(last_name="Lee", company="Acme")])
+        assert front.find(0, 200, **{criterion: "l*"}, qb_class="x") == Found([], 0)
+        assert port.asked.count("DEMO#customer#last_name") == walked
 
 
 def test_of_two_ways_both_are_walked_until_the_narrower_has_ended() -> None:

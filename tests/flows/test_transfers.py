@@ -271,7 +271,7 @@ def test_the_file_of_what_was_rejected_is_mended_and_comes_back(world: World) ->
 
 
 def test_a_pricing_tier_is_named_by_its_name_or_its_oid_and_one_that_there_is_not_is_rejected(world: World) -> None:
-    tiers = PricingTiers(pricing_tiers=[PricingTier(pricing_tier_oid=7, name="Dealer")])
+    tiers = PricingTiers(tiers=[PricingTier(pricing_tier_oid=7, name="Dealer")])
     world.shop.write(world.shop.configuration.save(tiers, world.shop.configuration.section(PricingTiers).version))
     name, oid = "pricing_tiers_1_name", "pricing_tiers_1_pricing_tier_oid"
     rows = [{"email": "ada@example.com", name: "dealer", oid: ""}, {"email": "bob@example.com", name: "", oid: "7"}]

@@ -268,7 +268,10 @@ def _open(shop: Deployed) -> None:
     shop.made("POST", "/rest/v2/item/items", alone)
     coupon = {"merchant_code": "OFF", "percent_off_subtotal": {"discount_percent": 10}}
     shop.names["coupon_oid"] = str(shop.made("POST", "/rest/v2/coupon/coupons", coupon)["coupon"]["coupon_oid"])
-    customer = shop.made("POST", "/rest/v2/customer/customers", {"email": "old@example.com"})["customer"]
+    # A dealer: of his address book a search has more keys than one transaction takes.
+    book = [{"last_name": f"Buyer {n}", "postal_code": f"{n:05d}"} for n in range(60)]
+    dealer = {"email": "old@example.com", "shipping": book}
+    customer = shop.made("POST", "/rest/v2/customer/customers", dealer)["customer"]
     oid = shop.names["customer_profile_oid"] = str(customer["customer_profile_oid"])
     shop.made("PUT", f"/rest/v2/customer/customers/{oid}", {"email": EMAIL})
     shop.names |= {"merchant_item_id": "TEA", "merchant_code": "OFF", "email": EMAIL}
