@@ -3,6 +3,7 @@
 from chalice.app import Blueprint
 
 from chalicelib.handlers import (
+    admin,
     auto_orders,
     cancellation,
     configuration,
@@ -21,13 +22,16 @@ from chalicelib.handlers import (
     pricing_tiers,
     reconciliation,
     reports,
+    sign_in,
     storefront,
     transfers,
+    users,
     views,
     webhooks,
 )
 
 DOORS = (
+    admin.door,
     auto_orders.door,
     cancellation.door,
     configuration.door,
@@ -46,9 +50,11 @@ DOORS = (
     pricing_tiers.door,
     reconciliation.door,
     reports.door,
+    sign_in.door,
     storefront.door,
     transfers.door,
     views.door,
+    users.door,
     webhooks.door,
 )
 

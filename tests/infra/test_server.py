@@ -1,5 +1,6 @@
 """The HTTP door of the machine's own shop: what reaches a view, and what is refused before it."""
 
+import gzip
 import http.client
 import json
 import socket
@@ -13,7 +14,7 @@ from chalice.app import Chalice, Response
 
 from chalicelib.gateways.files import EmbeddedFiles
 from chalicelib.handlers.http import MAXIMUM_BODY_BYTES
-from infra.server import MAXIMUM_FORM_BYTES, MOST_CONNECTIONS, Reply, Server
+from infra.server import MAXIMUM_FORM_BYTES, MOST_CONNECTIONS, Reply, Server, packed
 
 JSON = {"Content-Type": "application/json; charset=utf-8"}
 
@@ -375,3 +376,15 @@ def test_a_form_that_is_larger_than_any_file_is_refused_before_it_is_read(server
     server.files = EmbeddedFiles(":memory:", server.url, lambda: 0.0)
     told = client.raw(b"POST /files/x HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (MAXIMUM_FORM_BYTES + 1))
     assert told.startswith(b"HTTP/1.1 413")
+
+
+def test_a_long_answer_is_packed_where_the_client_takes_that() -> None:
+    long = Reply(200, [("ETag", '"1"')], b"tea " * 1000)
+    plain = packed(long, {})
+    assert plain == long
+    for takes in ("gzip", "br, gzip;q=0.8"):
+        small = packed(long, {"accept-encoding": takes})
+        assert gzip.decompress(small.body) == long.body
+        assert ("Content-Encoding", "gzip") in small.headers
+    assert packed(long, {"accept-encoding": "identity"}) == long
+    assert packed(Reply(200, [], b"tea"), {"accept-encoding": "gzip"}).body == b"tea", "it would get longer"
