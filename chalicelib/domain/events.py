@@ -26,6 +26,7 @@ Template = Literal[
     "problem_digest",
     "signup",
     "set_password",
+    "my_account",
 ]
 
 

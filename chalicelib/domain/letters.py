@@ -279,7 +279,7 @@ def signup(
         words["approved"] = "yes"
     if password_url:
         words |= {"password_url": one_line(password_url, LONGEST_URL), "until": day_words(until)}
-    return _letter("signup", _named(customer), merchant, words)
+    return _letter("signup", named(customer), merchant, words)
 
 
 def set_password(
@@ -293,10 +293,15 @@ def set_password(
     }
     if ASKED_FOR in facts:
         words["asked_for"] = "yes"
-    return _letter("set_password", _named(customer), merchant, words)
+    return _letter("set_password", named(customer), merchant, words)
 
 
-def _named(customer: Customer) -> Order:
+def my_account(order: Order, merchant: Merchant, url: str, until: date) -> Letter:
+    """Where a customer finds all that he has at the shop. ``order``: whom it greets."""
+    return _letter("my_account", order, merchant, {"url": one_line(url, LONGEST_URL), "until": day_words(until)})
+
+
+def named(customer: Customer) -> Order:
     """An order of his, for the greeting."""
     return Order(billing=OrderBilling(first_name=first_name_of(customer)))
 

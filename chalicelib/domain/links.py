@@ -7,7 +7,7 @@ of a mail change nothing.
 from typing import Literal
 
 # What a link allows; one of one purpose opens nothing of another.
-Purpose = Literal["cancel", "device", "magic_link", "set_password", "update_billing", "verify_email"]
+Purpose = Literal["cancel", "device", "magic_link", "my_account", "set_password", "update_billing", "verify_email"]
 
 # A browser in which a user has signed in before keeps such a token: it opens nothing, and others' tries do not count
 # against it. Half a year, as most people keep a browser.
@@ -16,6 +16,7 @@ DEVICE_SECONDS = 180 * 24 * 3600
 # The pages that mails lead to, below the shop's public address. A page shows; its form posts.
 PAGES: dict[Purpose, str] = {
     "cancel": "/storefront/cancel",
+    "my_account": "/storefront/my_account",
     "set_password": "/storefront/set_password",
     "update_billing": "/storefront/update_billing",
 }
@@ -24,6 +25,8 @@ UPDATE_BILLING_SECONDS = 30 * 24 * 3600
 # Who has forgotten a password reads his mail today; who is told of one by the shop comes round to it.
 FORGOTTEN_SECONDS = 24 * 3600
 PASSWORD_NOTICE_SECONDS = 14 * 24 * 3600
+# It shows all that a customer has: whoever comes back tomorrow asks for another.
+MY_ACCOUNT_SECONDS = 24 * 3600
 # Somebody at the shop opens it at once.
 MAGIC_LINK_SECONDS = 15 * 60
 # A mail that asks whether an address is one's own is answered within days, or not at all.

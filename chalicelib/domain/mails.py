@@ -35,7 +35,7 @@ NEVER_TWICE: frozenset[Template] = PROBLEMS | {"action_needed"}
 TO_THE_MERCHANT: frozenset[Template] = frozenset({"held", "problem_digest"})
 
 # What a customer who has asked for it gets, though he wants no other mail: without it he could not sign in.
-WANTED: frozenset[Template] = frozenset({"set_password"})
+WANTED: frozenset[Template] = frozenset({"my_account", "set_password"})
 
 # The fact of a notice that names an item with this flag of its tab.
 NO_EASY_CANCEL = "auto_order_upsell_no_easy_cancel"
@@ -330,6 +330,20 @@ def password_mail(oid: int, email: str, word: str, now: Instant, facts: Mapping[
         created_dts=now,
         next_dts=later(now, seconds=LEASE_SECONDS),
         facts=dict(facts),
+    )
+
+
+def my_account_mail(about: str, email: str, word: str, now: Instant) -> SentMail:
+    """The mail with a link to his account that a customer has asked for. ``about``: his profile, or one of his orders
+    where he has none."""
+    return SentMail(
+        mail_id=mail_id_of(word, "my_account", about),
+        about=about,
+        template="my_account",
+        email=email,
+        created_dts=now,
+        next_dts=later(now, seconds=LEASE_SECONDS),
+        facts={ASKED_FOR: str(now)},
     )
 
 

@@ -108,6 +108,7 @@ TITLES: dict[Template, tuple[str, str]] = {
         "Set a password",
         "The password notice, and what a customer gets who has forgotten his: a link to set one, never a password.",
     ),
+    "my_account": ("My account", "When a customer asks for it: a link to all that he has at the shop."),
 }
 
 
@@ -121,6 +122,7 @@ _CARD = {"card": "VISA ending in 1111"}
 _CANCEL = {"cancel_url": "https://shop.example.com/storefront/cancel?merchant_id=DEMO&token=sample"}
 _UPDATE = {"update_url": "https://shop.example.com/storefront/update_billing?merchant_id=DEMO&token=sample"}
 _PASSWORD = {"password_url": "https://shop.example.com/storefront/set_password?merchant_id=DEMO&token=sample"}
+_ACCOUNT = {"url": "https://shop.example.com/storefront/my_account?merchant_id=DEMO&token=sample"}
 _ATTEMPT = {"attempt": "1", "next_attempt": "3 February 2027"}
 _LINES = [
     Row(quantity="2", name="Single origin coffee, 12 oz", amount="$35.90", notes=["Grind: Whole bean"]),
@@ -165,6 +167,7 @@ WORDS: dict[Template, tuple[dict[str, str], dict[str, str]]] = {
         {"approved": "yes", "unapproved": "yes", "until": "14 February 2027"} | _PASSWORD,
     ),
     "set_password": ({"email": "jane@example.com", "until": "14 February 2027"} | _PASSWORD, {"asked_for": "yes"}),
+    "my_account": ({"until": "1 February 2027"} | _ACCOUNT, {}),
 }
 _ROWS: dict[Template, list[Row]] = {
     "receipt": _LINES,

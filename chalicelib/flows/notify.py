@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from chalicelib.domain import letters, mails
 from chalicelib.domain.auto_orders import AutoOrder, assembled
-from chalicelib.domain.customers import Customer, password_subject
+from chalicelib.domain.customers import Customer, customer_names, password_subject
 from chalicelib.domain.dates import later, local_date
 from chalicelib.domain.errors import Contended, NotFound, Refused
 from chalicelib.domain.events import Event, NounKind, Template
 from chalicelib.domain.heads import Head
 from chalicelib.domain.items import Item
 from chalicelib.domain.letters import MAXIMUM_ROWS, Composed, Letter
-from chalicelib.domain.links import CANCEL_SECONDS, FORGOTTEN_SECONDS, PASSWORD_NOTICE_SECONDS
+from chalicelib.domain.links import CANCEL_SECONDS, FORGOTTEN_SECONDS, MY_ACCOUNT_SECONDS, PASSWORD_NOTICE_SECONDS
 from chalicelib.domain.mails import ASKED_FOR, MAIL_TIMEOUT_SECONDS, Addressee, Mail, SentMail
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.notices import NoticeTemplate, samples
@@ -188,6 +188,8 @@ def letter_of(
             return _ahead(shop, mail, about, merchant)
         case "signup" | "set_password":
             return _of_profile(shop, mail, about.customer, merchant)
+        case "my_account":
+            return _my_account(shop, mail, about, merchant)
 
 
 def _of_profile(shop: "Shop", mail: SentMail, customer: Customer | None, merchant: Merchant) -> Letter | None:
@@ -206,6 +208,15 @@ def _of_profile(shop: "Shop", mail: SentMail, customer: Customer | None, merchan
     if mail.template == "set_password":
         return letters.set_password(customer, merchant, mail.facts, url, until)
     return letters.signup(customer, merchant, mail.facts, None if standing else url, until)
+
+
+def _my_account(shop: "Shop", mail: SentMail, about: About, merchant: Merchant) -> Letter:
+    """The link opens what belongs to the profile, or else to the address that the mail goes to, and to no other."""
+    customer = about.customer
+    subject = customer_names(customer.customer_profile_oid if customer else None, None if customer else mail.email)[0]
+    until = local_date(later(shop.clock.now(), seconds=MY_ACCOUNT_SECONDS), merchant.zone_name())
+    url = shop.links.page("my_account", token=shop.links.sign("my_account", subject, MY_ACCOUNT_SECONDS))
+    return letters.my_account(letters.named(customer) if customer else about.order, merchant, url, until)
 
 
 def _ahead(shop: "Shop", mail: SentMail, about: About, merchant: Merchant) -> Letter | None:

@@ -11,6 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from chalicelib.domain import privacy
+from chalicelib.domain.attachments import files_of
 from chalicelib.domain.auto_orders import AutoOrder
 from chalicelib.domain.customers import Customer, customer_names, normalised_email
 from chalicelib.domain.errors import Contended, Invalid, Refused
@@ -118,6 +119,8 @@ def go_on(shop: Shop, event: Event) -> None:
         _forget_order(shop, erase, order_id, names)
     _forget_mails(shop, f"customer#{erase.oid}")
     _forget_certificates(shop, erase, email)
+    for name in files_of(kept.noun):
+        shop.files.delete(name)
     _end(shop, erase)
 
 

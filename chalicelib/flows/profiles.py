@@ -73,10 +73,10 @@ def sign_up(shop: Shop, raw: Any, address: str) -> WholesaleSignedUp:
 
     Raises TooMany, and Invalid with all problems.
     """
+    asked = made(raw, WholesaleSignup, lambda asked: validate(asked.profile()))
     settings = shop.configuration.section(CustomerProfileSettings).noun
     if not settings.wholesale_signup:
         raise Invalid.one("", "not_available", "the shop takes no wholesale signups")
-    asked = made(raw, WholesaleSignup, lambda asked: validate(asked.profile()))
     shop.limits.take(f"wholesale_signup#address#{address}", SIGNUP_TRIES, SIGNUP_SECONDS, shop.clock.now())
     approve = bool(settings.wholesale_signup_needs_approval)
     profile = replace(

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from chalicelib.domain.attachments import AttachmentRequest, AttachmentUpload
 from chalicelib.domain.customer_values import CustomerEditorValues, CustomerProfileSettings, editor_values
 from chalicelib.domain.customers import (
     Customer,
+    CustomerAttachment,
     EmailVerifyTokenRequest,
     EmailVerifyTokenValidateRequest,
     MagicLinkRequest,
@@ -19,7 +21,7 @@ from chalicelib.domain.dates import local_date
 from chalicelib.domain.loyalty import LoyaltyProgram
 from chalicelib.domain.merging import CustomerMergeRequest
 from chalicelib.domain.wire import whole
-from chalicelib.flows import customer_passwords, magic_links, privacy, profiles, show_profile
+from chalicelib.flows import attachments, customer_passwords, magic_links, privacy, profiles, show_profile
 from chalicelib.flows.configure import section
 from chalicelib.gateways.countries import countries
 from chalicelib.handlers.http import STOREFRONT, Ask, Door, done, many, oid_of, one
@@ -28,6 +30,7 @@ door = Door("customers")
 
 NOUN = "customer"
 ONE = "/customer/customers/{customer_profile_oid}"
+ATTACHMENT = ONE + "/attachments/{customer_profile_attachment_oid}"
 EXPANSIONS = ("_expand",)
 
 
@@ -77,6 +80,52 @@ def delete_customer(ask: Ask, customer_profile_oid: str) -> None:
 )
 def merge_customer(ask: Ask, customer_profile_oid: str) -> None:
     profiles.merge_customer(ask.shop, oid_of(customer_profile_oid, NOUN), ask.raw(), by=ask.by)
+
+
+@door(
+    "POST",
+    ONE + "/attachments",
+    "customer_write",
+    summary="Where to upload a file for a customer: 10 MB at most; it is attached once it is there",
+    gives=AttachmentUpload,
+)
+def ask_for_attachment_upload(ask: Ask, customer_profile_oid: str) -> dict[str, Any]:
+    found = attachments.ask_upload(ask.shop, oid_of(customer_profile_oid, NOUN))
+    return one("attachment_upload", whole(found, ask.form))
+
+
+@door(
+    "PUT",
+    ATTACHMENT,
+    "customer_write",
+    summary="Attach the file that was uploaded, or say something else of one that is attached",
+    takes=AttachmentRequest,
+    gives={"attachment": CustomerAttachment},
+)
+def attach_to_customer(ask: Ask, customer_profile_oid: str, customer_profile_attachment_oid: str) -> dict[str, Any]:
+    oid, number = oid_of(customer_profile_oid, NOUN), oid_of(customer_profile_attachment_oid, "attachment")
+    return one("attachment", whole(attachments.attach(ask.shop, oid, number, ask.raw(), by=ask.by), ask.form))
+
+
+@door(
+    "GET",
+    ATTACHMENT,
+    "customer_read",
+    summary="Retrieve an attachment: where its file can be downloaded for 15 minutes",
+    gives={"attachment": CustomerAttachment, "url": str},
+)
+def get_customer_attachment(
+    ask: Ask, customer_profile_oid: str, customer_profile_attachment_oid: str
+) -> dict[str, Any]:
+    oid, number = oid_of(customer_profile_oid, NOUN), oid_of(customer_profile_attachment_oid, "attachment")
+    found, url = attachments.link(ask.shop, oid, number)
+    return {"url": url, **one("attachment", whole(found, ask.form))}
+
+
+@door("DELETE", ATTACHMENT, "customer_write", summary="Delete an attachment and its file")
+def delete_customer_attachment(ask: Ask, customer_profile_oid: str, customer_profile_attachment_oid: str) -> None:
+    oid, number = oid_of(customer_profile_oid, NOUN), oid_of(customer_profile_attachment_oid, "attachment")
+    attachments.detach(ask.shop, oid, number, by=ask.by)
 
 
 @door(

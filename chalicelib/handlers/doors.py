@@ -16,6 +16,7 @@ from chalicelib.handlers import (
     gift_certificates,
     items,
     loyalty,
+    my_account,
     notices,
     orders,
     pages,
@@ -44,6 +45,7 @@ DOORS = (
     gift_certificates.door,
     items.door,
     loyalty.door,
+    my_account.door,
     notices.door,
     orders.door,
     pages.door,
@@ -53,8 +55,8 @@ DOORS = (
     sign_in.door,
     storefront.door,
     transfers.door,
-    views.door,
     users.door,
+    views.door,
     webhooks.door,
 )
 

@@ -13,6 +13,7 @@ import pytest
 from chalice.app import SQSEvent
 
 from chalicelib import wiring
+from chalicelib.domain.attachments import file_of
 from chalicelib.domain.dates import later
 from chalicelib.domain.events import CATALOGUE
 from chalicelib.domain.payments import Charge, StoredCard
@@ -269,10 +270,7 @@ def _open(shop: Deployed) -> None:
     shop.made("POST", "/rest/v2/item/items", alone)
     coupon = {"merchant_code": "OFF", "percent_off_subtotal": {"discount_percent": 10}}
     shop.names["coupon_oid"] = str(shop.made("POST", "/rest/v2/coupon/coupons", coupon)["coupon"]["coupon_oid"])
-    # A dealer: of his address book a search has more keys than one transaction takes.
-    book = [{"last_name": f"Buyer {n}", "postal_code": f"{n:05d}"} for n in range(60)]
-    dealer = {"email": "old@example.com", "shipping": book}
-    customer = shop.made("POST", "/rest/v2/customer/customers", dealer)["customer"]
+    customer = shop.made("POST", "/rest/v2/customer/customers", {"email": "old@example.com"})["customer"]
     oid = shop.names["customer_profile_oid"] = str(customer["customer_profile_oid"])
     shop.made("PUT", f"/rest/v2/customer/customers/{oid}", {"email": EMAIL})
     shop.names |= {"merchant_item_id": "TEA", "merchant_code": "OFF", "email": EMAIL}
@@ -351,8 +349,8 @@ def _administer(shop: Deployed) -> None:
     shop.made("POST", "/rest/v2/configuration/reconciliation", {"gateway": "sandbox"})
     _hear_of_a_capture_that_is_nobodys(shop)
     _become_one(shop)
-    _come_and_go_as_files(shop)
     _forget(shop)
+    _come_and_go_as_files(shop)
     shop.outside.status = 410  # gone: disabled, and its delivery dead
     shop.made("POST", "/rest/v2/item/items", {"merchant_item_id": "CUP"})
     shop.days(2)  # and on the second morning the shop reads of it
@@ -412,6 +410,11 @@ def _reward(shop: Deployed) -> None:
     shop.made("PUT", f"/rest/v2/gift_certificate/gift_certificates/{oid}", {"email": "other@example.com"})
 
 
+def book() -> list[dict[str, str]]:
+    """A dealer's addresses: a search has more keys of them than one transaction takes changes."""
+    return [{"last_name": f"Buyer {number}", "postal_code": f"{number:05d}"} for number in range(60)]
+
+
 def _become_one(shop: Deployed) -> None:
     """Three profiles become one: the first of them at once, the other is left to the relay."""
     customers = "/rest/v2/customer/customers"
@@ -430,6 +433,32 @@ def _become_one(shop: Deployed) -> None:
     shop.names["customer_profile_oid"] = str(last)
 
 
+def _forget(shop: Deployed) -> None:
+    """Two customers are forgotten: one at once, the other is left to the relay."""
+    customers, at_once = "/rest/v2/customer/customers", True
+    for email in ("zoe@example.com", "kim@example.com"):
+        dealer = {"email": email, "shipping": book()}
+        oid = shop.made("POST", customers, dealer)["customer"]["customer_profile_oid"]
+        order_id = shop.paid(billing={"email": email, "country_code": "US", "last_name": "Doe"})
+        shop.made("POST", "/rest/v2/gift_certificate/gift_certificates", {"amount": 5, "email": email})
+        found = shop.made("GET", f"/rest/v2/auto_order/auto_orders/reference_order_id/{order_id}")["auto_order"]
+        shop.made("PUT", f"{ALL}/{found['auto_order_oid']}", {"enabled": False, "canceled_by_user": email})
+        upload = shop.made("POST", f"{customers}/{oid}/attachments")["attachment_upload"]
+        number = upload["customer_profile_attachment_oid"]
+        shop.house.open_shop("DEMO").files.write(file_of(number), [b"%PDF"], "application/pdf")
+        said = {"file_name": "a.pdf", "mime_type": "application/pdf"}
+        shop.made("PUT", f"{customers}/{oid}/attachments/{number}", said)
+        shop.names["customer_profile_attachment_oid"] = str(number)
+        shop.made("GET", f"{customers}/{oid}/export")
+        if at_once:
+            assert shop.call("POST", f"{customers}/{oid}/erase").status == 204
+        else:
+            privacy.begin(shop.house.open_shop("DEMO"), oid, by="test")
+            shop.days(1)
+        assert shop.call("GET", f"{customers}/{oid}").status == 404, shop.tables.refused
+        at_once = False
+
+
 def _come_and_go_as_files(shop: Deployed) -> None:
     """All profiles are exported; a file of some is imported, others go with it (but for who has an active auto order),
     and all that is undone."""
@@ -441,6 +470,7 @@ def _come_and_go_as_files(shop: Deployed) -> None:
     oid = shop.made("POST", f"{base}/customers", {"email": "goes@example.com"})["customer"]["customer_profile_oid"]
     file = shop.made("POST", f"{base}/import_files")["import_file"]["file"]
     shop.made("POST", f"{base}/customers", {"email": "stays@example.com"})
+    shop.made("POST", f"{base}/customers", {"email": "dealer@example.com", "shipping": book()})
     rows = "Mail,City,Odd\nstays@example.com,Paris,1\nnew@example.com,Rome,2\n,Oslo,3\n"
     shop.house.open_shop("DEMO").files.write(f"passing/uploads/{file}", [rows.encode()], "text/csv")
     asked = {"file": file, "format": "csv", "delete_missing": True}
@@ -464,25 +494,6 @@ def _come_and_go_as_files(shop: Deployed) -> None:
     shop.made("POST", f"{base}/imports", asked | {"mapping": "odd"})
     shop.consume_all()
     assert shop.call("DELETE", f"{base}/import_mappings/odd").status == 204
-
-
-def _forget(shop: Deployed) -> None:
-    """Two customers are forgotten: one at once, the other is left to the relay."""
-    customers, at_once = "/rest/v2/customer/customers", True
-    for email in ("zoe@example.com", "kim@example.com"):
-        oid = shop.made("POST", customers, {"email": email})["customer"]["customer_profile_oid"]
-        order_id = shop.paid(billing={"email": email, "country_code": "US", "last_name": "Doe"})
-        shop.made("POST", "/rest/v2/gift_certificate/gift_certificates", {"amount": 5, "email": email})
-        found = shop.made("GET", f"/rest/v2/auto_order/auto_orders/reference_order_id/{order_id}")["auto_order"]
-        shop.made("PUT", f"{ALL}/{found['auto_order_oid']}", {"enabled": False, "canceled_by_user": email})
-        shop.made("GET", f"{customers}/{oid}/export")
-        if at_once:
-            assert shop.call("POST", f"{customers}/{oid}/erase").status == 204
-        else:
-            privacy.begin(shop.house.open_shop("DEMO"), oid, by="test")
-            shop.days(1)
-        assert shop.call("GET", f"{customers}/{oid}").status == 404, shop.tables.refused
-        at_once = False
 
 
 def _sign_in(shop: Deployed) -> None:
