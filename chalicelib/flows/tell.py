@@ -208,8 +208,10 @@ def _note(shop: Shop, event: Event, kind: NounKind, name: str, zone_name: str) -
         if kind == "item":
             shop.lists.drop(kind, name, search.version_of_item(event.dts, event.seq))
         elif kind == "customer":
-            # Where an import that deleted it is undone it comes back, at a later version.
-            shop.lists.note_keyed(kind, name, None, event.seq)
+            # An event of this profile alone has its version, after which an import that is undone may bring it back.
+            # One that went into another comes back never.
+            alone = [happening.id for happening in event.happenings] == [name]
+            shop.lists.note_keyed(kind, name, None, event.seq if alone else search.LAST_VERSION)
 
 
 def _new(event: Event, kind: NounKind, name: str) -> bool:
