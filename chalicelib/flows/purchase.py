@@ -11,7 +11,7 @@ from chalicelib.domain.errors import Invalid, Refused
 from chalicelib.domain.events import Event, Happening, Notice, event_id
 from chalicelib.domain.heads import Head, freed
 from chalicelib.domain.merchants import Merchant
-from chalicelib.domain.networks import allowed_from, never_again
+from chalicelib.domain.networks import allowed_from, never_again, why_not_presented
 from chalicelib.domain.orders import Order, OrderCurrentStageHistory
 from chalicelib.domain.payments import (
     ActionNeeded,
@@ -66,6 +66,8 @@ def pay(shop: Shop, order_id: str, *, again: bool = True) -> Outcome | None:
         asked = Asked(kind="auth_test", plan=plan, gateway=card.gateway, card=card)
         if tests := _auth_tests(shop, work.order.noun, card):
             return _tested(shop, work, asked, tests)
+    if card is not None and (why := _presented_out(shop, work.order.noun, card)):
+        return Declined(code="presentations", reason=why)
     if work.head.round and card is not None and (why := _ceiling(shop, work.order.noun, plan)):
         return Declined(code="network_ceiling", reason=why)
     asked = Asked(kind=work.kind(), plan=plan)
@@ -76,8 +78,8 @@ def pay(shop: Shop, order_id: str, *, again: bool = True) -> Outcome | None:
 
 def _charge(shop: Shop, work: "PaymentOf", asked: Asked) -> Outcome | None:
     """Charge the order as it was read last: what it brings its customer alone is reserved for it first, each time, for
-    another order may have taken it over since."""
-    if work.order.noun.sole_items:
+    another order may have taken it over since. An order whose debit came back has brought it already."""
+    if work.order.noun.sole_items and not work.order.noun.returned:
         reserve(shop, work.order.noun)
     return charge.charge(shop, work, asked)
 
@@ -89,6 +91,27 @@ def _ceiling(shop: Shop, order: Order, plan: FrozenPlan) -> str | None:
     )
     zone_name = shop.configuration.remembered(Merchant).zone_name()
     return f"The card network allows no further attempt before {shown(free, zone_name)}." if free else None
+
+
+def _presented_out(shop: Shop, order: Order, account: StoredCard) -> str | None:
+    """Why the clearing house forbids to debit the order's account once more for it."""
+    if order.payment is None or order.payment.payment_method != "eCheck":
+        return None
+    return why_not_presented(*presentations(shop, order, account.fingerprint), shop.clock.now())
+
+
+def presentations(shop: Shop, order: Order, fingerprint: str) -> tuple[int, Instant | None]:
+    """How often the order's debit was presented to that account, by its auto order's run too, and when first."""
+    rows = shop.orders.attempts(order.order_id or "")
+    if order.run is not None and order.auto_order_oid is not None:
+        rows += [row for row in shop.auto_orders.attempts(order.auto_order_oid) if row.attempt.run == order.run]
+    came = [
+        row.attempt.first_sent_dts
+        for row in rows
+        if row.outcome == "declined" and row.attempt.card is not None and row.attempt.card.fingerprint == fingerprint
+    ]
+    settled = made_orders.settled_debits(order)
+    return len(came) + len(settled), min([*came, *settled], default=None)
 
 
 def _charged(shop: Shop, work: "PaymentOf", asked: Asked) -> Outcome | None:
@@ -188,7 +211,9 @@ class PaymentOf:
         return found.card if found else None
 
     def kind(self) -> Kind:
-        return "receivable" if self.order.noun.run is not None else "purchase"
+        """What belongs to an auto order that exists is collected for it."""
+        order = self.order.noun
+        return "receivable" if order.run is not None or (order.returned and order.auto_order_oid) else "purchase"
 
     def refresh(self) -> None:
         self.order: Kept[Order]
@@ -323,18 +348,22 @@ class PaymentOf:
         return False
 
     def paid_by(self, attempt: Attempt) -> bool:
-        return attempt.kind == "void" or attempt.key in (self.order.noun.charge_key, self.head.state.future_auth)
+        if attempt.kind == "void" or attempt.key == self.head.state.future_auth:
+            return True
+        return made_orders.paid_with(self.order.noun, attempt.key)
 
     def _paid(self, attempt: Attempt, approved: Approved, now: Instant, *, late: bool) -> list[Change]:
         """The first payment begins the auto order, whenever and by whom it is learnt; one of an order that was closed
         meanwhile begins none. A rebill that waited in Accounts Receivable is counted at its auto order now."""
-        begins = self.head.status == "unpaid" and attempt.kind != "receivable"
+        # An order whose debit came back has begun all that it begins.
+        begins = self.head.status == "unpaid" and attempt.kind != "receivable" and not self.order.noun.returned
         order = self._paid_order(attempt, approved, now, late=late or self.head.status != "unpaid")
         after = replace(freed(self.head, due=None), status="paid", run=attempt.run + 1)
         if attempt.kind == "auth_test":
             after = self._voiding(after, attempt, attempt.key, now)
         names = ["order_payment_process", "order_stage_change"]
-        event = self._event("paid", now, names, notices=[Notice(template="receipt", kind="order", id=self._order_id)])
+        receipt = Notice(template="receipt", kind="order", id=self._order_id)
+        event = self._event(made_orders.paid_transition(self.order.noun), now, names, notices=[receipt])
         event.revenue, event.orders = attempt.plan.total, 1
         self._counted(event, attempt)
         changes: list[Change] = [self.moved(self.head, after)]
@@ -353,8 +382,9 @@ class PaymentOf:
         head = self._shop.auto_orders.head(oid) if oid else None
         if oid is None or head is None:
             return []
-        event.rebills = 1
-        event.happenings.append(Happening(name="auto_order_rebill", kind="auto_order", id=str(oid)))
+        if order.run is not None:
+            event.rebills = 1
+            event.happenings.append(Happening(name="auto_order_rebill", kind="auto_order", id=str(oid)))
         event.touched = [("auto_order", str(oid))]
         return [self._shop.auto_orders.moved(oid, head, collected(head, order, now))]
 
@@ -367,13 +397,12 @@ class PaymentOf:
         if card is not None and card.stored_card is not None and approved.network_transaction_id:
             stored = replace(card.stored_card, network_transaction_id=approved.network_transaction_id)
             payment.credit_card = replace(card, stored_card=stored)
-        history = OrderCurrentStageHistory(
-            before_stage=before.current_stage, after_stage=made_orders.PAID_STAGE, transition_dts=now
-        )
+        stage = made_orders.stage_when_paid(before)
+        history = OrderCurrentStageHistory(before_stage=before.current_stage, after_stage=stage, transition_dts=now)
         return replace(
             before,
             payment=payment,
-            current_stage=made_orders.PAID_STAGE,
+            current_stage=stage,
             current_stage_histories=[*(before.current_stage_histories or []), history],
             items=[replace(line) for line in before.items or []],
             charge_key=attempt.key,
