@@ -24,6 +24,7 @@ from chalicelib.gateways.links import SignedLinks
 from chalicelib.stores.auto_orders import AutoOrders
 from chalicelib.stores.batches import Batches
 from chalicelib.stores.configuration import LINKS, SEAL, Configuration, Keys, Memory, Merchants
+from chalicelib.stores.coupon_uses import CouponUses
 from chalicelib.stores.declines import CardDeclines
 from chalicelib.stores.deliveries import Deliveries
 from chalicelib.stores.events import Events
@@ -104,6 +105,7 @@ class House:
             lists=Lists(port, merchant_id),
             ledgers=Ledgers(port, merchant_id),
             certificates=Shelf(port, merchant_id, "ledgers", "certificate", GiftCertificate),
+            coupon_uses=CouponUses(port, merchant_id),
             usage=GatewayUsage(port, merchant_id),
             declines=CardDeclines(port, merchant_id),
             reports=Reports(port, merchant_id),

@@ -306,7 +306,7 @@ class World:
             document, orders = kept.noun, self._rebills(kept.noun, head)
             original = self.shop.orders.get(document.original_order_id or "").noun
             for order in [original, *orders]:
-                total = order.summary.total if order.summary else None
+                total = order.money()
                 found = [capture for capture in net if capture.order_id == order.order_id]
                 if total and order.payment and order.payment.payment_status == "Processed":
                     assert len(found) == 1, f"{order.order_id} is paid for without a capture"

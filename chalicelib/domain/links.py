@@ -7,13 +7,15 @@ of a mail change nothing.
 from typing import Literal
 
 # What a link allows; one of one purpose opens nothing of another.
-Purpose = Literal["cancel", "update_billing"]
+Purpose = Literal["cancel", "update_billing", "store_credit"]
 
 # The pages that mails lead to, below the shop's public address. A page shows; its form posts.
 PAGES: dict[Purpose, str] = {
     "cancel": "/storefront/cancel",
     "update_billing": "/storefront/update_billing",
 }
+# A shopper who is signed in at the merchant's own shop has his cart filled by then; as long as a card's token.
+STORE_CREDIT_SECONDS = 2 * 3600
 # As long as a decline is being tried again and a while after; whoever comes later asks for a fresh link.
 UPDATE_BILLING_SECONDS = 30 * 24 * 3600
 # A receipt is looked up again at the end of a quarter; whoever comes later asks for a fresh link.

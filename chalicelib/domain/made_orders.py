@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from chalicelib.domain.auto_orders import add_ons_at
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.items import Item, Weight
-from chalicelib.domain.money import ZERO, Currency, quantise
+from chalicelib.domain.money import ZERO, Currency, quantise, total_of
 from chalicelib.domain.orders import (
     Order,
     OrderAutoOrder,
@@ -46,7 +46,7 @@ def rebill_order(facts: Facts, attempt: Attempt, approved: Approved | None, now:
     made.payment = paid(replace(facts.original.payment or OrderPayment(), transactions=None), attempt, approved, now)
     made.charge_key = attempt.key
     made.late = late or None
-    return made
+    return paid_with(made, attempt)
 
 
 def receivable_order(facts: Facts, plan: FrozenPlan, run: int, reason: str, now: Instant) -> Order:
@@ -86,6 +86,25 @@ def _run_order(facts: Facts, plan: FrozenPlan, run: int, stage: Stage, now: Inst
         auto_order_oid=auto_order.auto_order_oid,
         customer_profile_oid=original.customer_profile_oid,
         run=run,
+        store_credit_oid=next((spend.oid for spend in plan.spends if not spend.code), None),
+    )
+
+
+def paid_with(order: Order, attempt: Attempt) -> Order:
+    """The paid order with what paid for it: gift certificate, store credit, and what the gateway took."""
+    plan, block = attempt.plan, order.gift_certificate
+    took = ZERO if attempt.is_free() or attempt.kind == "auth_test" else attempt.asked()
+    named = next((spend for spend in plan.spends if spend.code), None)
+    own = next((spend for spend in plan.spends if not spend.code), None)
+    return replace(
+        order,
+        gift_certificate=replace(block, gift_certificate_amount=Currency(named.amount if named else ZERO))
+        if block
+        else None,
+        summary=replace(
+            order.summary or OrderSummary(), internal_gift_certificate_amount=Currency(own.amount) if own else None
+        ),
+        charged=Currency(took) if took != plan.total else None,
     )
 
 
@@ -124,6 +143,7 @@ def order_item_of(line: PlanLine, item: Item | None, index: int, currency: str) 
 
 
 def summary(plan: FrozenPlan) -> OrderSummary:
+    own = total_of(spend.amount for spend in plan.spends if not spend.code)
     return OrderSummary(
         subtotal=Currency(plan.subtotal),
         subtotal_discount=Currency(plan.discount),
@@ -131,6 +151,7 @@ def summary(plan: FrozenPlan) -> OrderSummary:
         shipping_handling_total_discount=Currency(plan.shipping_discount),
         taxable_subtotal=Currency(plan.taxable),
         tax=Currency(plan.tax),
+        internal_gift_certificate_amount=Currency(own) if own else None,
         total=Currency(plan.total),
     )
 

@@ -172,8 +172,25 @@ class OrderPayment(Noun):
         return self.credit_card.card_type if self.credit_card and self.payment_method != "eCheck" else None
 
 
+class OrderGiftCertificate(Noun):
+    """The gift certificate that an order is paid with. ``gift_certificate_amount`` is what it paid; before the payment
+    what it would pay. ``refunded``: what of it was given back."""
+
+    own: ClassVar[frozenset[str]] = frozenset({"refunded"})
+
+    gift_certificate_amount: Currency | None = None
+    gift_certificate_code: Text20 | None = None
+    gift_certificate_oid: Oid | None = None
+    refunded: Currency | None = None
+
+
 class OrderSummary(Noun):
+    """``total`` is what the order costs, whatever it is paid with; ``internal_gift_certificate_amount`` what the
+    customer's store credit paid of it, before the payment the most that it may pay."""
+
     arbitrary_shipping_handling_total: Currency | None = None
+    internal_gift_certificate_amount: Currency | None = None
+    internal_gift_certificate_refunded: Currency | None = None
     other_refunded: Currency | None = None
     shipping_handling_refunded: Currency | None = None
     shipping_handling_total: Currency | None = None
@@ -314,7 +331,9 @@ class Order(Noun):
     """``own`` fields: the attempt's ``charge_key`` is the receipt of an approval; ``run`` is the rebill's number;
     ``late`` marks a capture that was learnt of after a cancel or a closed attempt; ``request_hash`` tells a repeated
     request from another one under the same Idempotency-Key; ``reasons`` are rules that had a say in a rebill's plan;
-    ``sole_items`` are sold one per customer: before it is paid nobody else may be about to get one for the customer."""
+    ``sole_items`` are sold one per customer: before it is paid nobody else may be about to get one for the customer;
+    ``store_credit_oid`` is the internal gift certificate behind the store credit; ``store_credit_of`` is the profile
+    whose shopper may spend all of it; ``charged`` is what the gateway took, where that is not the total."""
 
     expansions: ClassVar[dict[str, str]] = {
         "items": "item",
@@ -333,6 +352,9 @@ class Order(Noun):
             "request_hash",
             "reasons",
             "sole_items",
+            "store_credit_oid",
+            "store_credit_of",
+            "charged",
         }
     )
     read_only: ClassVar[frozenset[str]] = frozenset(
@@ -347,6 +369,7 @@ class Order(Noun):
     currency_code: Text3 | None = None
     current_stage: Stage | None = None
     current_stage_histories: list[OrderCurrentStageHistory] | None = None
+    gift_certificate: OrderGiftCertificate | None = None
     internal: OrderInternal | None = None
     items: Annotated[list[OrderItem], Meta(max_length=MAXIMUM_LINES)] | None = None
     language_iso_code: Text3 | None = None
@@ -371,6 +394,33 @@ class Order(Noun):
     request_hash: str | None = None
     reasons: list[dict[str, Any]] | None = None
     sole_items: list[str] | None = None
+    store_credit_oid: int | None = None
+    store_credit_of: int | None = None
+    charged: Currency | None = None
+
+    def total(self) -> Decimal:
+        """What it costs."""
+        return Decimal((self.summary.total if self.summary else None) or 0)
+
+    def certificate_amount(self) -> Decimal:
+        return Decimal((self.gift_certificate.gift_certificate_amount if self.gift_certificate else None) or 0)
+
+    def certificate_refunded(self) -> Decimal:
+        return Decimal((self.gift_certificate.refunded if self.gift_certificate else None) or 0)
+
+    def store_credit(self) -> Decimal:
+        return Decimal((self.summary.internal_gift_certificate_amount if self.summary else None) or 0)
+
+    def store_credit_refunded(self) -> Decimal:
+        return Decimal((self.summary.internal_gift_certificate_refunded if self.summary else None) or 0)
+
+    def money(self) -> Decimal:
+        """What the gateway took of a paid order."""
+        return self.total() if self.charged is None else Decimal(self.charged)
+
+    def paid(self) -> Decimal:
+        """All that was paid for a paid order, whatever with."""
+        return self.money() + self.certificate_amount() + self.store_credit()
 
 
 def masked(last_four: str) -> str:

@@ -190,6 +190,16 @@ class AutoOrderProcessing(Noun):
         ]
         | None
     ) = None
+    use_store_credit_for_rebills: (
+        Annotated[
+            bool,
+            rule(
+                "Use store credit for rebills",
+                "Rebills are paid with the customer's store credit and cashback first; the card is charged the rest.",
+            ),
+        ]
+        | None
+    ) = None
     cancel_reasons: (
         Annotated[
             list[AutoOrderCancelReason],

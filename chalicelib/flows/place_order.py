@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain import wire
 from chalicelib.domain.consents import AutoOrderConsentRequest, Seen, given
+from chalicelib.domain.coupons import Coupon
 from chalicelib.domain.customers import normalised_email
 from chalicelib.domain.dates import Instant, later
 from chalicelib.domain.errors import Invalid, Problem, Refused
@@ -19,6 +20,7 @@ from chalicelib.domain.payments import Card, StoredCard, card_type_of, luhn
 from chalicelib.domain.placing import OF_ACCOUNT, Shelves, placed, rebills_by_itself, sole_items
 from chalicelib.domain.storefront import BankAccountRequest, is_aba_code
 from chalicelib.domain.wire import kept
+from chalicelib.flows import balances
 from chalicelib.flows.customers_auto_orders import names_of, owned_items
 from chalicelib.flows.ports import Change, Kept, Shop
 
@@ -217,6 +219,10 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
     merchant, settings, shipping, taxes, items, coupons = shop.configuration.price_list(ids, codes)
     customer_profile_oid = _customer(shop, wanted)
     sole = sole_items(wanted, items)
+    used, exhausted = _used(shop, wanted, customer_profile_oid, coupons)
+    wants_credit = wanted.store_credit_of is not None or wanted.store_credit() > 0
+    certificate, refused = balances.named(shop, wanted, shop.clock.now())
+    problems += refused
     shelves = Shelves(
         merchant=merchant,
         settings=settings,
@@ -225,6 +231,11 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
         items=items,
         coupons=coupons,
         owned=owned_items(shop, names_of(wanted, customer_profile_oid)) & frozenset(sole) if sole else frozenset(),
+        used=used,
+        exhausted=exhausted,
+        certificate=certificate,
+        customer_profile_oid=customer_profile_oid,
+        credit=balances.store_credit(shop, customer_profile_oid) if wants_credit else None,
     )
     if merchant.merchant_id is None:
         merchant.merchant_id = shop.merchant_id
@@ -243,12 +254,19 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
     return order
 
 
+def _used(
+    shop: Shop, order: Order, customer_profile_oid: int | None, coupons: list[Coupon]
+) -> tuple[Mapping[str, int], frozenset[str]]:
+    named = replace(order, customer_profile_oid=customer_profile_oid)
+    return balances.used(shop, balances.uses_of(named, coupons))
+
+
 def _has_card(payment: OrderPayment | None) -> bool:
     return bool(payment and payment.stored())
 
 
 def _needs_card(order: Order, items: Mapping[str, Item]) -> bool:
-    if order.summary and order.summary.total:
+    if order.total() > order.certificate_amount() + order.store_credit():
         return True
     return any(rebills_by_itself(line, items[line.merchant_item_id or ""]) for line in order.items or [])
 

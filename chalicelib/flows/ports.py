@@ -30,7 +30,17 @@ from chalicelib.domain.networks import CardDecline
 from chalicelib.domain.notices import NoticeTemplate
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payment_updates import PaymentUpdate
-from chalicelib.domain.payments import Capabilities, Card, Charge, ClosedAttempt, Found, Outcome, Refund, StoredCard
+from chalicelib.domain.payments import (
+    Capabilities,
+    Card,
+    Charge,
+    ClosedAttempt,
+    Found,
+    Outcome,
+    Refund,
+    StoredCard,
+    Use,
+)
 from chalicelib.domain.problems import ShopProblem
 from chalicelib.domain.reports import Canceled, Forecast
 from chalicelib.domain.rotating import RotatingGateways, Usage
@@ -176,6 +186,18 @@ class Ledgers(Protocol):
     def redemptions(self, ledger_id: str, limit: int) -> list[CustomerLoyaltyRedemption]: ...
     def addressed(self, email: str, oid: int) -> Change: ...
     def oids_by_email(self, email: str, limit: int) -> list[int]: ...
+
+
+class CouponUses(Protocol):
+    """Uses of coupons that may not be used at will."""
+
+    def of(self, use: Use) -> tuple[int | None, dict[str, str]]:
+        """(uses by all, None where none was ever counted; the names of the customer under which it was used, each with
+        the key of the attempt that did)"""
+        ...
+
+    def taken(self, use: Use, key: str, uses: int | None) -> list[Change]: ...
+    def given_back(self, use: Use, key: str, names: list[str]) -> list[Change]: ...
 
 
 class GatewayUsage(Protocol):
@@ -430,6 +452,7 @@ class Shop:
     lists: Lists
     ledgers: Ledgers
     certificates: Shelf[GiftCertificate]
+    coupon_uses: CouponUses
     usage: GatewayUsage
     declines: CardDeclines
     reports: Reports

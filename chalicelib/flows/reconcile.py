@@ -207,7 +207,7 @@ def _stands(capture: Capture, order: Order | None) -> tuple[Verdict | Held, Deci
         return "given_back", ZERO
     if order is None or order.charge_key != capture.key:
         return None
-    total = Decimal(order.summary.total or 0) if order.summary else ZERO
+    total = order.money()
     currency = order.currency_code or capture.currency_code
     if (capture.amount, capture.currency_code) != (total, currency):
         return Held(capture=capture, reason=f"its order says {total} {currency}"), total
