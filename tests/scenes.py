@@ -49,6 +49,10 @@ class Stage(World):
         self.next: Behaviour | None = None
         super().__init__(capabilities=PROFILES[profile], behave=self._behaves, **named)
 
+    def open(self, **rules: Any) -> "Stage":
+        super().open(**rules)
+        return self
+
     def _behaves(self, charge: Charge, posts: int) -> Behaviour | None:
         behaviour, self.next = self.next, None
         return behaviour

@@ -22,7 +22,7 @@ from chalicelib.domain.gift_certificates import code_key, ledger_id, why_not_usa
 from chalicelib.domain.ledgers import Ledger, Posting
 from chalicelib.domain.loyalty import LoyaltyProgram
 from chalicelib.domain.merchants import Merchant
-from chalicelib.domain.money import ZERO
+from chalicelib.domain.money import ZERO, formatted
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import Attempt, FrozenPlan, Spend, Use
 from chalicelib.flows import gift_certificates
@@ -212,7 +212,7 @@ def late(shop: Shop, attempt: Attempt, order_id: str, now: Instant) -> Late:
             spends.append(replace(spend, amount=there))
         if there < spend.amount:
             what = f"gift certificate {spend.code}" if spend.code else "the customer's store credit"
-            missing.append(f"{spend.amount - there} {plan.currency} of {what}")
+            missing.append(f"{formatted(spend.amount - there, plan.currency)} of {what}")
     for use in plan.uses:
         try:
             changes += _using(shop, use, attempt.key)
