@@ -1,12 +1,12 @@
 """Uses of coupons that may not be used at will, as they are kept: taken with the claim of a payment attempt, given back
-where it paid for nothing.
+where it paid for nothing. A row stays, once it is there.
 
 M#coupon_uses#CODE        uses    how often it was used, by all
-M#coupon_use#CODE#name    use     there, where the customer of that name has used it: the key of the attempt that did
+M#coupon_use#CODE#name    use     the key of the attempt by which the customer of that name has used it, if he has
 """
 
 from chalicelib.domain.payments import Use
-from chalicelib.stores.port import Absent, Change, Delete, Equals, LessThan, Present, Put, Record, TablePort, Update
+from chalicelib.stores.port import Absent, Change, Equals, LessThan, Present, Put, Record, TablePort, Update
 from chalicelib.stores.records import pk
 from chalicelib.stores.tables import PK, SK
 
@@ -28,8 +28,9 @@ class CouponUses:
         keys = [(self._all(use.code), USES), *((self._one(use.code, name), USE) for name in use.customers)]
         found = {str(row[PK]): row for row in self._port.get_many(TABLE, keys, consistent=True)}
         uses = found.get(self._all(use.code))
-        mine = {name: row for name in use.customers if (row := found.get(self._one(use.code, name)))}
-        return int(uses["uses"]) if uses else None, {name: str(row["key"]) for name, row in mine.items()}
+        rows = {name: found.get(self._one(use.code, name), {}) for name in use.customers}
+        mine = {name: str(row["key"]) for name, row in rows.items() if "key" in row}
+        return int(uses["uses"]) if uses else None, mine
 
     def taken(self, use: Use, key: str, uses: int | None) -> list[Change]:
         """One use more than the ``uses`` that were read: refused where it is one too many."""
@@ -41,7 +42,7 @@ class CouponUses:
             changes.append(Put(TABLE, {PK: self._all(use.code), SK: USES, "uses": 1}, when=(Absent(),)))
         for name in use.customers:
             row: Record = {PK: self._one(use.code, name), SK: USE, "key": key}
-            changes.append(Put(TABLE, row, when=(Absent(),)))
+            changes.append(Put(TABLE, row, when=(Absent("key"),)))
         return changes
 
     def given_back(self, use: Use, key: str, names: list[str]) -> list[Change]:
@@ -51,7 +52,7 @@ class CouponUses:
             when = (Present("uses"),)
             changes.append(Update(TABLE, self._all(use.code), USES, add={"uses": -1}, when=when))
         for name in names:
-            changes.append(Delete(TABLE, self._one(use.code, name), USE, when=(Equals("key", key),)))
+            changes.append(Update(TABLE, self._one(use.code, name), USE, remove=("key",), when=(Equals("key", key),)))
         return changes
 
     def _all(self, code: str) -> str:
