@@ -31,6 +31,11 @@ def a_customer_with(world: World, amount: str, **said: Any) -> int:
     return oid
 
 
+def more_credit(world: World, amount: str) -> None:
+    name = world.shop.customers.name_by("email", ADA)
+    gift_certificates.add_store_credit(world.shop, int(name or 0), {"amount": Decimal(amount)}, by="bob")
+
+
 def paying_with(code: str) -> dict[str, Any]:
     return {"gift_certificate": OrderGiftCertificate(gift_certificate_code=code)}
 
