@@ -17,7 +17,7 @@ from chalicelib.domain.fields import ItemId, Quantity, Text20, Text50, Text100
 from chalicelib.domain.items import Item
 from chalicelib.domain.made_orders import UNPAID_STAGE, order_item_of, summary
 from chalicelib.domain.merchants import Merchant
-from chalicelib.domain.money import Currency
+from chalicelib.domain.money import Currency, quantise
 from chalicelib.domain.orders import (
     MAXIMUM_LINES,
     Order,
@@ -233,7 +233,10 @@ def _credit_problems(order: Order, shelves: Shelves) -> list[Problem]:
         return [Problem(pointer=STORE_CREDIT, code="conflict", message=message)]
     wanted, there = order.store_credit(), shelves.credit.amount if shelves.credit else Decimal(0)
     if 0 <= wanted <= there:
-        return []
+        if quantise(wanted, currency := shelves.merchant.currency()) == wanted:
+            return []
+        message = f"is finer than the smallest coin of {currency}"
+        return [Problem(pointer=STORE_CREDIT, code="invalid", message=message)]
     message = f"is more than the {there} of store credit that the customer has" if wanted > 0 else "may not be negative"
     return [Problem(pointer=STORE_CREDIT, code="out_of_range", message=message)]
 

@@ -379,10 +379,10 @@ def _late_capture(shop: Shop, work: Work, attempt: Attempt, approved: Approved) 
         if attempt.is_free() or work.paid_by(attempt):
             return
         now = shop.clock.now()
-        left = balances.late(shop, attempt, work.paid_order(attempt), now)
-        paying = replace(attempt, plan=left.plan, amount=attempt.asked())
-        changes = work.late(paying, approved, now, missing=left.missing)
         try:
+            left = balances.late(shop, attempt, work.paid_order(attempt), now)
+            paying = replace(attempt, plan=left.plan, amount=attempt.asked())
+            changes = work.late(paying, approved, now, missing=left.missing)
             shop.write(*(_giving_back(work, attempt, now) if changes is None else [*changes, *left.changes]))
         except (Refused, Contended) as error:
             _think_again(work, error)
