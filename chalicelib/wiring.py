@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from chalicelib import config
-from chalicelib.domain.coupons import Coupon
+from chalicelib.domain.coupons import Coupon, OneTimeCode
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.fields import LARGEST_OID
@@ -98,6 +98,7 @@ class House:
             configuration=Configuration(port, merchant_id, self.memory, lambda: self.now_of(merchant_id)),
             items=Shelf(port, merchant_id, "configuration", "item", Item),
             coupons=Shelf(port, merchant_id, "configuration", "coupon", Coupon),
+            coupon_codes=Shelf(port, merchant_id, "configuration", "coupon_code", OneTimeCode),
             customers=Shelf(port, merchant_id, "customers", "customer", Customer),
             auto_orders=AutoOrders(port, merchant_id),
             orders=Orders(port, merchant_id),

@@ -5,8 +5,10 @@ are refused as unknown fields, so that no coupon is ever stored that takes nothi
 regard to case, as the contract's shops do.
 """
 
+from base64 import b32encode
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from decimal import Decimal
+from hashlib import sha256
 from types import MappingProxyType
 from typing import Annotated, ClassVar, Literal
 
@@ -23,6 +25,11 @@ from chalicelib.domain.wire import Noun
 
 # Items and tags that one coupon may name; a longer list is better said by a tag. Bounds the document.
 MAXIMUM_NAMED = 500
+# Codes for one order that one request makes: as many as one transaction takes.
+MOST_CODES = 100
+# Letters by chance of such a code, and how much may stand before them: together no longer than a code may be.
+CODE_LETTERS, LONGEST_PREFIX = 12, 8
+LONGEST_CODE_SECONDS = 10 * 366 * 24 * 3600
 # A coupon that may be used more often than this is as good as one without a bound.
 MOST_USES = 1_000_000
 
@@ -30,7 +37,7 @@ MOST_USES = 1_000_000
 NO_USES: Mapping[str, int] = MappingProxyType({})
 
 UsableBy = Literal["Anyone", "UniqueCode", "OncePerCustomer", "OncePerNewCustomer", "OncePerNewCustomerForItem"]
-UNFINISHED_USABLE_BY = ("UniqueCode", "OncePerNewCustomer", "OncePerNewCustomerForItem")
+UNFINISHED_USABLE_BY = ("OncePerNewCustomer", "OncePerNewCustomerForItem")
 
 Limit = Annotated[int, Meta(ge=1, le=100_000)]
 Items = Annotated[list[ItemId], Meta(max_length=MAXIMUM_NAMED)]
@@ -104,6 +111,25 @@ class Coupon(Noun):
         return self.merchant_code or ""
 
 
+class OneTimeCode(Noun):
+    """A code for one order, which takes off what the coupon does that it was made off."""
+
+    base_coupon_code: Text20
+    code: Text20
+    coupon_code_oid: Oid
+    created_dts: Instant
+    expiration_dts: Instant | None = None
+
+
+class CouponCodesRequest(Noun):
+    """``expiration_seconds`` count from now; or it is an instant; or the coupon's own."""
+
+    quantity: Annotated[int, Meta(ge=1, le=MOST_CODES)]
+    expiration_dts: Instant | None = None
+    expiration_seconds: Annotated[int, Meta(ge=1, le=LONGEST_CODE_SECONDS)] | None = None
+    prefix: Annotated[str, Meta(max_length=LONGEST_PREFIX, pattern=r"^[A-Za-z0-9-]*$")] | None = None
+
+
 KINDS = ("amount_off_items", "amount_off_subtotal", "free_shipping", "percent_off_items", "percent_off_subtotal")
 
 OnItems = CouponAmountOffItems | CouponPercentOffItems
@@ -137,6 +163,7 @@ Why = Literal[
     "skip_on_rebill",
     "used_up",
     "exhausted",
+    "unique_code",
     "other_currency",
     "not_combinable",
 ]
@@ -215,6 +242,7 @@ TOLD: dict[Why, str] = {
     "skip_on_rebill": "coupon {code} is for the first order only",
     "used_up": "coupon {code} can be used once per customer and was",
     "exhausted": "coupon {code} has been used as often as it can be",
+    "unique_code": "coupon {code} is used by codes for one order, not by its own",
     "other_currency": "coupon {code} is in another currency",
     "not_combinable": "coupon {code} cannot be used together with the other coupons",
 }
@@ -262,6 +290,32 @@ def use_of(coupon: Coupon, customers: list[str]) -> Use | None:
     return Use(code=code_key(coupon.code()), most=coupon.maximum_uses or 0, customers=names)
 
 
+def one_time(code: OneTimeCode, base: Coupon) -> Coupon:
+    """What a code for one order is: its coupon under a code of its own, for one first order, until either ends."""
+    ends = [moment for moment in (code.expiration_dts, base.expiration_dts) if moment is not None]
+    return msgspec.structs.replace(
+        base,
+        merchant_code=code.code,
+        maximum_uses=1,
+        usable_by=None,
+        skip_on_rebill=True,
+        expiration_dts=min(ends, default=None),
+    )
+
+
+def drawn_code(word: str, prefix: str) -> str:
+    """A code that nobody guesses, out of a random word: letters and digits, none of them 0, 1, 8 or 9."""
+    return (prefix + b32encode(sha256(word.encode()).digest()).decode()[:CODE_LETTERS]).upper()
+
+
+def validate_codes(request: CouponCodesRequest, now: Instant) -> None:
+    """Raises Invalid where codes would have expired already, or would end at two moments."""
+    if request.expiration_dts is not None and request.expiration_seconds is not None:
+        raise Invalid.one("/expiration_seconds", "conflict", "name expiration_dts or expiration_seconds, not both")
+    if request.expiration_dts is not None and request.expiration_dts <= now:
+        raise Invalid.one("/expiration_dts", "past_date", f"must be later than now, {now}")
+
+
 def why_used_up(use: Use, uses: int, *, mine: bool) -> str | None:
     """Why one use more is one too many; None where it is not. ``uses`` by all, ``mine``: by this customer."""
     if mine:
@@ -299,7 +353,7 @@ def validate(coupon: Coupon, currency_code: str) -> None:
         refuse(
             "/usable_by",
             "not_available",
-            f"'{coupon.usable_by}' is not available yet; allowed are 'Anyone', 'OncePerCustomer'",
+            f"'{coupon.usable_by}' is not available yet; allowed are 'Anyone', 'OncePerCustomer', 'UniqueCode'",
         )
     if coupon.start_dts and coupon.expiration_dts and coupon.expiration_dts <= coupon.start_dts:
         refuse("/expiration_dts", "conflict", "must be after start_dts")
@@ -366,6 +420,8 @@ def _refusal(
         return "used_up", "usable_by"
     if exhausted:
         return "exhausted", "maximum_uses"
+    if coupon.usable_by == "UniqueCode" and not on_rebill:
+        return "unique_code", "usable_by"
     rule = coupon.amount_off_items or coupon.amount_off_subtotal
     if rule is not None and rule.currency_code not in (None, currency_code):
         return "other_currency", "currency_code"

@@ -247,8 +247,13 @@ class OrderItem(Noun):
 
 
 class OrderCoupon(Noun):
+    """``base_coupon_code`` is another one where a code for one order was made off it."""
+
     base_coupon_code: Text20 | None = None
     coupon_code: Text20 | None = None
+
+    def is_one_time(self) -> bool:
+        return self.base_coupon_code not in (None, self.coupon_code)
 
 
 class OrderTaxes(Noun):

@@ -151,6 +151,8 @@ class Shelves(msgspec.Struct, kw_only=True):
     taxes: TaxSettings
     items: Mapping[str, Item]
     coupons: list[Coupon]
+    # Codes for one order, each with the code of the coupon that it was made off.
+    bases: Mapping[str, str] = {}
     # Coupons that the customer has used, and those that were used as often as they may be.
     used: Mapping[str, int] = {}
     exhausted: frozenset[str] = frozenset()
@@ -216,7 +218,8 @@ def placed(order: Order, shelves: Shelves, order_id: str, now: Instant, *, by_sh
             for index, (line, asked) in enumerate(zip(plan.lines, order.items or [], strict=True))
         ],
         shipping=shipping if order.shipping or plan.shipping_method else None,
-        coupons=[OrderCoupon(coupon_code=code, base_coupon_code=code) for code in plan.coupons] or None,
+        coupons=[OrderCoupon(coupon_code=code, base_coupon_code=shelves.bases.get(code, code)) for code in plan.coupons]
+        or None,
         sole_items=sole_items(order, shelves.items) or None,
         payment=_unprocessed(order.payment or OrderPayment()),
         summary=summary(plan),

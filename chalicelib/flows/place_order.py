@@ -20,7 +20,7 @@ from chalicelib.domain.payments import Card, StoredCard, card_type_of, luhn
 from chalicelib.domain.placing import OF_ACCOUNT, Shelves, placed, rebills_by_itself, sole_items
 from chalicelib.domain.storefront import BankAccountRequest, is_aba_code
 from chalicelib.domain.wire import kept
-from chalicelib.flows import balances
+from chalicelib.flows import balances, coupon_codes
 from chalicelib.flows.customers_auto_orders import names_of, owned_items
 from chalicelib.flows.ports import Change, Kept, Shop
 
@@ -218,6 +218,7 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
     codes = [coupon.coupon_code or "" for coupon in wanted.coupons or []]
     merchant, settings, shipping, taxes, items, coupons = shop.configuration.price_list(ids, codes)
     customer_profile_oid = _customer(shop, wanted)
+    coupons, bases = coupon_codes.named(shop, codes, coupons)
     sole = sole_items(wanted, items)
     used, exhausted = _used(shop, wanted, customer_profile_oid, coupons)
     wants_credit = wanted.store_credit_of is not None or wanted.store_credit() > 0
@@ -231,6 +232,7 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
         items=items,
         coupons=coupons,
         owned=owned_items(shop, names_of(wanted, customer_profile_oid)) & frozenset(sole) if sole else frozenset(),
+        bases=bases,
         used=used,
         exhausted=exhausted,
         certificate=certificate,

@@ -12,7 +12,7 @@ from chalicelib.domain.auto_orders import AutoOrder
 from chalicelib.domain.batches import BatchEdit
 from chalicelib.domain.captures import CapturePage, Hint, Reconciliation
 from chalicelib.domain.consents import AutoOrderConsent
-from chalicelib.domain.coupons import Coupon
+from chalicelib.domain.coupons import Coupon, OneTimeCode
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import NotFound, Problem
@@ -194,6 +194,10 @@ class CouponUses(Protocol):
     def of(self, use: Use) -> tuple[int | None, dict[str, str]]:
         """(uses by all, None where none was ever counted; the names of the customer under which it was used, each with
         the key of the attempt that did)"""
+        ...
+
+    def counts(self, codes: list[str]) -> dict[str, int]:
+        """How often each code was used, by all."""
         ...
 
     def taken(self, use: Use, key: str, uses: int | None) -> list[Change]: ...
@@ -445,6 +449,7 @@ class Shop:
     configuration: Configuration
     items: Shelf[Item]
     coupons: Shelf[Coupon]
+    coupon_codes: Shelf[OneTimeCode]
     customers: Shelf[Customer]
     auto_orders: AutoOrders
     orders: Orders

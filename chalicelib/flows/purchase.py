@@ -25,6 +25,7 @@ from chalicelib.domain.payments import (
     NotSent,
     Outcome,
     StoredCard,
+    Use,
     attempt_key,
 )
 from chalicelib.domain.placing import AuthTests, auth_tests
@@ -94,6 +95,7 @@ def _planned(shop: Shop, order: Order) -> FrozenPlan:
     if not plan.coupons or order.run is not None:
         return replace(plan, spends=spends)
     uses = balances.uses_of(order, shop.coupons.get_many([code_key(code) for code in plan.coupons]))
+    uses += [Use(code=code_key(one.coupon_code or ""), most=1) for one in order.coupons or [] if one.is_one_time()]
     if problems := balances.used_up(shop, order, uses):
         raise Invalid(problems)
     return replace(plan, spends=spends, uses=uses)

@@ -6,7 +6,18 @@ M#coupon_use#CODE#name    use     the key of the attempt by which the customer o
 """
 
 from chalicelib.domain.payments import Use
-from chalicelib.stores.port import Absent, Change, Equals, LessThan, Present, Put, Record, TablePort, Update
+from chalicelib.stores.port import (
+    MAXIMUM_GET_MANY,
+    Absent,
+    Change,
+    Equals,
+    LessThan,
+    Present,
+    Put,
+    Record,
+    TablePort,
+    Update,
+)
 from chalicelib.stores.records import pk
 from chalicelib.stores.tables import PK, SK
 
@@ -31,6 +42,15 @@ class CouponUses:
         rows = {name: found.get(self._one(use.code, name), {}) for name in use.customers}
         mine = {name: str(row["key"]) for name, row in rows.items() if "key" in row}
         return int(uses["uses"]) if uses else None, mine
+
+    def counts(self, codes: list[str]) -> dict[str, int]:
+        """How often each code was used, by all; not necessarily the newest."""
+        found = dict.fromkeys(codes, 0)
+        for start in range(0, len(codes), MAXIMUM_GET_MANY):
+            keys = {self._all(code): code for code in codes[start : start + MAXIMUM_GET_MANY]}
+            for row in self._port.get_many(TABLE, [(key, USES) for key in keys]):
+                found[keys[str(row[PK])]] = int(row["uses"])
+        return found
 
     def taken(self, use: Use, key: str, uses: int | None) -> list[Change]:
         """One use more than the ``uses`` that were read: refused where it is one too many."""

@@ -191,7 +191,7 @@ OFF_ITEMS = CouponAmountOffItems(discount_amount=Decimal(5))
         (coupon(amount_off_subtotal=amount(5, "USD")), []),
         (coupon(amount_off_items=OFF_ITEMS), [("/amount_off_items/items", "required")]),
         (coupon(free_shipping=CouponFreeShipping()), []),
-        (coupon(usable_by="UniqueCode"), [("/usable_by", "not_available")]),
+        (coupon(usable_by="OncePerNewCustomerForItem"), [("/usable_by", "not_available")]),
         (coupon(usable_by="OncePerCustomer"), []),
         (coupon(start_dts=NOW, expiration_dts=NOW), [("/expiration_dts", "conflict")]),
         (coupon(start_dts=NOW, expiration_dts=later(NOW, seconds=1)), []),

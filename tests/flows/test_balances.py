@@ -28,16 +28,18 @@ from chalicelib.domain.orders import (
     OrderSummary,
 )
 from chalicelib.domain.payments import Approved, Charge, Declined
-from chalicelib.flows import edit, gift_certificates, ledgers, place_order, refund
-from chalicelib.flows.catalogue import insert_coupon
+from chalicelib.flows import edit, gift_certificates, ledgers, place_order, refund, reward
+from chalicelib.flows.catalogue import delete_coupon, insert_coupon
 from chalicelib.flows.charge import record
 from chalicelib.flows.configure import configure
+from chalicelib.flows.coupon_codes import generate
 from chalicelib.flows.explain import explained, rehearsed
 from chalicelib.flows.purchase import PaymentOf, pay
 from chalicelib.flows.reconcile import reconcile
 from chalicelib.gateways.sandbox import PROFILES, TEST_CARDS
 from chalicelib.stores.sqlite import SqliteTables
 from tests.balances import (
+    ADA,
     a_certificate,
     a_customer_with,
     balance_of,
@@ -650,6 +652,63 @@ def test_a_use_stays_taken_while_nobody_knows_whether_it_was_paid(captured: bool
         refused_coupon(lambda: stage.place({"TEA": None}, **with_coupon()))
     else:
         assert isinstance(pay(stage.shop, stage.place({"TEA": None}, **with_coupon())), Approved)
+
+
+def a_reward(world: World, **coupon: Any) -> str:
+    """A customer's points become a code for one order. Returns the code."""
+    a_coupon(world, **coupon)
+    reward_ = {"loyalty_reward_id": "TEN", "points": 5, "reward_type": "coupon", "coupon_code": "ten", "active": True}
+    configure(world.shop, LoyaltyProgram, {"active": True, "signup_points": 20, "rewards": [reward_]})
+    world.house.memory.clear()
+    oid = a_customer_with(world, "1")
+    world.tell_all()
+    return str(reward.redeem(world.shop, oid, {"loyalty_reward_id": "TEN"}, by="bob", key="k").coupon_code)
+
+
+def test_a_reward_that_is_a_coupon_is_used_for_one_order_and_not_on_its_rebills() -> None:
+    world = World().open()
+    code = a_reward(world, usable_by="UniqueCode")
+    name = int(world.shop.customers.name_by("email", ADA) or 0)
+    again = reward.redeem(world.shop, name, {"loyalty_reward_id": "TEN"}, by="bob", key="k")
+    assert again.coupon_code == code
+    (shown,) = reward.of_customer(world.shop, name).redemptions or []
+    assert (shown.coupon_code, shown.coupon_used, shown.gift_certificate_code) == (code, False, None)
+    assert refused_coupon(lambda: world.place({"TEA": None}, **with_coupon("TEN"))) == "coupon_unique_code"
+    first, second = (world.place(MONTHLY, **with_coupon(code.lower())) for _ in range(2))
+    assert isinstance(pay(world.shop, first), Approved)
+    assert refused_coupon(lambda: pay(world.shop, second)) == "coupon_used_up"
+    assert refused_coupon(lambda: world.place({"TEA": None}, **with_coupon(code))) == "coupon_exhausted"
+    order = order_of(world, first)
+    assert order.total() == Decimal("16.15")
+    assert order.coupons == [OrderCoupon(base_coupon_code="TEN", coupon_code=code)]
+    (shown,) = reward.of_customer(world.shop, name).redemptions or []
+    assert shown.coupon_used
+    oid = world.shop.auto_orders.oid_by_original_order(first)
+    assert oid is not None
+    world.travel(40, twice=True)
+    assert [one.total() for one in world.rebills(oid)] == [Decimal("17.95")]
+
+
+def test_a_reward_whose_coupon_is_gone_takes_no_points() -> None:
+    world = World().open()
+    a_reward(world)
+    delete_coupon(world.shop, world.shop.coupons.get("TEN").noun.coupon_oid or 0)
+    name = int(world.shop.customers.name_by("email", ADA) or 0)
+    with pytest.raises(Invalid, match="not there any more"):
+        reward.redeem(world.shop, name, {"loyalty_reward_id": "TEN"}, by="bob", key="other")
+    assert reward.of_customer(world.shop, name).current_points == 15
+
+
+def test_codes_for_one_order_end_when_they_say_so() -> None:
+    world = World().open()
+    a_coupon(world)
+    asked = {"quantity": 3, "expiration_seconds": 60, "prefix": "may-"}
+    codes, _ = generate(world.shop, world.shop.coupons.get("TEN").noun, asked)
+    assert len(set(codes)) == 3
+    assert all(code.startswith("MAY-") for code in codes)
+    assert isinstance(pay(world.shop, world.place({"TEA": None}, **with_coupon(codes[0]))), Approved)
+    world.clock.pass_(seconds=60)
+    assert refused_coupon(lambda: world.place({"TEA": None}, **with_coupon(codes[1]))) == "coupon_expired"
 
 
 # --- crowds and chance -----------------------------------------------------------------------------------------------

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 import ultracart
-from ultracart.apis import CustomerApi, GiftCertificateApi, ItemApi, OrderApi
+from ultracart.apis import CouponApi, CustomerApi, GiftCertificateApi, ItemApi, OrderApi
 from ultracart.exceptions import ApiException
 from ultracart.models import (
     AdjustInternalCertificateRequest,
     AdjustLoyaltyPointsRequest,
+    Coupon,
+    CouponCodesRequest,
+    CouponPercentOffSubtotal,
     Currency,
     Customer,
     CustomerStoreCreditAddRequest,
@@ -278,3 +281,17 @@ def test_orders_and_rebills_are_paid_with_balances_by_the_official_client(
     assert (after.payment.payment_status, after.summary.internal_gift_certificate_refunded.value) == ("Refunded", 4)
     assert customers.get_customer_store_credit(oid).customer_store_credit.available == 4
     assert certificates.get_gift_certificate_by_oid(made.gift_certificate_oid).gift_certificate.remaining_balance == 5
+
+
+def test_codes_for_one_order_by_the_official_client(client: Any) -> None:
+    coupons = CouponApi(client)
+    off = CouponPercentOffSubtotal(discount_percent=10.0)
+    made = coupons.insert_coupon(Coupon(merchant_code="BASE", percent_off_subtotal=off, usable_by="UniqueCode")).coupon
+    codes = coupons.generate_coupon_codes(made.coupon_oid, CouponCodesRequest(quantity=2)).coupon_codes
+    ends = CouponCodesRequest(quantity=1, expiration_dts="2037-01-01T00:00:00-05:00")
+    answer = coupons.generate_one_time_codes_by_merchant_code("BASE", ends)
+    assert len({*codes, *answer.coupon_codes}) == 3
+    assert answer.expiration_dts.startswith("2037-01-01")
+    assert "quantity" in refused(
+        lambda: coupons.generate_coupon_codes(made.coupon_oid, CouponCodesRequest(quantity=101))
+    )
