@@ -337,8 +337,9 @@ class Order(Noun):
     ``late`` marks a capture that was learnt of after a cancel or a closed attempt; ``request_hash`` tells a repeated
     request from another one under the same Idempotency-Key; ``reasons`` are rules that had a say in a rebill's plan;
     ``sole_items`` are sold one per customer: before it is paid nobody else may be about to get one for the customer;
-    ``store_credit_oid`` is the internal gift certificate behind the store credit; ``store_credit_of`` is the profile
-    whose shopper may spend all of it; ``charged`` is what the gateway took, where that is not the total."""
+    ``store_credit_oid`` is the internal gift certificate behind the store credit; ``store_credit_of`` is the
+    profile whose store credit it and its rebills may be paid with, by the merchant's word: an e-mail address alone,
+    which anybody may type, is none; ``charged`` is what the gateway took, where that is not the total."""
 
     expansions: ClassVar[dict[str, str]] = {
         "items": "item",

@@ -25,7 +25,7 @@ from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.money import ZERO, formatted
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import Attempt, FrozenPlan, Spend, Use
-from chalicelib.flows import gift_certificates
+from chalicelib.flows import gift_certificates, reward
 from chalicelib.flows import ledgers as posting
 from chalicelib.flows.ports import Change, Shop
 
@@ -44,9 +44,17 @@ def spendable(ledger: Ledger) -> Decimal:
 
 def store_credit(shop: Shop, customer_profile_oid: int | None) -> Spend | None:
     """All of the customer's store credit that can be spent now; None where there is none."""
-    oid = gift_certificates.internal_oid(shop, customer_profile_oid) if customer_profile_oid else None
+    oid = _internal_oid(shop, customer_profile_oid) if customer_profile_oid else None
     there = _there(shop, oid) if oid else ZERO
     return Spend(oid=oid, amount=there) if oid and there > 0 else None
+
+
+def _internal_oid(shop: Shop, customer_profile_oid: int) -> int | None:
+    """The customer's internal certificate; of a profile that was merged and had none, that of the one that stayed."""
+    oid = gift_certificates.internal_oid(shop, customer_profile_oid)
+    if oid is None and (owner := reward.owner(shop, customer_profile_oid)) != customer_profile_oid:
+        oid = gift_certificates.internal_oid(shop, owner)
+    return oid
 
 
 def _there(shop: Shop, oid: int) -> Decimal:

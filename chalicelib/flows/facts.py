@@ -60,7 +60,7 @@ def facts_of(shop: Shop, auto_order: AutoOrder, head: Head, original: Order, *, 
 
 def _credit(shop: Shop, original: Order, head: Head) -> Spend | None:
     """The customer's store credit, where a plan may come to spend it: an open attempt has its plan."""
-    return store_credit(shop, original.customer_profile_oid) if head.attempt is None else None
+    return store_credit(shop, original.store_credit_of) if head.attempt is None else None
 
 
 def declines_of(shop: Shop, order: Order) -> list[CardDecline]:

@@ -253,6 +253,8 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
     if order.payment is not None and payment is not None:
         order.payment.credit_card, order.payment.echeck = payment.credit_card, payment.echeck
     order.customer_profile_oid = customer_profile_oid
+    if not by_shopper:
+        order.store_credit_of = customer_profile_oid
     return order
 
 

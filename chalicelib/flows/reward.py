@@ -107,7 +107,7 @@ def _earn(shop: Shop, program: LoyaltyProgram, order: Order) -> None:
     if oid is None or not loyalty.is_paid(order) or base <= 0:
         return
     if shop.customers.find(oid) is None:
-        oid = _owner(shop, oid)
+        oid = owner(shop, oid)
         if shop.customers.find(oid) is None:
             return
     merchant, now = shop.configuration.remembered(Merchant), shop.clock.now()
@@ -173,7 +173,7 @@ def _take_back(shop: Shop, earned: Earned, order: Order) -> bool:
     lost = earned.counted - after.counted
     less: list[Change] = []
     if lost:
-        less = [shop.ledgers.bought(_owner(shop, earned.customer_profile_oid), {earned.day: -lost})]
+        less = [shop.ledgers.bought(owner(shop, earned.customer_profile_oid), {earned.day: -lost})]
     return posting.change(
         shop,
         earned.ledger_id,
@@ -226,7 +226,7 @@ def merge(shop: Shop, source_oid: int, target_oid: int, *, by: str) -> None:
         posting.merge(shop, ledger_id(certificate), target, by=by)
 
 
-def _owner(shop: Shop, customer_profile_oid: int) -> int:
+def owner(shop: Shop, customer_profile_oid: int) -> int:
     """Whose points they are now: of a profile that was merged, the one that stayed."""
     while (moved_to := shop.ledgers.read(points_id(customer_profile_oid)).noun.moved_to) is not None:
         customer_profile_oid = int(moved_to.partition("#")[2])

@@ -28,14 +28,16 @@ from chalicelib.domain.orders import (
     OrderSummary,
 )
 from chalicelib.domain.payments import Approved, Charge, Declined
-from chalicelib.flows import edit, gift_certificates, ledgers, place_order, refund, reward
+from chalicelib.flows import edit, gift_certificates, ledgers, place_order, profiles, refund, reward
 from chalicelib.flows.catalogue import delete_coupon, insert_coupon
 from chalicelib.flows.charge import record
 from chalicelib.flows.configure import configure
 from chalicelib.flows.coupon_codes import generate
 from chalicelib.flows.explain import explained, rehearsed
+from chalicelib.flows.gift_certificates import store_credit_token
 from chalicelib.flows.purchase import PaymentOf, pay
 from chalicelib.flows.reconcile import reconcile
+from chalicelib.flows.storefront import buy
 from chalicelib.gateways.sandbox import PROFILES, TEST_CARDS
 from chalicelib.stores.sqlite import SqliteTables
 from tests.balances import (
@@ -45,6 +47,7 @@ from tests.balances import (
     balance_of,
     certificate_oid,
     credit_of,
+    more_credit,
     nothing_held,
     paying_with,
     wanting,
@@ -454,6 +457,48 @@ def test_each_round_of_a_declined_run_holds_anew_and_what_goes_to_receivables_is
     assert isinstance(pay(world.shop, order_id), Approved)
     assert totals(order_of(world, order_id)) == (Decimal("17.95"), 0, 10, Decimal("7.95"))
     assert credit_of(world) == 0
+
+
+def test_who_only_types_an_address_never_spends_its_owners_store_credit() -> None:
+    world = World().open(**CREDIT)
+    ada = a_customer_with(world, "10")
+    lines = {"items": [{"merchant_item_id": "COFFEE", "quantity": 1, "auto_order_schedule": "Monthly"}]}
+    said = lines | {"billing": {"email": ADA, "country_code": "US"}}
+    seen: list[Decimal] = []
+    for number in range(2):
+        more = {"store_credit_token": store_credit_token(world.shop, ada)[0]} if number else {}
+        order, _, _ = buy(world.shop, said | more | {"card_token": world.card()}, f"key-{number}", "192.0.2.1")
+        more_credit(world, "10")
+        assert order.auto_order_oid is not None
+        world.clock.go(world.bills_at(order.auto_order_oid))
+        assert world.visit(order.auto_order_oid).success
+        (rebill,) = world.rebills(order.auto_order_oid)
+        seen += [order.store_credit(), rebill.store_credit()]
+    assert seen == [0, 0, Decimal("17.95"), Decimal("12.05")], "the merchant's word, and nobody else's"
+
+
+def test_store_credit_follows_its_owner_into_another_profile() -> None:
+    world = World()
+    oid = a_subscriber_with(world, "10", **CREDIT)
+    name = int(world.shop.customers.name_by("email", ADA) or 0)
+    grace = profiles.insert_customer(world.shop, {"email": "grace@example.com"})[0].customer_profile_oid or 0
+    gift_certificates.add_store_credit(world.shop, grace, {"amount": 5}, by="bob")
+    reward.merge(world.shop, name, grace, by="bob")
+    assert world.visit(oid).success
+    assert world.rebills(oid)[0].store_credit() == 15
+    assert gift_certificates.store_credit(world.shop, grace).available == 0
+
+
+def test_store_credit_of_a_profile_that_had_none_is_that_of_the_one_it_went_into() -> None:
+    world = World().open(**CREDIT)
+    name = profiles.insert_customer(world.shop, {"email": ADA})[0].customer_profile_oid or 0
+    oid = world.subscribe(MONTHLY)
+    grace = profiles.insert_customer(world.shop, {"email": "grace@example.com"})[0].customer_profile_oid or 0
+    gift_certificates.add_store_credit(world.shop, grace, {"amount": 5}, by="bob")
+    reward.merge(world.shop, name, grace, by="bob")
+    world.clock.go(world.bills_at(oid))
+    assert world.visit(oid).success
+    assert world.rebills(oid)[0].store_credit() == 5
 
 
 def test_a_cancel_while_nobody_knows_keeps_the_hold_until_it_is_known() -> None:
