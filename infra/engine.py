@@ -20,6 +20,7 @@ from chalicelib.domain.errors import Contended
 from chalicelib.flows.ports import Backroom
 from chalicelib.gateways.clock import TestClocks
 from chalicelib.gateways.queues import EmbeddedQueues, Message
+from chalicelib.stores.sqlite import SqliteTables
 from chalicelib.wiring import FUNCTION_SECONDS, House
 
 log = logging.getLogger(__name__)
@@ -129,6 +130,12 @@ class Engine:
         function, _ = self._schedules[name]
         return int(function(_scheduled(name, self.house.latest_now()), context(name)) or 0)
 
+    def sweep_away(self) -> int:
+        """What has expired by the machine's clock goes, as from DynamoDB's tables by itself. Returns how many
+        records."""
+        port = self.house.port
+        return port.sweep(time.time()) if isinstance(port, SqliteTables) else 0
+
     def drain(self) -> int:
         """Handle every message that may be received, of all queues. Returns how many; those that failed stay hidden
         until their time is over."""
@@ -209,7 +216,11 @@ class Engine:
 
     def _keep_time(self) -> None:
         due = dict.fromkeys(self._schedules, 0.0)
+        next_sweep = 0.0
         while not self._stop.is_set():
+            if time.monotonic() >= next_sweep:
+                self._guarded(self.sweep_away)
+                next_sweep = time.monotonic() + UNIT_SECONDS["day"]
             for name in self._schedules:
                 if time.monotonic() >= due[name]:
                     self._guarded(partial(self.tick, name))

@@ -35,6 +35,8 @@ DEAD_RETENTION_SECONDS = 14 * 24 * 3600
 LOG_METRICS = "Backroom"
 # A quarter: a chargeback asks for what happened eight weeks ago.
 LOG_DAYS = 90
+# What a caller of no path of ours reads; the embedded engine names the path, API Gateway cannot.
+NOTHING_HERE = "There is nothing at this path."
 # Half a processor; a search through 100,000 list rows holds them in memory.
 WORKER_MEGABYTES = 512
 API_MEGABYTES = 1024
@@ -321,9 +323,16 @@ def template() -> dict[str, Any]:
 
 def functions_template() -> dict[str, Any]:
     """What is laid over the functions that Chalice writes into the template, and what watches them."""
-    resources: dict[str, Any] = {"RestAPI": {"Properties": {"EndpointConfiguration": {"Type": "REGIONAL"}}}}
-    # Without it a second stage, named Stage, is made beside ours.
-    resources["RestAPI"]["Properties"]["OpenApiVersion"] = "2.0"
+    resources: dict[str, Any] = {
+        "RestAPI": {
+            "Properties": {
+                "EndpointConfiguration": {"Type": "REGIONAL"},
+                # Without it a second stage, named Stage, is made beside ours.
+                "OpenApiVersion": "2.0",
+                "GatewayResponses": gateway_responses(),
+            }
+        }
+    }
     for function in FUNCTIONS:
         resources[function.logical] = function_patch(function)
         resources[log_group(function)] = {
@@ -363,6 +372,26 @@ def functions_template() -> dict[str, Any]:
             "AsksFirst": {"Fn::Equals": [{"Ref": "Billing"}, "careful"]},
         },
         "Resources": resources,
+    }
+
+
+def gateway_responses() -> dict[str, Any]:
+    """What API Gateway answers where none of our functions runs, in the envelope of every other error: clients read
+    one form of error, whoever it is from. Its variables: ``error.messageString`` is JSON, quotes and all."""
+    answered = {
+        name: _gateway_response("$context.error.messageString", "$context.error.responseType", "context.error.message")
+        for name in ("DEFAULT_4XX", "DEFAULT_5XX")
+    }
+    # So it calls a path, or a method of a path, that there is not.
+    nothing = _gateway_response(f'"{NOTHING_HERE}"', "404", f"'{NOTHING_HERE}'")
+    return answered | {"MISSING_AUTHENTICATION_TOKEN": nothing | {"StatusCode": "404"}}
+
+
+def _gateway_response(message: str, code: str, header: str) -> dict[str, Any]:
+    error = f'{{"developer_message": {message}, "user_message": {message}, "error_code": "{code}"}}'
+    return {
+        "ResponseParameters": {"Headers": {"X-UltraCart-Request-Id": "context.requestId", "UC-REST-ERROR": header}},
+        "ResponseTemplates": {"application/json": f'{{"error": {error}, "metadata": {{}}, "problems": []}}'},
     }
 
 

@@ -57,6 +57,8 @@ SPREAD_SECONDS = 60
 # An endpoint is disabled when both are over: a broken deployment or one bad hour never does it.
 DISABLE_AFTER_FAILURES = 20
 DISABLE_AFTER_DAYS = 7
+# A receiver that has lost what it knew asks for a quarter again, and for no more: bodies are not kept for ever.
+SENT_AGAIN_DAYS = 100
 
 # Standard Webhooks: between 24 and 64 random bytes.
 SECRET_BYTES = 32
@@ -700,6 +702,11 @@ def held_back(delivery: Delivery, until: Instant, chance: float) -> Delivery:
     """The endpoint has a pause: not a try, only later."""
     again = later(until, seconds=int(chance * SPREAD_SECONDS))
     return replace(delivery, next_dts=again, due_dts=again)
+
+
+def too_old(delivery: Delivery, now: Instant) -> bool:
+    """Not to be sent again: its body may go at any time."""
+    return now > later(delivery.first_dts, days=SENT_AGAIN_DAYS)
 
 
 def resent(delivery: Delivery, now: Instant) -> Delivery:

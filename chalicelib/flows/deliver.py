@@ -20,6 +20,10 @@ POST_AND_MARK_SECONDS = 20
 # Deliveries that one call replays at most; it says where to go on.
 REPLAY_AT_ONCE = 100
 USER_AGENT = "Backroom-Webhooks/1"
+NOT_SENT_AGAIN = {
+    "too_large": "its body was too large for the endpoint; there is nothing to send",
+    "too_old": f"it is older than {webhooks.SENT_AGAIN_DAYS} days; reflow its event instead",
+}
 
 
 def deliver(shop: Shop, webhook_oid: int, event_id: str) -> None:
@@ -30,6 +34,8 @@ def deliver(shop: Shop, webhook_oid: int, event_id: str) -> None:
         return
     endpoint = shop.webhooks.find(webhook_oid)
     stop = webhooks.reason_to_stop(endpoint.noun if endpoint else None)
+    if not stop and not found.noun.body:
+        stop = "it waited so long that its body is not kept any more"
     if endpoint is None or stop:
         _moved(shop, found, webhooks.ended(found.noun, "dead", now, stop))
         return
@@ -131,12 +137,13 @@ def _chance(shop: Shop) -> float:
 def resend(shop: Shop, webhook_oid: int, name: str, by: str) -> str:
     """Send a delivery again: the same id and body, with all its tries. ``name``: the event id of the delivery or the
     request id of one of its logs; ``by`` who asks. Returns the event id. Raises NotFound, and Invalid where the
-    endpoint is disabled or the body was too large from the start."""
+    endpoint is disabled, the delivery too old, or the body was too large from the start."""
     webhook = _open(shop, webhook_oid)
     logged = shop.deliveries.log(webhook_oid, name)
     event_id = logged.event_id if logged else name
-    if not _resend(shop, webhook, event_id, by):
-        raise Invalid.one("", "too_large", "its body was too large for the endpoint; there is nothing to send")
+    why_not = _resend(shop, webhook, event_id, by)
+    if why_not:
+        raise Invalid.one("", why_not, NOT_SENT_AGAIN[why_not])
     return event_id
 
 
@@ -145,7 +152,7 @@ def replay_dead(shop: Shop, webhook_oid: int, by: str, cursor: Any = None) -> tu
     and where to go on or None."""
     webhook = _open(shop, webhook_oid)
     dead, cursor = shop.deliveries.dead(webhook_oid, limit=REPLAY_AT_ONCE, cursor=cursor)
-    return sum(_resend(shop, webhook, delivery.event_id, by) for delivery in dead), cursor
+    return sum(not _resend(shop, webhook, delivery.event_id, by) for delivery in dead), cursor
 
 
 def _open(shop: Shop, webhook_oid: int) -> Webhook:
@@ -155,22 +162,24 @@ def _open(shop: Shop, webhook_oid: int) -> Webhook:
     return webhook
 
 
-def _resend(shop: Shop, webhook: Webhook, event_id: str, by: str) -> bool:
-    """False: it has no body that could be sent."""
+def _resend(shop: Shop, webhook: Webhook, event_id: str, by: str) -> str:
+    """Why it cannot be sent again, a name of NOT_SENT_AGAIN; empty where it is. Raises NotFound."""
     for _ in range(MOST_TRIES):
         found = shop.deliveries.find(webhook.webhook_oid or 0, event_id)
         if found is None:
             raise NotFound("delivery", event_id)
-        if not found.noun.body:
-            return False
         now = shop.clock.now()
+        if webhooks.too_old(found.noun, now):
+            return "too_old"
+        if not found.noun.body:
+            return "too_large"
         request = webhooks.request_id(now, shop.word())
         asked = webhooks.resend_log(found.noun, webhook, request, by, now)
         try:
             shop.write(*shop.deliveries.tried(webhooks.resent(found.noun, now), found.version, asked))
         except (Refused, Contended):
             continue
-        return True
+        return ""
     raise Contended(f"delivery {event_id} could not be set to be sent again")
 
 

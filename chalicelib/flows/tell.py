@@ -62,7 +62,7 @@ def tell(shop: Shop, event_id: str) -> bool:
     changes += _gateway_changes(shop, event, merchant)
     changes += cancel_rows(shop, event, merchant.zone_name())
     try:
-        shop.write(*changes, shop.events.told(event_id))
+        shop.write(*changes, shop.events.told(event_id, shop.clock.now()))
     except Refused:
         return False
     return True

@@ -1,9 +1,9 @@
 """Edits of a batch that wait for a worker: a row each, due until it has been made or refused."""
 
 from chalicelib.domain.batches import BatchEdit
-from chalicelib.domain.dates import Instant, later
+from chalicelib.domain.dates import Instant
 from chalicelib.stores.port import Change, Equals, Put, Record, TablePort, Update
-from chalicelib.stores.records import DOCUMENT, due_attributes, noun_of, pk, text_of
+from chalicelib.stores.records import DOCUMENT, due_attributes, kept_for, noun_of, pk, text_of
 from chalicelib.stores.tables import PK, SK
 
 TABLE = "documents"
@@ -28,7 +28,7 @@ class Batches:
             SK: _sk(edit.position),
             DOCUMENT: text_of(edit),
             "word": edit.word,
-            "expires": int(later(edit.created_dts, days=KEEP_DAYS).timestamp()),
+            **kept_for(KEEP_DAYS, edit.created_dts),
         }
         return Put(TABLE, record | due_attributes(due, self._merchant_id, waiting_name(edit)))
 

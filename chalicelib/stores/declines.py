@@ -6,7 +6,7 @@ from chalicelib.domain.access import key_hash
 from chalicelib.domain.dates import Instant, later, parse_instant
 from chalicelib.domain.networks import MOST_DECLINES, REMEMBERED_DAYS, CardDecline
 from chalicelib.stores.port import Change, Put, TablePort
-from chalicelib.stores.records import pk
+from chalicelib.stores.records import kept_for, pk
 from chalicelib.stores.tables import PK, SK
 
 TABLE = "documents"
@@ -28,7 +28,7 @@ class CardDeclines:
                 PK: self._key(fingerprint),
                 SK: f"{now}#{key}",
                 "amount": str(amount),
-                "expires": int(later(now, days=REMEMBERED_DAYS).timestamp()),
+                **kept_for(REMEMBERED_DAYS, now),
             },
         )
 

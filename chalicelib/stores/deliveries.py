@@ -4,7 +4,7 @@ waits after a failure and of what is dead."""
 from msgspec.structs import replace
 
 from chalicelib.domain.dates import Instant, parse_instant
-from chalicelib.domain.webhooks import Delivery, DeliveryLog, stamp
+from chalicelib.domain.webhooks import SENT_AGAIN_DAYS, Delivery, DeliveryLog, stamp
 from chalicelib.stores.port import MAXIMUM_GET_MANY, MAXIMUM_PAGE, Change, Cursor, Delete, Put, Record, TablePort
 from chalicelib.stores.records import (
     DOCUMENT,
@@ -12,6 +12,7 @@ from chalicelib.stores.records import (
     Versioned,
     due_attributes,
     inserted,
+    kept_for,
     noun_of,
     pk,
     replaced,
@@ -25,6 +26,8 @@ BODY = "body"
 # Every try writes the delivery's row twice (claim and outcome), so it is kept below 1 KB, one write unit: a body up to
 # this rides on it, a larger one has a row of its own that is written once.
 LARGEST_BODY_ON_THE_ROW = 400
+# As long as a delivery may be sent again, its week of tries, and as much again for queues that stand still.
+KEEP_DAYS = SENT_AGAIN_DAYS + 14
 # What a log shows of a request (the contract's figure).
 MAXIMUM_REQUEST = 100_000
 
@@ -44,7 +47,7 @@ class Deliveries:
         listed, changes = self._listed(delivery, pending="")
         changes.insert(0, inserted(TABLE, key, DELIVERY, self._document(listed), **self._attributes(listed)))
         if not _rides(delivery.body):
-            changes.append(Put(TABLE, {PK: key, SK: BODY, BODY: delivery.body}))
+            changes.append(Put(TABLE, {PK: key, SK: BODY, BODY: delivery.body, **_kept(delivery)}))
         return changes
 
     def find(self, webhook_oid: int, event_id: str) -> Versioned[Delivery] | None:
@@ -75,7 +78,7 @@ class Deliveries:
     def noted(self, log: DeliveryLog) -> Change:
         """A log. The request stands with the delivery, once for all its tries."""
         record: Record = {PK: self._list(log.webhook_oid), SK: f"log#{log.request_id}", DOCUMENT: text_of(log)}
-        return Put(TABLE, record)
+        return Put(TABLE, record | (kept_for(KEEP_DAYS, log.delivery_dts) if log.delivery_dts else {}))
 
     def log(self, webhook_oid: int, request_id: str) -> DeliveryLog | None:
         """One log, with what was sent."""
@@ -161,7 +164,8 @@ class Deliveries:
         if delivery.marker:
             changes.append(Delete(TABLE, key, delivery.marker))
         if wanted:
-            changes.append(Put(TABLE, {PK: key, SK: wanted}))
+            kept: Record = {} if delivery.state == "pending" else _kept(delivery)
+            changes.append(Put(TABLE, {PK: key, SK: wanted, **kept}))
         return replace(delivery, marker=wanted), changes
 
     def _document(self, delivery: Delivery) -> Delivery:
@@ -171,7 +175,7 @@ class Deliveries:
     def _attributes(self, delivery: Delivery) -> Record:
         subject = f"{delivery.webhook_oid}/{delivery.event_id}"
         due = (delivery.due_dts or delivery.next_dts) if delivery.state == "pending" else None
-        attributes = due_attributes(due, self._merchant_id, subject)
+        attributes = due_attributes(due, self._merchant_id, subject) or _kept(delivery)
         return attributes | {BODY: delivery.body} if _rides(delivery.body) else attributes
 
     def _key(self, webhook_oid: int, event_id: str) -> str:
@@ -179,6 +183,10 @@ class Deliveries:
 
     def _list(self, webhook_oid: int | None) -> str:
         return pk(self._merchant_id, "webhook", webhook_oid)
+
+
+def _kept(delivery: Delivery) -> Record:
+    return kept_for(KEEP_DAYS, delivery.first_dts)
 
 
 def _rides(body: str) -> bool:

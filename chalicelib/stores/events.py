@@ -1,12 +1,16 @@
 """The outbox: event rows written with the change, due until everybody has been told."""
 
+from chalicelib.domain.dates import Instant
 from chalicelib.domain.events import Event
 from chalicelib.stores.port import Change, Present, Put, Record, TablePort, Update
-from chalicelib.stores.records import DOCUMENT, due_attributes, noun_of, pk, text_of
+from chalicelib.stores.records import DOCUMENT, due_attributes, kept_for, noun_of, pk, text_of
 from chalicelib.stores.tables import PK, SK
 
 TABLE = "events"
 ROW = "event"
+# What happened is looked at while somebody asks why, at most until the quarter's books are closed; what it led to
+# (orders, timeline, ledgers, mails) has records of its own.
+KEEP_DAYS = 100
 
 
 class Events:
@@ -26,12 +30,13 @@ class Events:
         record = self._port.get(TABLE, pk(self._merchant_id, event_id), ROW, consistent=True)
         return (noun_of(record, Event), "due_key" in record) if record else None
 
-    def told(self, event_id: str) -> Change:
-        """Everybody knows: refused where it was told before."""
+    def told(self, event_id: str, now: Instant) -> Change:
+        """Everybody knows, and the row may go after a while: refused where it was told before."""
         return Update(
             TABLE,
             pk(self._merchant_id, event_id),
             ROW,
+            set=kept_for(KEEP_DAYS, now),
             remove=("due_shard", "due_key"),
             when=(Present("due_key"),),
         )

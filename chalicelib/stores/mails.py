@@ -2,11 +2,13 @@
 
 from chalicelib.domain.mails import SentMail, waiting_name
 from chalicelib.stores.port import Change, Cursor, Record, TablePort
-from chalicelib.stores.records import Versioned, due_attributes, inserted, noun_of, pk, replaced, versioned
+from chalicelib.stores.records import Versioned, due_attributes, inserted, kept_for, noun_of, pk, replaced, versioned
 
 TABLE = "deliveries"
 # Mails about one noun that are read together: a weekly auto order of 20 years, each rebill declined once.
 MAXIMUM_MAILS = 1000
+# Whether a customer was told of a charge is asked until the last card network's dispute is over (540 days).
+KEEP_DAYS = 600
 
 
 class Mails:
@@ -44,5 +46,7 @@ class Mails:
         return pk(self._merchant_id, "mail", subject)
 
     def _due(self, mail: SentMail) -> Record:
-        waits = mail.state in ("planned", "sending")
-        return due_attributes(mail.next_dts if waits else None, self._merchant_id, waiting_name(mail))
+        """Its place among what waits; once it waits no more, how long it is kept."""
+        if mail.state in ("planned", "sending"):
+            return due_attributes(mail.next_dts, self._merchant_id, waiting_name(mail))
+        return kept_for(KEEP_DAYS, mail.created_dts)

@@ -4,10 +4,12 @@ from datetime import date
 
 from chalicelib.domain.problems import ShopProblem
 from chalicelib.stores.port import MAXIMUM_PAGE, Change, Cursor, Put, TablePort
-from chalicelib.stores.records import DOCUMENT, noun_of, pk, text_of
+from chalicelib.stores.records import DOCUMENT, kept_for, noun_of, pk, text_of
 from chalicelib.stores.tables import PK, SK
 
 TABLE = "deliveries"
+# Their digest is a mail of its own; they stay for who asks what it left out.
+KEEP_DAYS = 100
 
 
 class Problems:
@@ -18,7 +20,9 @@ class Problems:
         self._merchant_id = merchant_id
 
     def noted(self, day: date, name: str, problem: ShopProblem) -> Change:
-        return Put(TABLE, {PK: self._key(day), SK: name, DOCUMENT: text_of(problem)})
+        return Put(
+            TABLE, {PK: self._key(day), SK: name, DOCUMENT: text_of(problem), **kept_for(KEEP_DAYS, problem.dts)}
+        )
 
     def of(self, day: date, most: int) -> list[ShopProblem]:
         """Those of the day, as many as asked for, in no order."""

@@ -1,9 +1,8 @@
 """The day reports of what gateways took, and how far each walk has come."""
 
 from chalicelib.domain.captures import Reconciliation
-from chalicelib.domain.dates import later
-from chalicelib.stores.port import Change, Cursor, TablePort
-from chalicelib.stores.records import Versioned, inserted, noun_of, pk, replaced, versioned
+from chalicelib.stores.port import Change, Cursor, Record, TablePort
+from chalicelib.stores.records import Versioned, inserted, kept_for, noun_of, pk, replaced, versioned
 
 TABLE = "documents"
 # A year's books are closed with the reports of that year at hand.
@@ -22,11 +21,11 @@ class Reconciliations:
 
     def begun(self, report: Reconciliation) -> Change:
         """The day's first of its account."""
-        return inserted(TABLE, self._list, _name_of(report), report, expires=_expires(report))
+        return inserted(TABLE, self._list, _name_of(report), report, **_kept(report))
 
     def moved(self, report: Reconciliation, version: int) -> Change:
         """The same report further on, or a new one in its place."""
-        return replaced(TABLE, self._list, _name_of(report), report, version, expires=_expires(report))
+        return replaced(TABLE, self._list, _name_of(report), report, version, **_kept(report))
 
     def since(
         self, day: str, *, limit: int = 100, cursor: Cursor | None = None
@@ -46,5 +45,5 @@ def _name(day: str, gateway: str) -> str:
     return f"{day}#{gateway}"
 
 
-def _expires(report: Reconciliation) -> int:
-    return int(later(report.until_dts, days=KEEP_DAYS).timestamp())
+def _kept(report: Reconciliation) -> Record:
+    return kept_for(KEEP_DAYS, report.until_dts)

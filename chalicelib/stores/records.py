@@ -5,11 +5,11 @@ from typing import Generic, TypeVar
 import msgspec
 
 from chalicelib.domain import wire
-from chalicelib.domain.dates import Instant
+from chalicelib.domain.dates import Instant, later
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.heads import shard_of
 from chalicelib.stores.port import Absent, Delete, Equals, Put, Record, Update, Value
-from chalicelib.stores.tables import DUE_SHARDS, PK, SK
+from chalicelib.stores.tables import DUE_SHARDS, EXPIRES, PK, SK
 
 T = TypeVar("T")
 
@@ -76,6 +76,11 @@ def due_attributes(when: Instant | None, merchant_id: str, subject: str) -> Reco
     if when is None:
         return {}
     return {"due_shard": shard_of(merchant_id, subject, DUE_SHARDS), "due_key": due_key(when, merchant_id, subject)}
+
+
+def kept_for(days: int, since: Instant) -> Record:
+    """The attribute after which the record may be swept away, in a table that has a broom."""
+    return {EXPIRES: int(later(since, days=days).timestamp())}
 
 
 def pushed(table: str, pk_: str, sk: str, merchant_id: str, subject: str, seen: str, until: Instant) -> Update:

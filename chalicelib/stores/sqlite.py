@@ -51,7 +51,7 @@ from chalicelib.stores.rules import (
     known_table,
     verb_of,
 )
-from chalicelib.stores.tables import PK, SK, Index, Table
+from chalicelib.stores.tables import PK, SK, TABLES, Index, Table
 from chalicelib.stores.units import change_units, index_entry, read_units, record_bytes, refused_units
 
 SCHEMA = """
@@ -68,6 +68,7 @@ create table if not exists lag (
 );
 """
 GET = "select body from record where name = ? and pk = ? and sk = ?"
+EXPIRED = "select name, pk, sk from record where name = ? and json_extract(body, ?) < ?"
 DELETE = "delete from record where name = ? and pk = ? and sk = ?"
 # Not `insert or replace`: that moves the row to the end of the file, and both its old page and its new one are written.
 PUT = "insert into record values (?, ?, ?, ?) on conflict do update set body = excluded.body"
@@ -208,6 +209,22 @@ class SqliteTables:
                 yield _record_of(row[3])
             else:
                 yield {PK: row[4], SK: row[5], index.hash: row[2], index.range: row[3]}
+
+    # --- sweeping ----------------------------------------------------------------------------------------------------
+
+    def sweep(self, now: float) -> int:
+        """Delete what has expired by ``now`` (epoch seconds), as DynamoDB does by itself, one record at a time so that
+        nobody waits long. Returns how many."""
+        with self._lock:
+            found = [
+                key
+                for table in TABLES
+                if table.expires
+                for key in self._db.execute(EXPIRED, (table.name, f"$.{table.expires}", now)).fetchall()
+            ]
+        for name, pk, sk in found:
+            self.write(Delete(name, pk, sk))
+        return len(found)
 
     # --- writing -----------------------------------------------------------------------------------------------------
 

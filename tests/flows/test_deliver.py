@@ -622,6 +622,36 @@ def test_what_cannot_be_sent_again_is_refused(world: World) -> None:
         replay_dead(world.shop, oid, "jane")
 
 
+def test_a_delivery_is_sent_again_for_a_hundred_days_and_its_body_lasts_until_its_tries_are_over(world: World) -> None:
+    oid = world.endpoint()
+    delivery = webhooks.planned(world.webhook(oid), "evt_1", "order_create", {"notes": "x" * 2000}, NOW)
+    world.shop.write(*world.shop.deliveries.planned(webhooks.ended(delivery, "dead", NOW, "because")))
+    world.clock.moment = later(NOW, days=webhooks.SENT_AGAIN_DAYS)
+    # What of it may be swept away by then stays for a week of tries after the last day.
+    assert world.port.sweep(later(world.clock.moment, days=8).timestamp()) == 0
+    world.clock.moment = later(world.clock.moment, seconds=1)
+    with pytest.raises(Invalid) as refused:
+        resend(world.shop, oid, "evt_1", "jane")
+    assert [problem.code for problem in refused.value.problems] == ["too_old"]
+    assert replay_dead(world.shop, oid, "jane") == (0, None)
+    world.port.sweep(later(NOW, days=webhooks.SENT_AGAIN_DAYS + 15).timestamp())
+    assert world.shop.deliveries.find(oid, "evt_1") is None
+    assert world.shop.deliveries.dead(oid) == ([], None)
+
+
+def test_what_waits_never_expires_and_is_given_up_where_its_body_is_gone(world: World) -> None:
+    oid = world.endpoint()
+    large = webhooks.planned(world.webhook(oid), "evt_1", "order_create", {"notes": "x" * 2000}, NOW)
+    world.shop.write(*world.shop.deliveries.planned(large))
+    world.plan(oid, "evt_2")
+    world.clock.moment = later(NOW, days=200)
+    # The body of the one, which has a row of its own; nothing that waits.
+    assert world.port.sweep(world.clock.moment.timestamp()) == 1
+    world.sweep()
+    assert [post.headers["webhook-id"] for post in world.http.posts] == ["evt_2"]
+    assert (world.delivery(oid).state, world.delivery(oid, "evt_2").state) == ("dead", "delivered")
+
+
 def test_of_many_dead_a_call_replays_some_and_says_where_to_go_on(world: World) -> None:
     oid = world.endpoint()
     for number in range(150):

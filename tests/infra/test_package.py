@@ -366,6 +366,22 @@ def the_api_is_one_stage_in_its_region(template: Template) -> Iterator[str]:
         yield "the API is at the edge"
     if "OpenApiVersion" not in api:
         yield "the API has a second stage"
+    for name in ("MISSING_AUTHENTICATION_TOKEN", "DEFAULT_4XX", "DEFAULT_5XX"):
+        if not _in_the_envelope(api.get("GatewayResponses", {}).get(name, {})):
+            yield f"API Gateway answers {name} in another form than ours"
+
+
+def _in_the_envelope(response: Template) -> bool:
+    """Whether what API Gateway says by itself reads as every other error does, once its variables are filled in."""
+    written = response.get("ResponseTemplates", {}).get("application/json", "null")
+    filled = written.replace("$context.error.messageString", '"slow down"').replace("$context.error.responseType", "X")
+    body = json.loads(filled)
+    headers = response.get("ResponseParameters", {}).get("Headers", {})
+    return (
+        body is not None
+        and set(body["error"]) == {"developer_message", "user_message", "error_code"}
+        and set(headers) == {"X-UltraCart-Request-Id", "UC-REST-ERROR"}
+    )
 
 
 CHECKS: tuple[Check, ...] = (
@@ -603,6 +619,16 @@ HOLES: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
     ("APIErrorsAlarm", GONE, ("nobody hears that the API fails",)),
     ("RestAPI.Properties.EndpointConfiguration", "EDGE", ("the API is at the edge",)),
     ("RestAPI.Properties.OpenApiVersion", GONE, ("the API has a second stage",)),
+    (
+        "RestAPI.Properties.GatewayResponses.DEFAULT_5XX",
+        GONE,
+        ("API Gateway answers DEFAULT_5XX in another form than ours",),
+    ),
+    (
+        "RestAPI.Properties.GatewayResponses.MISSING_AUTHENTICATION_TOKEN.ResponseTemplates",
+        {"application/json": '{"error": {"message": "no"}}'},
+        ("API Gateway answers MISSING_AUTHENTICATION_TOKEN in another form than ours",),
+    ),
 )
 
 

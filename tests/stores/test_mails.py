@@ -10,7 +10,7 @@ from chalicelib.domain import mails as rules
 from chalicelib.domain.dates import later, parse_instant
 from chalicelib.domain.errors import Refused
 from chalicelib.domain.mails import SentMail
-from chalicelib.stores.mails import MAXIMUM_MAILS, Mails
+from chalicelib.stores.mails import KEEP_DAYS, MAXIMUM_MAILS, Mails
 from chalicelib.stores.sqlite import SqliteTables
 from chalicelib.stores.waiting import Waiting
 
@@ -138,3 +138,16 @@ def test_a_mail_costs_five_write_units(port: SqliteTables, mails: Mails) -> None
     port.write(mails.tried(claim, 1))
     port.write(mails.tried(rules.sent(claim, "Your receipt", NOW), 2))
     assert [call.writes for call in port.meter.calls] == [2, 1, 2]
+
+
+def test_a_mail_that_waits_stays_and_one_that_was_decided_goes_when_no_dispute_asks_for_it_any_more(
+    port: SqliteTables, mails: Mails
+) -> None:
+    port.write(mails.planned(mail("mail_waits")))
+    port.write(mails.planned(mail("mail_skipped", state="skipped", skip_reason="why", next_dts=None)))
+    port.write(mails.planned(mail("mail_sent")))
+    port.write(mails.tried(rules.sent(mail("mail_sent"), "Your receipt", NOW), 1))
+    port.sweep(later(NOW, days=KEEP_DAYS).timestamp())
+    assert len(mails.of("order#DEMO-1")) == 3
+    port.sweep(later(NOW, days=KEEP_DAYS, seconds=1).timestamp())
+    assert [one.mail_id for one in mails.of("order#DEMO-1")] == ["mail_waits"]

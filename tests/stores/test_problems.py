@@ -5,9 +5,9 @@ from datetime import date
 
 import pytest
 
-from chalicelib.domain.dates import parse_instant
+from chalicelib.domain.dates import later, parse_instant
 from chalicelib.domain.problems import ShopProblem
-from chalicelib.stores.problems import Problems
+from chalicelib.stores.problems import KEEP_DAYS, Problems
 from chalicelib.stores.sqlite import SqliteTables
 
 NOW = parse_instant("2027-01-31T05:00:00Z")
@@ -49,3 +49,10 @@ def test_of_a_bad_night_no_more_are_read_than_were_asked_for(port: SqliteTables)
         port.write(problems.noted(DAY, f"evt_{number}", problem(number)))
     assert len(problems.of(DAY, 100)) == 100
     assert len(problems.of(DAY, 1000)) == 130
+
+
+def test_problems_go_when_the_quarter_is_over(port: SqliteTables) -> None:
+    problems = Problems(port, "DEMO")
+    port.write(problems.noted(DAY, "evt_1", problem(1)))
+    assert port.sweep(later(NOW, days=KEEP_DAYS).timestamp()) == 0
+    assert port.sweep(later(NOW, days=KEEP_DAYS, seconds=1).timestamp()) == 1

@@ -46,7 +46,7 @@ from chalicelib.stores.port import (
     Update,
 )
 from chalicelib.stores.sqlite import SqliteTables
-from chalicelib.stores.tables import BY_DUE, TABLES
+from chalicelib.stores.tables import BY_DUE, PK, SK, TABLES
 from chalicelib.stores.units import record_bytes
 
 T = TypeVar("T")
@@ -1574,3 +1574,17 @@ def test_reads_are_billed_by_the_rules(pk: str) -> None:
         ask()
         assert [(call.reads, call.writes) for call in tables.meter.calls] == [(units, 0)]
     tables.close()
+
+
+def test_what_has_expired_is_swept_out_of_the_embedded_tables_with_its_index_entry_and_nothing_else_is() -> None:
+    tables = SqliteTables()
+    for name, expires in (("gone", {"expires": 999}), ("stays", {"expires": 1001}), ("for_ever", {})):
+        due: Record = {"due_shard": "00", "due_key": f"2027-01-31T05:00:00Z#DEMO#{name}"}
+        tables.write(Put("deliveries", {PK: name, SK: "delivery"} | due | expires))
+    # No broom goes here: it is a number like any other.
+    tables.write(Put("orders", {PK: "order", SK: "document", "expires": 1}))
+    assert tables.sweep(1000) == 1
+    assert [record[PK] for record in tables.query("deliveries", "00", index="by_due").records] == ["for_ever", "stays"]
+    assert tables.get("deliveries", "gone", "delivery") is None
+    assert tables.get("orders", "order", "document") is not None
+    assert tables.sweep(1000) == 0
