@@ -313,7 +313,7 @@ class RunOf:
         happenings = [Happening(name="order_create", kind="order", id=order_id)]
         if attempt.kind == "rebill":
             happenings.insert(0, self._happening("auto_order_rebill"))
-        if attempt.card:
+        if attempt.card or attempt.plan.spends:
             happenings.append(Happening(name="order_payment_process", kind="order", id=order_id))
         notices = [Notice(template="receipt", kind="order", id=order_id)]
         if settled.ended:

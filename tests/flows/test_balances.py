@@ -443,6 +443,19 @@ def test_a_rebill_that_store_credit_pays_whole_asks_nothing_of_the_card() -> Non
     assert world.rebills(oid)[0].money() == 0
 
 
+def test_a_rebill_that_store_credit_pays_whole_is_told_as_paid_and_earns() -> None:
+    world = World()
+    oid = a_subscriber_with(world, "50", **CREDIT)
+    configure(world.shop, LoyaltyProgram, {"active": True, "points_per_dollar": 1})
+    world.house.memory.clear()
+    assert world.visit(oid).success
+    events = [found[0] for row in world.due("events") if (found := world.shop.events.find(row.subject))]
+    assert "order_payment_process" in [happening.name for event in events for happening in event.happenings]
+    world.tell_all()
+    name = int(world.shop.customers.name_by("email", ADA) or 0)
+    assert ledgers.current(world.shop, reward.points_id(name)).balance == 17
+
+
 def test_each_round_of_a_declined_run_holds_anew_and_what_goes_to_receivables_is_paid_with_credit_too() -> None:
     world = World()
     rules = {"number_of_retries": 2, "delay_between_retries_days": 1, "send_failures_to_accounts_receivable": True}
