@@ -2,8 +2,8 @@
 
 A world is two auto orders over forty days; in one of five balances pay for some. Sweeps, relays, workers and customers
 are greenlets in one thread; a loop decides who goes on, so a seed plays the same world again. The gateway's ledger is
-the oracle. Each kind of fault draws from a stream of its own, off, low or high in each world; the last fifth of the time
-is quiet.
+the oracle. Each kind of fault draws from a stream of its own, off, low or high in each world; the last fifth of the
+time is quiet.
 
     python -m tests.simulation.simulator 17        one world
     python -m tests.simulation.simulator 0-2000    a range, with its totals
