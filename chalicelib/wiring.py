@@ -66,7 +66,9 @@ def random_word() -> str:
 
 
 def shuffled(values: list[str]) -> list[str]:
-    return sorted(values, key=lambda _: secrets.randbits(32))
+    """From one of them by chance on, and round: each is as often early as late."""
+    first = secrets.randbelow(len(values) or 1)
+    return values[first:] + values[:first]
 
 
 @dataclass
@@ -217,8 +219,9 @@ def embedded(data: Path, public_url: str, outbound_allow: frozenset[str], machin
     data.mkdir(parents=True, exist_ok=True)
     shop_file = data / "backroom.sqlite"
     clocks = TestClocks(shop_file, machine)
-    mailbox = Mailbox(shop_file, clocks.latest_now)
-    queues = EmbeddedQueues(shop_file, lambda: machine().timestamp())
+    # Files of their own: whoever else commits to the shop's makes its connection forget every page that it has read.
+    mailbox = Mailbox(data / "mailbox.sqlite", clocks.latest_now)
+    queues = EmbeddedQueues(data / "queues.sqlite", lambda: machine().timestamp())
 
     @lru_cache(maxsize=64)
     def sandbox(merchant_id: str, code: str) -> Sandbox:

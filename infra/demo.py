@@ -57,6 +57,8 @@ MERCHANT = "DEMO"
 NAME = "Larkspur Roastery"
 ZONE = "America/New_York"
 SHOP_FILE = "backroom.sqlite"
+MAILBOX_FILE = "mailbox.sqlite"
+QUEUES_FILE = "queues.sqlite"
 SANDBOX_FILE = "sandbox.sqlite"
 # Orders come in while the shop is open.
 OPENS, CLOSES = 9, 20
@@ -348,7 +350,7 @@ def seed(folder: Path, app: Chalice, until: Instant, size: Size = WHOLE) -> None
     bank = Bank()
     clocks = TestClocks(":memory:", past.now)
     tables = _Tables(folder / SHOP_FILE)
-    mailbox = _Mailbox(folder / SHOP_FILE, past.now)
+    mailbox = _Mailbox(folder / MAILBOX_FILE, past.now)
     mailbox.since = later(until, days=-MAILBOX_DAYS)
     sandbox = _Sandbox(folder / SANDBOX_FILE, now=past.now, shop=MERCHANT, behave=bank.behave)
     queues = EmbeddedQueues(":memory:", lambda: past.now().timestamp())
@@ -371,7 +373,7 @@ def seed(folder: Path, app: Chalice, until: Instant, size: Size = WHOLE) -> None
     Maker(house, Engine(house, app), past, bank, chance, size).make(until)
     for store in (tables, mailbox, sandbox):
         store.close()
-    for name in (SHOP_FILE, SANDBOX_FILE):
+    for name in (SHOP_FILE, MAILBOX_FILE, SANDBOX_FILE):
         _sync(folder / name)
 
 
@@ -387,7 +389,7 @@ def _sync(file: Path) -> None:
 
 def moved(made: Path, folder: Path) -> None:
     """Move a history that is made into its place; the shop's own file comes last, so that it stands for the whole."""
-    for name in (SANDBOX_FILE, SHOP_FILE):
+    for name in (SANDBOX_FILE, MAILBOX_FILE, SHOP_FILE):
         (made / name).replace(folder / name)
     shutil.rmtree(made)
 

@@ -13,7 +13,6 @@ from typing import Any
 from uuid import uuid4
 
 from chalice.app import Chalice, ScheduledEventConfig, SQSEventConfig
-from chalice.local import LambdaContext
 
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import Contended
@@ -43,15 +42,19 @@ ALL_MESSAGES = 100_000
 MOST_ROUNDS = 100
 # The longest that a message in hand may take; then whoever wants to be alone gives up.
 WAIT_FOR_WORKERS_SECONDS = FUNCTION_SECONDS + 5
-# What one invocation of a function gets: its time, and a memory that nothing here measures.
-MEMORY_MB = 512
 RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 UNIT_SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
 
 
-def context(name: str) -> Any:
-    """What a function learns of its invocation."""
-    return LambdaContext(name, MEMORY_MB, max_runtime_ms=int(FUNCTION_SECONDS * 1000))
+class Invocation:
+    """What a function learns of its invocation: how much of its time is left. There are as many as messages, and
+    Chalice's own draws a name by chance for each."""
+
+    def __init__(self) -> None:
+        self._ends = time.monotonic() + FUNCTION_SECONDS
+
+    def get_remaining_time_in_millis(self) -> int:
+        return max(0, int((self._ends - time.monotonic()) * 1000))
 
 
 class Gate:
@@ -128,7 +131,7 @@ class Engine:
     def tick(self, name: str) -> int:
         """Call a schedule's function once. Returns what it counted."""
         function, _ = self._schedules[name]
-        return int(function(_scheduled(name, self.house.latest_now()), context(name)) or 0)
+        return int(function(_scheduled(name, self.house.latest_now()), Invocation()) or 0)
 
     def sweep_away(self) -> int:
         """What has expired by the machine's clock goes, as from DynamoDB's tables by itself. Returns how many
@@ -177,7 +180,7 @@ class Engine:
     def _handled(self, queue: str, message: Message) -> bool:
         """Whether the message is done with."""
         try:
-            answer = self._consumers[queue](_received(queue, message), context(queue))
+            answer = self._consumers[queue](_received(queue, message), Invocation())
         except Exception:
             log.exception("a message of %s failed", queue)
             return False

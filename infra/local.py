@@ -43,9 +43,10 @@ ENDS = (signal.SIGTERM, signal.SIGINT)
 KEYS_FILE = "keys.json"
 LOCK_FILE = "lock"
 MAKING = "making"
+DATABASES = (demo.SHOP_FILE, demo.MAILBOX_FILE, demo.QUEUES_FILE, demo.SANDBOX_FILE)
 FILES = frozenset(
     {
-        *(name + end for name in (demo.SHOP_FILE, demo.SANDBOX_FILE) for end in ("", "-wal", "-shm")),
+        *(name + end for name in DATABASES for end in ("", "-wal", "-shm")),
         KEYS_FILE,
         LOCK_FILE,
         MAKING,

@@ -25,7 +25,7 @@ from chalice.app import Chalice
 from chalice.local import LambdaEventConverter, RouteMatcher
 
 from chalicelib.handlers.http import MAXIMUM_BODY_BYTES
-from infra.engine import context
+from infra.engine import Invocation
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class Gateway:
         event = self._event(method, target, headers, body, source)
         if event is None:
             return refusal(HTTPStatus.NOT_FOUND, f"There is nothing at {target.partition('?')[0][:200]}.")
-        answer: dict[str, Any] = self._app(event, context("api_handler"))
+        answer: dict[str, Any] = self._app(event, Invocation())
         return _reply(answer)
 
     def _event(

@@ -14,7 +14,12 @@ class Instant(datetime):
     """A moment in UTC, whole seconds. Its text sorts as it passes: ``2027-01-31T05:00:00Z``."""
 
     def __str__(self) -> str:
-        return self.isoformat()[:WHOLE_SECONDS] + "Z"
+        return _text_of(self)
+
+
+@lru_cache(maxsize=4096)
+def _text_of(moment: Instant) -> str:
+    return moment.isoformat()[:WHOLE_SECONDS] + "Z"
 
 
 # Before everything: what a clock says that nobody has set.
@@ -51,6 +56,7 @@ def zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
+@lru_cache(maxsize=4096)
 def local_date(moment: datetime, zone_name: str) -> date:
     return moment.astimezone(zone(zone_name)).date()
 

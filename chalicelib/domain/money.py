@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 
 # ISO 4217 exponents that are not 2, for the currencies a shop may pick.
 EXPONENTS = {"JPY": 0, "KRW": 0, "CLP": 0, "VND": 0, "ISK": 0, "BHD": 3, "KWD": 3, "JOD": 3, "TND": 3}
@@ -17,7 +18,13 @@ class Currency(Decimal):
 
 def quantise(amount: Decimal, currency_code: str) -> Decimal:
     """Round half up to the currency's smallest coin. What rounds to nothing loses its sign: JSON would show -0.00."""
-    return amount.quantize(Decimal(1).scaleb(-EXPONENTS.get(currency_code, 2)), ROUND_HALF_UP) + 0
+    return amount.quantize(_coin(currency_code), ROUND_HALF_UP) + 0
+
+
+@lru_cache(maxsize=64)
+def _coin(currency_code: str) -> Decimal:
+    """The currency's smallest."""
+    return Decimal(1).scaleb(-EXPONENTS.get(currency_code, 2))
 
 
 def minor_units(amount: Decimal, currency_code: str) -> int:
@@ -54,7 +61,7 @@ def split(amount: Decimal, weights: list[Decimal], currency_code: str) -> list[D
     if whole == 0:
         return [amount] + [ZERO] * (len(weights) - 1)
     parts = [quantise(amount * weight / whole, currency_code) for weight in weights]
-    coin = Decimal(1).scaleb(-EXPONENTS.get(currency_code, 2))
+    coin = _coin(currency_code)
     missing = amount - total_of(parts)
     order = sorted(range(len(parts)), key=lambda i: weights[i], reverse=True)
     step = coin if missing > 0 else -coin

@@ -220,12 +220,14 @@ class Planned(msgspec.Struct, kw_only=True):
 
 
 class Due(msgspec.Struct, kw_only=True, frozen=True):
-    """One item that is due: what of it is billed and how many missed occurrences are passed over."""
+    """One item that is due: what of it is billed and how many missed occurrences are passed over; ``more``: others of
+    it wait for the days to come."""
 
     entry: AutoOrderItem
     progress: ItemProgress
     occurrence: Occurrence
     skipped: int
+    more: bool = False
 
 
 # --- the processing window -------------------------------------------------------------------------------------------
@@ -292,14 +294,13 @@ def plan(facts: Facts, now: Instant, *, by_hand: bool = False) -> Planned:
         reasons.append(Reason(code="window_closed", params={"opens": opening}, setting="window_start"))
         return Planned(decision=Look(at=opening), reasons=reasons)
     today = local_date(now, zone_name)
-    catching_up = any(_more_due(facts, one, today) for one in due)
     if _billed_today(facts, today) and not by_hand:
         tomorrow = window_opening(midnight(today + timedelta(days=1), zone_name), settings, zone_name)
         reasons.append(
             Reason(code="one_order_a_day", params={"again": tomorrow}, setting="do_not_bill_prior_missed_shipments")
         )
         return Planned(decision=Look(at=tomorrow), reasons=reasons)
-    if catching_up:
+    if any(one.more for one in due):
         reasons.append(Reason(code="catching_up", setting="do_not_bill_prior_missed_shipments"))
     reasons += _last_attempt(facts, now)
     return _priced(facts, due, now, reasons)
@@ -367,7 +368,8 @@ def due_items(facts: Facts, now: Instant, reasons: list[Reason]) -> tuple[list[D
                 params={"auto_order_item_oid": oid, "day": chosen.day, "item_id": chosen.item_id},
             )
         )
-        found.append(Due(entry=entry, progress=progress, occurrence=chosen, skipped=skipped))
+        more = not skips and len(open_ones) > 1
+        found.append(Due(entry=entry, progress=progress, occurrence=chosen, skipped=skipped, more=more))
     return found, pushed_back
 
 
@@ -411,12 +413,6 @@ def _open(entry: AutoOrderItem, progress: ItemProgress, facts: Facts, today: dat
             break
         found.append(occurrence)
     return found
-
-
-def _more_due(facts: Facts, one: Due, today: date) -> bool:
-    return (
-        not facts.settings.do_not_bill_prior_missed_shipments and len(_open(one.entry, one.progress, facts, today)) > 1
-    )
 
 
 def _billed_today(facts: Facts, today: date) -> bool:

@@ -49,6 +49,7 @@ MONTHS = {
 LAST_YEAR = 2200
 
 
+@lru_cache(maxsize=4096)
 def add_months(day: date, months: int, day_of_month: int | None = None) -> date:
     """The same day of the month, or the month's last day where it is shorter (31 Jan + 1 month = 28 Feb).
 

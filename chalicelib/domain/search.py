@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import sha256
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
@@ -236,6 +236,7 @@ def _distinct(texts: Iterable[str | None]) -> list[str]:
     return list(dict.fromkeys(text for text in texts if text))
 
 
+@lru_cache(maxsize=256)
 def _reader(kind: Kind, column: str) -> Callable[[Row], Any]:
     """How a column is read from a row: its value, or None."""
     columns = COLUMNS[kind]

@@ -237,7 +237,7 @@ def _depth(text: str) -> int:
 def _into(type_: type, raw: Any) -> Any:
     if type_ is Currency:
         value = raw.get("value") if isinstance(raw, dict) else raw
-        if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        if not isinstance(value, Decimal) and (isinstance(value, bool) or not isinstance(value, int)):
             raise ValueError("must be an amount: a number, or an object with a number in `value`")
         amount = Currency(value)
         if not amount.is_finite() or abs(amount) > LARGEST_AMOUNT:

@@ -110,21 +110,24 @@ def read_about(shop: "Shop", kind: str, name: str, *, whole: bool = True) -> Abo
             if order is None or not whole or order.noun.auto_order_oid is None:
                 return About(order.noun) if order else None
             made_by = _read_auto_order(shop, order.noun.auto_order_oid)
-            return About(order.noun, made_by.auto_order, made_by.head) if made_by else About(order.noun)
+            return About(order.noun, *made_by) if made_by else About(order.noun)
         case "auto_order" if name.isdecimal():
-            return _read_auto_order(shop, int(name))
+            made_by = _read_auto_order(shop, int(name))
+            if made_by is None:
+                return None
+            original = shop.orders.find(made_by[0].original_order_id or "")
+            return About(original.noun if original else None, *made_by)
         case "day" | "notice_template":
             return About()
     return None
 
 
-def _read_auto_order(shop: "Shop", oid: int) -> About | None:
+def _read_auto_order(shop: "Shop", oid: int) -> tuple[AutoOrder, Head] | None:
     try:
         document, head = shop.auto_orders.read(oid)
     except NotFound:
         return None
-    original = shop.orders.find(document.noun.original_order_id or "")
-    return About(original.noun if original else None, document.noun, head)
+    return document.noun, head
 
 
 def _rules(shop: "Shop") -> tuple[Merchant, AutoOrderProcessing]:

@@ -45,6 +45,14 @@ def _delivery(row: DueRow) -> dict[str, str]:
 
 def _queue_due(backroom: Backroom, table: str, queue: str, message: Callable[[DueRow], dict[str, str]]) -> int:
     until, sent = backroom.latest_now(), 0
+    ready: list[DueRow] = []
+
+    def send(batch: list[DueRow]) -> int:
+        backroom.queue.send(queue, [message(row) for row in batch])
+        for row in batch:
+            backroom.waiting.push(row, _lease_end(backroom, row))
+        return len(batch)
+
     for shard in backroom.shuffled(backroom.waiting.shards()):
         cursor = None
         while True:
@@ -52,16 +60,14 @@ def _queue_due(backroom: Backroom, table: str, queue: str, message: Callable[[Du
                 log.warning("sweep stopped for lack of time", extra={"table": table})
                 return sent
             rows, cursor = backroom.waiting.due(table, shard, until, PAGE, cursor)
-            ready = [row for row in rows if row.due <= backroom.now_of(row.merchant_id)]
-            for start in range(0, len(ready), BATCH):
-                batch = ready[start : start + BATCH]
-                backroom.queue.send(queue, [message(row) for row in batch])
-                for row in batch:
-                    backroom.waiting.push(row, _lease_end(backroom, row))
-                sent += len(batch)
+            ready += [row for row in rows if row.due <= backroom.now_of(row.merchant_id)]
+            # What is not yet a batch waits for the next shard's: a request to the queue costs the same for one and ten.
+            while len(ready) >= BATCH:
+                sent += send(ready[:BATCH])
+                del ready[:BATCH]
             if cursor is None:
                 break
-    return sent
+    return sent + (send(ready) if ready else 0)
 
 
 def _lease_end(backroom: Backroom, row: DueRow) -> Instant:

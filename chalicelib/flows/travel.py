@@ -183,12 +183,13 @@ def _next_due(
 ) -> DueRow | None:
     """What comes due first after the one moment and until the other, in any of the tables."""
     waiting, first = travel.backroom().waiting, None
+    since = later(after, seconds=1)
     for table in tables:
         for shard in waiting.shards():
             cursor = None
             while True:
                 upto = first.due if first else until
-                rows, cursor = waiting.due(table, shard, upto, FIRST_FEW, cursor, since=later(after, seconds=1))
+                rows, cursor = waiting.due(table, shard, upto, FIRST_FEW, cursor, since=since)
                 mine = next((r for r in rows if _mine(shop, r) and (r.table, r.subject) not in passing), None)
                 if mine is not None and (first is None or mine.due < first.due):
                     first = mine

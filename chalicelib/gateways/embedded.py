@@ -1,6 +1,6 @@
-"""How the embedded forms open their SQLite files: several of them share one, so all must agree.
+"""How the embedded forms open their SQLite files.
 
-``stores/sqlite.py`` opens the same file and says the same.
+The test clocks share the tables' file, which ``stores/sqlite.py`` opens: it says the same.
 """
 
 import sqlite3
@@ -20,5 +20,7 @@ def opened(path: str | Path, schema: str) -> sqlite3.Connection:
     db.execute("pragma journal_mode=wal")
     db.execute("pragma synchronous=normal")
     db.execute(f"pragma wal_autocheckpoint={CHECKPOINT_PAGES}")
+    # What is deleted is written over where that writes no page more; the log keeps it for a while in any case.
+    db.execute("pragma secure_delete=fast")
     db.executescript(schema)
     return db

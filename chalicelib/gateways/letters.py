@@ -143,7 +143,7 @@ def _environment() -> "ImmutableSandboxedEnvironment":
     from jinja2 import FileSystemLoader, StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    return ImmutableSandboxedEnvironment(
+    environment = ImmutableSandboxedEnvironment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=lambda name: name is not None and name.endswith(".html"),
         undefined=StrictUndefined,
@@ -151,6 +151,9 @@ def _environment() -> "ImmutableSandboxedEnvironment":
         lstrip_blocks=True,
         auto_reload=False,
     )
+    # No template may call anything; and what they could call is copied for each part of each letter.
+    environment.globals.clear()
+    return environment
 
 
 def _environment_with(own: NoticeTemplate, template: Template) -> "ImmutableSandboxedEnvironment":

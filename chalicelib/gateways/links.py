@@ -5,6 +5,7 @@ Nothing is kept of a token, so nothing tells whether it was used: what it allows
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
@@ -32,7 +33,7 @@ class SignedLinks:
     def sign(self, purpose: Purpose, subject: str, seconds: int) -> str:
         """A token that stands for ``subject`` (an oid, an order id, ...) for so many seconds."""
         expires = int(self._now().timestamp()) + seconds
-        return str(self._serializer(purpose).dumps([subject, expires]))
+        return str(_serializer(self._secret(), self._salt(purpose)).dumps([subject, expires]))
 
     def read(self, purpose: Purpose, token: str) -> str:
         """The subject that the token stands for. Raises Unauthorised, in words for whoever has clicked it."""
@@ -54,14 +55,18 @@ class SignedLinks:
         if len(token) > LONGEST_TOKEN or not token.isascii():
             return None
         try:
-            return self._serializer(purpose).loads(token)
+            return _serializer(self._secret(), self._salt(purpose)).loads(token)
         except BadData:
             return None
 
-    def _serializer(self, purpose: Purpose) -> Any:
-        # 5 ms to import: only who signs or opens a link pays for it.
-        from itsdangerous import URLSafeSerializer
+    def _salt(self, purpose: Purpose) -> str:
+        return f"link\x1f{self._merchant_id}\x1f{purpose}"
 
-        options = {"key_derivation": "hmac", "digest_method": sha256}
-        salt = f"link\x1f{self._merchant_id}\x1f{purpose}"
-        return URLSafeSerializer(self._secret(), salt=salt, signer_kwargs=options)
+
+@lru_cache(maxsize=64)
+def _serializer(secret: str, salt: str) -> Any:
+    # 5 ms to import: only who signs or opens a link pays for it.
+    from itsdangerous import URLSafeSerializer
+
+    options = {"key_derivation": "hmac", "digest_method": sha256}
+    return URLSafeSerializer(secret, salt=salt, signer_kwargs=options)

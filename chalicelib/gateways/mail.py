@@ -185,7 +185,7 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Mailbox:
-    """The embedded form: no mail leaves the machine, all stay in the engine's own file for a page that shows them.
+    """The embedded form: no mail leaves the machine, all stay in a file for a page that shows them.
 
     A mail is kept as it was handed over and laid out as a message when somebody looks: most are never looked at, and
     laying one out takes longer than everything else that is done about it.

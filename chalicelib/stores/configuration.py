@@ -92,7 +92,9 @@ class Configuration:
                 text = self._remember(key, records.get(key))
             return wire.load(text, type_) if text else type_()
 
-        read(RotatingGateways)
+        rotating = self._key(RotatingGateways)
+        if known[rotating] is None:
+            self._remember(rotating, records.get(rotating))
         items = {
             item_id: noun_of(records[key], Item)
             for item_id in item_ids

@@ -18,13 +18,10 @@ from chalicelib.stores.port import (
     MAXIMUM_RECORD_BYTES,
     MAXIMUM_TRANSACTION_BYTES,
     Absent,
-    AtLeast,
     Change,
     Check,
     Condition,
     Cursor,
-    Equals,
-    LessThan,
     OneOf,
     Present,
     Put,
@@ -33,6 +30,10 @@ from chalicelib.stores.port import (
 )
 from chalicelib.stores.tables import BY_NAME, PK, SK, Index, Table
 from chalicelib.stores.units import record_bytes
+
+_TOO_LARGE = 10**MAXIMUM_DIGITS
+# Conditions that hold no value; a union would be made anew at each look.
+_OF_THE_WHOLE = (Absent, Present)
 
 
 def known_table(name: str) -> Table:
@@ -158,16 +159,14 @@ def _check_change(change: Change) -> int:
     for condition in change.when:
         _check_condition(condition)
     if isinstance(change, Put):
-        _check_key(PK, change.record.get(PK), MAXIMUM_HASH_BYTES)
-        _check_key(SK, change.record.get(SK), MAXIMUM_RANGE_BYTES)
-        carried: Record = dict(change.record)
+        carried: Record = change.record
     else:
-        _check_key(PK, change.pk, MAXIMUM_HASH_BYTES)
-        _check_key(SK, change.sk, MAXIMUM_RANGE_BYTES)
         carried = {PK: change.pk, SK: change.sk}
+    _check_key(PK, carried.get(PK), MAXIMUM_HASH_BYTES)
+    _check_key(SK, carried.get(SK), MAXIMUM_RANGE_BYTES)
     if isinstance(change, Update):
-        carried |= change.set
         _check_update(table, change)
+        carried |= change.set
     if isinstance(change, Check) and not change.when:
         raise ValueError("a check must hold a condition")
     for name, value in carried.items():
@@ -202,19 +201,19 @@ def _check_update(table: Table, change: Update) -> None:
 
 
 def _check_condition(condition: Condition) -> None:
-    match condition:
-        case Absent(name=name) | Present(name=name):
-            if name:
-                _check_name(name)
-        case OneOf(name=name, values=values):
-            _check_name(name)
-            if not 1 <= len(values) <= MAXIMUM_ONE_OF:
-                raise ValueError(f"one of 1 to {MAXIMUM_ONE_OF} values, not {len(values)}")
-            for value in values:
-                _check_value(name, value)
-        case Equals(name=name, value=value) | LessThan(name=name, value=value) | AtLeast(name=name, value=value):
-            _check_name(name)
-            _check_value(name, value)
+    if isinstance(condition, _OF_THE_WHOLE):
+        # Without a name it is about the whole record.
+        if condition.name:
+            _check_name(condition.name)
+        return
+    _check_name(condition.name)
+    if isinstance(condition, OneOf):
+        if not 1 <= len(condition.values) <= MAXIMUM_ONE_OF:
+            raise ValueError(f"one of 1 to {MAXIMUM_ONE_OF} values, not {len(condition.values)}")
+        for value in condition.values:
+            _check_value(condition.name, value)
+    else:
+        _check_value(condition.name, condition.value)
 
 
 @lru_cache(maxsize=1024)
@@ -225,17 +224,18 @@ def _check_name(name: str) -> None:
 
 
 def _check_value(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError(f"{name} must be a text or a whole number, not {type(value).__name__}")
     if isinstance(value, str):
         if not value.isascii():
             value.encode()  # a lone surrogate is no text; UnicodeEncodeError is a ValueError
-    elif abs(value) >= 10**MAXIMUM_DIGITS:
+    elif isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{name} must be a text or a whole number, not {type(value).__name__}")
+    elif abs(value) >= _TOO_LARGE:
         raise ValueError(f"{name} has more than {MAXIMUM_DIGITS} digits")
 
 
 def _check_key(name: str, value: object, longest: int) -> None:
     if not isinstance(value, str) or not value:
         raise ValueError(f"{name} is a key: it must be a text, not empty")
-    if len(value if value.isascii() else value.encode()) > longest:
+    # A character is four bytes at most: mostly there is nothing to be written out.
+    if 4 * len(value) > longest and len(value.encode()) > longest:
         raise ValueError(f"{name} is a key: it holds {longest} bytes at most")

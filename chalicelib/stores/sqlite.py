@@ -9,9 +9,10 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -54,6 +55,8 @@ from chalicelib.stores.rules import (
 from chalicelib.stores.tables import PK, SK, TABLES, Index, Table
 from chalicelib.stores.units import change_units, index_entry, read_units, record_bytes, refused_units
 
+T = TypeVar("T")
+
 SCHEMA = """
 create table if not exists record (
   name text not null, pk text not null, sk text not null, body text not null, primary key (name, pk, sk)
@@ -74,6 +77,8 @@ DELETE = "delete from record where name = ? and pk = ? and sk = ?"
 PUT = "insert into record values (?, ?, ?, ?) on conflict do update set body = excluded.body"
 # Another process may hold the file for the length of one transaction; longer than this something is stuck.
 BUSY_SECONDS = 10
+# Pages that are kept in memory: the busy ones of a shop of some thousand auto orders. SQLite's own figure is 2 MB.
+CACHE_KILOBYTES = 16_000
 
 
 class SqliteTables:
@@ -97,10 +102,11 @@ class SqliteTables:
         # As gateways/embedded.py, which opens the same file, says and gives the reasons.
         self._db.execute("pragma synchronous=normal")
         self._db.execute("pragma wal_autocheckpoint=8000")
+        self._db.execute(f"pragma cache_size=-{CACHE_KILOBYTES}")
         self._db.executescript(SCHEMA)
-        with self._lock, self._transaction():
+        with self._lock:
             # What an earlier run left waiting: its clock says nothing now, and by now every entry has come.
-            self._apply_lag(everything=True)
+            self._as_one(lambda: self._apply_lag(everything=True))
 
     def close(self) -> None:
         with self._lock:
@@ -151,21 +157,15 @@ class SqliteTables:
         )
         if is_empty(at_least, less_than):
             return Page([], None)
-        records: list[Record] = []
-        size, more = 0, False
         with self._lock:
             self._apply_lag()
-            rows = self._select(described, wanted, hash_value, prefix, at_least, less_than, cursor, descending, limit)
-            with closing(rows):
-                for record in rows:
-                    if size + record_bytes(record) > MAXIMUM_PAGE_BYTES:
-                        more = True
-                        break
-                    records.append(record)
-                    size += record_bytes(record)
-        self._bill("query", table, reads=read_units(size, consistent=consistent))
+            records, size, cut = self._select(
+                described, wanted, hash_value, prefix, at_least, less_than, cursor, descending, limit
+            )
+        if not self.meter.full:
+            self._bill("query", table, reads=read_units(size, consistent=consistent))
         # As DynamoDB does, a page that is full has a cursor, whether or not anything comes after it.
-        last = records[-1] if more or len(records) == limit else None
+        last = records[-1] if cut or len(records) == limit else None
         return Page(records, {name: last[name] for name in cursor_names(wanted)} if last else None)
 
     def _select(
@@ -179,36 +179,32 @@ class SqliteTables:
         cursor: Cursor | None,
         descending: bool,
         limit: int,
-    ) -> Generator[Record]:
-        source = "entry where name = ? and index_name = ? and hash = ?" if index else "record where name = ? and pk = ?"
-        column = "range" if index else "sk"
+    ) -> tuple[list[Record], int, bool]:
+        """The records of a page, their bytes, and whether the page was cut for its size."""
         given: list[object] = [table.name, index.name, hash_value] if index else [table.name, hash_value]
-        sql = [f"select * from {source}"]
         if prefix:
             at_least, less_than = prefix, _after(prefix)
-        if at_least:
-            sql.append(f"and {column} >= ?")
-            given.append(at_least)
-        if less_than:
-            sql.append(f"and {column} < ?")
-            given.append(less_than)
-        order = "desc" if descending else "asc"
+        given += [bound for bound in (at_least, less_than) if bound]
         if cursor:
-            compare = "<" if descending else ">"
-            if index:
-                sql.append(f"and (range, pk, sk) {compare} (?, ?, ?)")
-                given += [cursor[index.range], cursor[PK], cursor[SK]]
-            else:
-                sql.append(f"and sk {compare} ?")
-                given.append(cursor[SK])
-        keys = ("range", "pk", "sk") if index else ("sk",)
-        sql.append("order by " + ", ".join(f"{key} {order}" for key in keys) + " limit ?")
+            given += [cursor[index.range], cursor[PK], cursor[SK]] if index else [cursor[SK]]
         given.append(limit)
-        for row in self._db.execute(" ".join(sql), given):
+        sql = _page_of(index is not None, bool(at_least), bool(less_than), cursor is not None, descending)
+        records: list[Record] = []
+        whole = 0
+        rows = self._db.execute(sql, given)
+        for row in rows:
             if index is None:
-                yield _record_of(row[3])
+                record = _record_of(row[3])
             else:
-                yield {PK: row[4], SK: row[5], index.hash: row[2], index.range: row[3]}
+                record = {PK: row[4], SK: row[5], index.hash: row[2], index.range: row[3]}
+            size = record_bytes(record)
+            if whole + size > MAXIMUM_PAGE_BYTES:
+                # What is not read to its end keeps the file's past alive.
+                rows.close()
+                return records, whole, True
+            records.append(record)
+            whole += size
+        return records, whole, False
 
     # --- sweeping ----------------------------------------------------------------------------------------------------
 
@@ -233,8 +229,8 @@ class SqliteTables:
         verb, tables = verb_of(changes), [change.table for change in changes]
         in_transaction = verb == "transaction"
         try:
-            with self._lock, self._transaction():
-                units = self._write(changes, in_transaction=in_transaction)
+            with self._lock:
+                units = self._as_one(lambda: self._write(changes, in_transaction=in_transaction))
         except Refused as refused:
             self._bill(verb, *tables, writes=refused_units(refused.found, in_transaction=in_transaction))
             raise
@@ -248,14 +244,15 @@ class SqliteTables:
             if not all(holds(condition, before) for condition in change.when):
                 raise Refused(position, before)
             pairs.append((change, before, applied(change, before)))
-        units, whole = 0.0, 0
+        units, whole, counts = 0.0, 0, not self.meter.full
         for change, before, after in pairs:
             becomes = record_bytes(after) if after else 0
-            was = record_bytes(before) if before and not (after and self.meter.full) else 0
+            was = record_bytes(before) if before and (counts or not after) else 0
             check_record_bytes(becomes)
             whole += becomes or was
             entries = self._apply(change, before, after)
-            units += change_units(max(was, becomes), entries, in_transaction=in_transaction)
+            if counts:
+                units += change_units(max(was, becomes), entries, in_transaction=in_transaction)
         if in_transaction:
             check_transaction_bytes(whole)
         return units
@@ -298,6 +295,8 @@ class SqliteTables:
 
     def _apply_lag(self, *, everything: bool = False) -> None:
         """Index entries show in the order in which they were written, each when its lag is over."""
+        if self._next_entry == math.inf and not everything:
+            return  # none waits: no need to look at the clock
         now = self._now()
         if now < self._next_entry and not everything:
             return
@@ -337,8 +336,8 @@ class SqliteTables:
     def _bill(self, verb: str, *tables: str, reads: float = 0.0, writes: float = 0.0) -> None:
         self.meter.count(Call(verb, tables, writes=writes, reads=reads))
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _as_one(self, act: Callable[[], T]) -> T:
+        """What it does, in one transaction."""
         try:
             self._db.execute("begin immediate")
         except sqlite3.OperationalError as error:
@@ -346,7 +345,7 @@ class SqliteTables:
                 raise
             raise Contended(str(error)) from error
         try:
-            yield
+            done = act()
             self._db.execute("commit")
         except BaseException:
             # Entries that were shown in it wait again.
@@ -355,6 +354,21 @@ class SqliteTables:
             if self._db.in_transaction:
                 self._db.execute("rollback")
             raise
+        return done
+
+
+@lru_cache(maxsize=32)
+def _page_of(of_index: bool, at_least: bool, less_than: bool, goes_on: bool, descending: bool) -> str:
+    """The statement of a query with these bounds."""
+    sql = "select * from " + (
+        "entry where name = ? and index_name = ? and hash = ?" if of_index else "record where name = ? and pk = ?"
+    )
+    column, keys = ("range", ("range", "pk", "sk")) if of_index else ("sk", ("sk",))
+    sql += f" and {column} >= ?" * at_least + f" and {column} < ?" * less_than
+    if goes_on:
+        sql += f" and ({', '.join(keys)}) {'<' if descending else '>'} ({', '.join('?' * len(keys))})"
+    order = "desc" if descending else "asc"
+    return sql + " order by " + ", ".join(f"{key} {order}" for key in keys) + " limit ?"
 
 
 _ENCODER = msgspec.json.Encoder()

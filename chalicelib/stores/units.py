@@ -1,6 +1,7 @@
 """What DynamoDB bills, by its published rules: how large a record is and how many units a call takes."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from math import ceil
 
 from chalicelib.stores.port import Record, Value
@@ -16,8 +17,13 @@ def value_bytes(value: Value) -> int:
     """A text is its UTF-8 bytes; a number is one byte for each two significant digits, and one."""
     if isinstance(value, str):
         return len(value) if value.isascii() else len(value.encode())
-    digits = str(abs(value)).rstrip("0") or "0"
-    return (len(digits) + 1) // 2 + 1 + (1 if value < 0 else 0)
+    return _number_bytes(value)
+
+
+@lru_cache(maxsize=4096)
+def _number_bytes(number: int) -> int:
+    digits = str(abs(number)).rstrip("0") or "0"
+    return (len(digits) + 1) // 2 + 1 + (1 if number < 0 else 0)
 
 
 def record_bytes(record: Record) -> int:
