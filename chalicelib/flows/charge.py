@@ -335,7 +335,7 @@ def record(shop: Shop, work: Work, attempt: Attempt, outcome: Outcome) -> Outcom
     if isinstance(outcome, Unknown | Pending):
         _look_again(shop, work, attempt, pending=isinstance(outcome, Pending))
     else:
-        _record(shop, work, attempt, outcome)
+        return _record(shop, work, attempt, outcome) or NotSent(reason="it was changed at this moment")
     return outcome
 
 
@@ -345,15 +345,18 @@ def _is_as_asked(approved: Approved, attempt: Attempt) -> bool:
     return attempt.kind == "void" or (approved.amount == attempt.asked() and same_currency)
 
 
-def _record(shop: Shop, work: Work, attempt: Attempt, outcome: Known | None) -> None:
+def _record(shop: Shop, work: Work, attempt: Attempt, outcome: Known | None) -> Known | None:
+    """Returns what was recorded."""
     for _ in range(MOST_TRIES):
         stands = work.head.attempt
         if stands is None or stands.key != attempt.key:
             if isinstance(outcome, Approved):
                 _late_capture(shop, work, attempt, outcome)
-            return
+            return outcome
+        if stands.is_free() and isinstance(outcome, Approved) and not _is_unchanged(work):
+            outcome = None  # nobody was asked: what was changed or canceled meanwhile does not happen
         if (outcome is None or isinstance(outcome, NotSent)) and stands.owner != attempt.owner:
-            return  # true of what was known then: somebody else was given permission since, and may have sent
+            return outcome  # true of what was known then: somebody else was given permission since, and may have sent
         try:
             now = shop.clock.now()
             changes, paid = work.settled(stands, outcome, now), isinstance(outcome, Approved)
@@ -361,7 +364,7 @@ def _record(shop: Shop, work: Work, attempt: Attempt, outcome: Known | None) -> 
         except (Refused, Contended) as error:
             _think_again(work, error)
             continue
-        return
+        return outcome
     raise Contended(f"the outcome of {attempt.key} could not be recorded in {MOST_TRIES} tries")
 
 
@@ -475,8 +478,8 @@ def resolve(shop: Shop, work: Work) -> None:
     if attempt is None or work.head.leased(now) or (attempt.look_dts is not None and now < attempt.look_dts):
         return
     if attempt.is_free():
-        # Nothing was sent: where it was changed or canceled meanwhile, nothing happens.
-        _record(shop, work, attempt, _nothing_to_pay(attempt) if _is_unchanged(work) else None)
+        # Nothing was sent, and nothing needs to be.
+        _record(shop, work, attempt, _nothing_to_pay(attempt))
         return
     gateway = shop.payments.get(attempt.gateway)
     if gateway is None:

@@ -529,6 +529,17 @@ def test_a_cancel_while_nobody_knows_keeps_the_hold_until_it_is_known() -> None:
     nothing_held(stage)
 
 
+def test_what_is_canceled_before_store_credit_has_paid_it_whole_is_not_paid() -> None:
+    port = Watched(SqliteTables(), "write")
+    world = World(port=port)  # type: ignore[arg-type]  # all else is the tables'
+    oid = a_subscriber_with(world, "50", **CREDIT)
+    port.after = once(lambda: edit.update(world.shop, oid, CANCEL), when=opens_an_attempt)
+    assert not world.visit(oid).success
+    assert (credit_of(world), world.rebills(oid)) == (50, [])
+    assert world.head(oid).attempt is None
+    nothing_held(world)
+
+
 def test_an_attempt_that_is_authorised_again_keeps_its_hold() -> None:
     stage = Stage("full")
     oid = a_subscriber_with(stage, "10", **CREDIT)
