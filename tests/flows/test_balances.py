@@ -36,6 +36,7 @@ from chalicelib.flows.coupon_codes import generate
 from chalicelib.flows.explain import explained, rehearsed
 from chalicelib.flows.gift_certificates import store_credit_token
 from chalicelib.flows.purchase import PaymentOf, pay
+from chalicelib.flows.rebill import BEING_BILLED
 from chalicelib.flows.reconcile import reconcile
 from chalicelib.flows.storefront import buy
 from chalicelib.gateways.sandbox import PROFILES, TEST_CARDS
@@ -527,6 +528,24 @@ def test_a_cancel_while_nobody_knows_keeps_the_hold_until_it_is_known() -> None:
     assert credit_of(stage) == 10
     assert stage.rebills(oid) == []
     nothing_held(stage)
+
+
+def test_a_rebill_whose_credit_is_spent_elsewhere_before_its_claim_is_planned_anew_and_not_for_ever() -> None:
+    port = Watched(SqliteTables(), "write")
+    world = World(port=port)  # type: ignore[arg-type]  # all else is the tables'
+    oid = a_subscriber_with(world, "10", **CREDIT)
+    customer = int(world.shop.customers.name_by("email", ADA) or 0)
+    less = {"adjustment_amount": -1, "description": "Spent elsewhere"}
+    spends = lambda: gift_certificates.adjust(world.shop, customer, less, by="bob")  # noqa: E731
+    port.before = lambda name, *changes: spends() if opens_an_attempt(name, *changes) else None
+    posts = world.sandbox.posts()
+    assert world.visit(oid).failure_reason == BEING_BILLED
+    assert (credit_of(world), world.sandbox.posts()) == (7, posts)
+    nothing_held(world)
+    port.before = once(spends, when=opens_an_attempt)
+    assert world.visit(oid).success
+    assert totals(world.rebills(oid)[0]) == (Decimal("17.95"), 0, 6, Decimal("11.95"))
+    assert credit_of(world) == 0
 
 
 def test_what_is_canceled_before_store_credit_has_paid_it_whole_is_not_paid() -> None:
