@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from chalicelib import config
+from chalicelib.domain.access import KEY_BYTES
 from chalicelib.domain.coupons import Coupon, OneTimeCode
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.dates import Instant
@@ -19,8 +20,10 @@ from chalicelib.domain.fields import LARGEST_OID
 from chalicelib.domain.gift_certificates import GiftCertificate
 from chalicelib.domain.items import Item
 from chalicelib.domain.notices import NoticeTemplate
-from chalicelib.flows.ports import Backroom, Http, Mailer, Payments, Queue, Shop, Travel
+from chalicelib.flows.ports import Backroom, Codes, Entrance, Http, Mailer, Passwords, Payments, Queue, Shop, Travel
+from chalicelib.gateways.codes import TimeCodes
 from chalicelib.gateways.links import SignedLinks
+from chalicelib.gateways.passwords import Argon2Passwords
 from chalicelib.stores.auto_orders import AutoOrders
 from chalicelib.stores.batches import Batches
 from chalicelib.stores.configuration import LINKS, SEAL, Configuration, Keys, Memory, Merchants
@@ -40,6 +43,7 @@ from chalicelib.stores.reconciliations import Reconciliations
 from chalicelib.stores.reports import Reports
 from chalicelib.stores.shelf import Shelf
 from chalicelib.stores.usage import GatewayUsage
+from chalicelib.stores.users import Audit, Logins, Sessions, Users
 from chalicelib.stores.waiting import Waiting
 from chalicelib.stores.webhooks import Webhooks
 
@@ -48,6 +52,8 @@ if TYPE_CHECKING:
 
 # The account that every merchant of the embedded engine has.
 SANDBOX = "sandbox"
+# Whose counters those are that belong to no merchant: none is called so.
+EVERYBODY = "-"
 # A caller that does not know how long it may still run has the whole of a function's time.
 FUNCTION_SECONDS = 60.0
 
@@ -63,6 +69,10 @@ def random_oids() -> Iterator[int]:
 
 def random_word() -> str:
     return secrets.token_urlsafe(24)
+
+
+def random_secret() -> str:
+    return secrets.token_urlsafe(KEY_BYTES)
 
 
 def shuffled(values: list[str]) -> list[str]:
@@ -89,6 +99,10 @@ class House:
     oids: Callable[[], Iterator[int]] = random_oids
     word: Callable[[], str] = random_word
     shuffled: Callable[[list[str]], list[str]] = shuffled
+    passwords: Passwords = field(default_factory=Argon2Passwords)
+    codes: Codes = field(default_factory=TimeCodes)
+    # The machine's own clock, where merchants' clocks may run ahead of it.
+    machine: Callable[[], Instant] | None = None
     memory: Memory = field(default_factory=dict)
     extras: dict[str, Any] = field(default_factory=dict)
 
@@ -121,6 +135,8 @@ class House:
             limits=Limits(port, merchant_id),
             card_tokens=CardTokens(port, merchant_id),
             batches=Batches(port, merchant_id),
+            users=Users(port, merchant_id),
+            audit=Audit(port, merchant_id),
             payments=self.payments_of(merchant_id),
             mail=self.mailer_of(merchant_id),
             http=self.http,
@@ -145,6 +161,18 @@ class House:
             latest_now=self.latest_now,
             shuffled=self.shuffled,
             time_left=time_left,
+        )
+
+    def entrance(self) -> Entrance:
+        return Entrance(
+            open_shop=self.open_shop,
+            logins=Logins(self.port),
+            sessions=Sessions(self.port),
+            limits=Limits(self.port, EVERYBODY),
+            passwords=self.passwords,
+            codes=self.codes,
+            now=self.machine or self.latest_now,
+            secret=random_secret,
         )
 
     def keys(self) -> Keys:
@@ -240,6 +268,7 @@ def embedded(data: Path, public_url: str, outbound_allow: frozenset[str], machin
         payments_of=accounts.of,
         public_url=public_url,
         outbound_allow=outbound_allow,
+        machine=machine,
         extras={"clocks": clocks, "queues": queues, "mailbox": mailbox},
     )
 

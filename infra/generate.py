@@ -35,6 +35,8 @@ DEAD_RETENTION_SECONDS = 14 * 24 * 3600
 LOG_METRICS = "Backroom"
 # A quarter: a chargeback asks for what happened eight weeks ago.
 LOG_DAYS = 90
+# Answers of so many bytes are packed (gzip) where the client takes that; below it the packing costs more than it saves.
+PACKED_BYTES = 1024
 # What a caller of no path of ours reads; the embedded engine names the path, API Gateway cannot.
 NOTHING_HERE = "There is nothing at this path."
 # Half a processor; a search through 100,000 list rows holds them in memory.
@@ -112,9 +114,10 @@ FUNCTIONS = (
             "orders": "get put update",
             "events": "get put update",
             "deliveries": "get query put delete",
-            "documents": "get query put update",
+            "documents": "get query put update delete",
             "ledgers": "get query put update",
             "lists": "get query put update delete",
+            "audit": "put query",
         },
         sends=("deliver", "rebill", "reconcile"),
         charges=True,
@@ -633,6 +636,7 @@ def chalice_config(architecture: str = ARCHITECTURE) -> dict[str, Any]:
     stage = {
         "api_gateway_stage": API_STAGE,
         "autogen_policy": False,
+        "minimum_compression_size": PACKED_BYTES,
         "lambda_architecture": architecture,
         "lambda_functions": functions,
     }

@@ -23,8 +23,10 @@ from chalice.app import Chalice
 
 from chalicelib import config, wiring
 from chalicelib.domain.access import KEY_BYTES, key_hash
+from chalicelib.domain.links import welcome_url
 from chalicelib.domain.merchants import Merchant
 from chalicelib.flows.found_shop import found_shop
+from chalicelib.flows.users import make_owner
 from chalicelib.gateways.accounts import GATEWAYS_FILE
 from chalicelib.gateways.clock import SystemClock
 from infra import demo
@@ -35,6 +37,8 @@ from infra.server import Server
 log = logging.getLogger("infra.local")
 
 PORT = 8000
+# What the demo shop's owner signs in with.
+OWNER = "owner"
 MISTAKE = 2
 INTERRUPTED = 130
 # The first of these ends it in peace, a second at once.
@@ -162,6 +166,7 @@ def _serve(data: Path, port: int, outbound_allow: frozenset[str], *, with_demo: 
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     threading.Thread(target=server.serve, name="server", daemon=True).start()
     engine.start()
+    _welcome_owner(house, server.url)
     print(f"ready {server.url} merchant={demo.MERCHANT} key={key}", flush=True)
     # A handler could come while this thread holds the very lock that it needs; whoever waits for the signal cannot.
     signal.sigwait(ENDS)
@@ -199,6 +204,15 @@ def _key(house: wiring.House, data: Path) -> str:
     kept.touch(mode=0o600)
     kept.write_text(json.dumps({"merchant": demo.MERCHANT, "key": key, "browser_key": browser}, indent=2) + "\n")
     return key
+
+
+def _welcome_owner(house: wiring.House, url: str) -> None:
+    """Until the owner has a password, each start tells a fresh link to choose one with."""
+    shop = house.open_shop(demo.MERCHANT)
+    if any(user.owner and user.signed_up for user in shop.users.all()):
+        return
+    token = make_owner(house.entrance(), shop, OWNER, by="make run")
+    print(f"The page of the shop waits for its owner, once: {welcome_url(url, token)}", file=sys.stderr, flush=True)
 
 
 def _log_to_stderr(app: Chalice) -> None:

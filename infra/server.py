@@ -7,6 +7,7 @@ is decoded here, as it is there.
 
 import base64
 import binascii
+import gzip
 import json
 import logging
 import socket
@@ -26,6 +27,7 @@ from chalice.local import LambdaEventConverter, RouteMatcher
 
 from chalicelib.handlers.http import MAXIMUM_BODY_BYTES
 from infra.engine import Invocation
+from infra.generate import PACKED_BYTES
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +93,15 @@ class _ManyThreads(Chalice):
     @lambda_context.setter
     def lambda_context(self, value: Any) -> None:
         self._here.lambda_context = value
+
+
+def packed(reply: Reply, headers: Mapping[str, str]) -> Reply:
+    """The reply as a client gets it that takes packed ones (``minimum_compression_size`` of the stage on AWS)."""
+    taken = [name.partition(";")[0].strip() for name in headers.get("accept-encoding", "").split(",")]
+    if "gzip" not in taken or len(reply.body) < PACKED_BYTES:
+        return reply
+    headers_out = [*reply.headers, ("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]
+    return Reply(reply.status, headers_out, gzip.compress(reply.body, compresslevel=6, mtime=0))
 
 
 class Gateway:
@@ -271,7 +282,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
         source = str(self.client_address[0])
-        self._send(self.server.shop_server.answer(self.command, self.path, headers, body, source))
+        reply = self.server.shop_server.answer(self.command, self.path, headers, body, source)
+        self._send(packed(reply, headers))
 
     def _not_allowed(self) -> None:
         allowed = ("Allow", ", ".join(METHODS))

@@ -22,11 +22,13 @@ from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.payments import Charge
 from chalicelib.flows.ports import Http, Travel
 from chalicelib.flows.tell import tell
+from chalicelib.flows.users import make_owner
 from chalicelib.gateways.sandbox import Behaviour, Sandbox
 from chalicelib.stores.sqlite import SqliteTables
-from tests.worlds import ListedQueue, ManualClock, NoOutside
+from tests.worlds import CheapPasswords, ListedQueue, ManualClock, NoOutside
 
 ADDRESS = "203.0.113.7"
+PASSWORD = "a kettle sings at noon"
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,50 @@ class Reply:
         return json.loads(self.body) if self.body else None
 
     @property
+    def cookies(self) -> list[str]:
+        """What it sets, each as ``name=text``."""
+        said: Any = self.headers.get("Set-Cookie", [])
+        return [text.partition(";")[0] for text in ([said] if isinstance(said, str) else said)]
+
+    @property
     def problems(self) -> dict[str, str]:
         """Pointer to code, of every problem."""
         return {problem["pointer"]: problem["code"] for problem in self.json["problems"]}
 
     def message(self, pointer: str) -> str:
         return next(str(p["message"]) for p in self.json["problems"] if p["pointer"] == pointer)
+
+
+class Browser:
+    """One browser on the merchant's page: it keeps the cookie and the csrf text, and says where it stands, as a browser
+    does."""
+
+    def __init__(self, house: "TestHouse", address: str = ADDRESS) -> None:
+        self.house = house
+        self.address = address
+        self.cookie = ""
+        self.device = ""
+        self.csrf = ""
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str | None) -> Reply:
+        """``headers``: by their names with ``_`` for ``-``; None leaves one out that it would send."""
+        sent: dict[str, str | None] = {
+            "host": "127.0.0.1:8000",
+            "origin": "http://127.0.0.1:8000",
+            "sec-fetch-site": "same-origin",
+            "x-backroom-csrf": self.csrf,
+            "cookie": "; ".join(filter(None, (self.cookie, self.device))),
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+        reply = self.house.call(method, path, body, headers={k: v for k, v in sent.items() if v}, address=self.address)
+        self.cookie = next((text for text in reply.cookies if "-device=" not in text), self.cookie)
+        self.device = next((text for text in reply.cookies if "-device=" in text), self.device)
+        if reply.status == 200 and path.startswith("/admin/") and "session" in reply.json:
+            self.csrf = reply.json["session"]["csrf"]
+        return reply
+
+    def sign_in(self, login: str = "owner", password: str = PASSWORD, **more: str) -> Reply:
+        return self.call("POST", "/admin/session", {"login": login, "password": password, **more})
 
 
 @dataclass
@@ -62,6 +102,7 @@ class TestHouse(wiring.House):
     sent: ListedQueue = field(kw_only=True)
     outside: NoOutside = field(kw_only=True)
     sandbox: Sandbox = field(kw_only=True)
+    passwords: CheapPasswords = field(default_factory=CheapPasswords)
 
     def found(self, merchant_id: str = "DEMO", **section: Any) -> str:
         """Found a merchant's shop and give its owner's key."""
@@ -83,6 +124,15 @@ class TestHouse(wiring.House):
         )
         self.port.write(self.keys().issued(issued))
         return text
+
+    def owner(self, merchant_id: str = "DEMO", login: str = "owner", password: str = PASSWORD) -> "Browser":
+        """The shop's owner in a browser, signed in by the link of invitation."""
+        token, browser = self.owner_token(merchant_id, login), Browser(self)
+        assert browser.call("POST", "/admin/welcome", {"token": token, "password": password}).status == 200
+        return browser
+
+    def owner_token(self, merchant_id: str = "DEMO", login: str = "owner") -> str:
+        return make_owner(self.entrance(), self.open_shop(merchant_id), login, by="test")
 
     def call(
         self,

@@ -4,6 +4,7 @@
     ├── Invalid            the caller's input breaks rules; carries every problem found
     ├── NotFound           no such record for this merchant (another merchant's record is the same answer)
     ├── Unauthorised       no key, or a key that is not known
+    │   └── CodeNeeded     the password is right; the one-time code is missing, wrong or used
     ├── NotAllowed         a known key without the scope
     ├── TooMany            a limit on calls is used up; says when to come back
     ├── TooLarge           the body is over the limit
@@ -54,6 +55,10 @@ class NotFound(ShopError):
 
 class Unauthorised(ShopError):
     code = "invalid_credentials"
+
+
+class CodeNeeded(Unauthorised):
+    code = "totp_required"
 
 
 class NotAllowed(ShopError):

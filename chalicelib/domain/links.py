@@ -7,7 +7,11 @@ of a mail change nothing.
 from typing import Literal
 
 # What a link allows; one of one purpose opens nothing of another.
-Purpose = Literal["cancel", "update_billing", "store_credit"]
+Purpose = Literal["cancel", "update_billing", "store_credit", "device"]
+
+# A browser in which a user has signed in before keeps such a token: it opens nothing, and others' tries do not count
+# against it. Half a year, as most people keep a browser.
+DEVICE_SECONDS = 180 * 24 * 3600
 
 # The pages that mails lead to, below the shop's public address. A page shows; its form posts.
 PAGES: dict[Purpose, str] = {
@@ -20,3 +24,9 @@ STORE_CREDIT_SECONDS = 2 * 3600
 UPDATE_BILLING_SECONDS = 30 * 24 * 3600
 # A receipt is looked up again at the end of a quarter; whoever comes later asks for a fresh link.
 CANCEL_SECONDS = 90 * 24 * 3600
+
+
+def welcome_url(public_url: str, token: str) -> str:
+    """The page on which an invited user chooses a password. The token stands behind the ``#``, which browsers send to
+    nobody."""
+    return f"{public_url.rstrip('/')}/admin/#/welcome/{token}"

@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar
 
+from chalicelib.domain.audit import AuditEntry
 from chalicelib.domain.auto_orders import AutoOrder
 from chalicelib.domain.batches import BatchEdit
 from chalicelib.domain.captures import CapturePage, Hint, Reconciliation
@@ -50,6 +51,7 @@ from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingSettings
 from chalicelib.domain.taxes import TaxSettings
 from chalicelib.domain.timeline import TimelineEntry
+from chalicelib.domain.users import Credentials, Session, User
 from chalicelib.domain.waiting import DueRow
 from chalicelib.domain.webhooks import Answer, Delivery, DeliveryLog, Webhook
 
@@ -440,6 +442,26 @@ class Travel(Protocol):
     def backroom(self) -> "Backroom": ...
 
 
+class Users(Protocol):
+    """The merchant's users, and apart from them what proves who they are."""
+
+    def all(self) -> list[User]: ...
+    def find(self, user_id: int) -> Kept[User] | None: ...
+    def get(self, user_id: int) -> Kept[User]: ...
+    def credentials(self, user_id: int) -> Kept[Credentials] | None: ...
+    def inserted(self, user: User, credentials: Credentials) -> list[Change]: ...
+    def replaced(self, user: User, version: int) -> Change: ...
+    def proved_by(self, user_id: int, credentials: Credentials, version: int) -> Change: ...
+    def removed(self, user: User, version: int) -> list[Change]: ...
+
+
+class Audit(Protocol):
+    """Only ever added to."""
+
+    def added(self, entry: AuditEntry, word: str) -> list[Change]: ...
+    def of_user(self, user_id: int, since: Instant) -> list[AuditEntry]: ...
+
+
 @dataclass(frozen=True)
 class Shop:
     """Everything that a flow may touch of one merchant."""
@@ -470,6 +492,8 @@ class Shop:
     limits: Limits
     card_tokens: CardTokens
     batches: Batches
+    users: Users
+    audit: Audit
     payments: Mapping[str, Payments]
     mail: Mailer
     http: Http
@@ -527,3 +551,47 @@ class Backroom:
     latest_now: Callable[[], Instant]
     shuffled: Callable[[list[str]], list[str]]
     time_left: Callable[[], float]
+
+
+class Logins(Protocol):
+    def find(self, login: str) -> tuple[str, int] | None: ...
+
+
+class Sessions(Protocol):
+    def find(self, session_hash: str) -> tuple[Session, Instant] | None: ...
+    def begun(self, session: Session, ends: Instant) -> Change: ...
+    def seen(self, session_hash: str, now: Instant) -> Change: ...
+    def ended(self, session_hash: str) -> Change: ...
+
+
+class Passwords(Protocol):
+    """``nobodys``: a hash that no password fits, so that who is no user takes the same work."""
+
+    @property
+    def nobodys(self) -> str: ...
+    def hash(self, password: str) -> str: ...
+    def fits(self, password_hash: str, password: str) -> bool: ...
+    def outdated(self, password_hash: str) -> bool: ...
+
+
+class Codes(Protocol):
+    """One-time codes by time."""
+
+    def secret(self) -> str: ...
+    def uri(self, secret: str, login: str, issuer: str) -> str: ...
+    def step(self, secret: str, code: str, now: Instant) -> int | None: ...
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """Where people sign in, whichever merchant's user they are. ``now`` is the machine's own: a merchant's test clock
+    that runs ahead signs nobody out. ``secret`` gives 32 random bytes as text."""
+
+    open_shop: Callable[[str], Shop]
+    logins: Logins
+    sessions: Sessions
+    limits: Limits
+    passwords: Passwords
+    codes: Codes
+    now: Callable[[], Instant]
+    secret: Callable[[], str]

@@ -3,6 +3,7 @@
 from chalice.app import Blueprint
 
 from chalicelib.handlers import (
+    admin,
     auto_orders,
     cancellation,
     configuration,
@@ -19,11 +20,14 @@ from chalicelib.handlers import (
     pages,
     reconciliation,
     reports,
+    sign_in,
     storefront,
+    users,
     webhooks,
 )
 
 DOORS = (
+    admin.door,
     auto_orders.door,
     cancellation.door,
     configuration.door,
@@ -40,7 +44,9 @@ DOORS = (
     pages.door,
     reconciliation.door,
     reports.door,
+    sign_in.door,
     storefront.door,
+    users.door,
     webhooks.door,
 )
 

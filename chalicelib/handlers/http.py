@@ -1,19 +1,20 @@
 """The HTTP door: who is asking, what was sent, and the envelope of the answer. Alone knows Chalice's request."""
 
 import logging
-import secrets
 from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address, ip_address, ip_network
+from secrets import compare_digest, token_hex
 from typing import Any, TypeVar
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 from chalice.app import Blueprint, Request, Response
 
 from chalicelib import wiring
 from chalicelib.domain import wire
-from chalicelib.domain.access import AccessKey, key_hash
+from chalicelib.domain.access import Access, key_hash
 from chalicelib.domain.errors import (
+    CodeNeeded,
     Contended,
     Invalid,
     NotAllowed,
@@ -27,6 +28,8 @@ from chalicelib.domain.errors import (
     Unauthorised,
 )
 from chalicelib.domain.merchants import Merchant
+from chalicelib.domain.users import SignedIn
+from chalicelib.flows import sign_in
 from chalicelib.flows.ports import Shop
 
 log = logging.getLogger(__name__)
@@ -54,11 +57,22 @@ SIGNED = "signed"
 # A page for a person's browser, and its style: a link's token opens it, and the view answers HTML, whatever happens.
 PAGE = "page"
 STOREFRONT = "storefront"
+# What the merchant's page calls before anybody is signed in, and what it calls of whoever is: no key opens these.
+SIGN_IN = "sign_in"
+SESSION = "session"
+# Routes without a key or a session that their scope names.
+WITHOUT_KEY = frozenset({OPEN, SIGNED, PAGE, SIGN_IN})
+# Headers that carry a key: where one of them stands, it decides, and no cookie is looked at.
+KEY_HEADERS = ("x-ultracart-simple-key", "x-ultracart-browser-key", "authorization")
+CSRF_HEADER = "x-backroom-csrf"
+# Methods that change nothing for anybody, whatever the route.
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 STATUSES: dict[type[ShopError], int] = {
     Invalid: 400,
     NotFound: 400,
     Unauthorised: 401,
+    CodeNeeded: 401,
     NotAllowed: 403,
     TooMany: 429,
     TooLarge: 413,
@@ -85,11 +99,11 @@ ROUTES: list[Route] = []
 
 
 class Ask(msgspec.Struct):
-    """One request, read: the shop that the key opens, the query, the body."""
+    """One request, read: the shop that the key or the session opens, the query, the body."""
 
     request: Request
     request_id: str
-    access: AccessKey | None
+    access: Access | None
     time_left: Callable[[], float]
     _shop: Shop | None = None
     _merchant: Merchant | None = None
@@ -105,7 +119,7 @@ class Ask(msgspec.Struct):
 
     @property
     def by(self) -> str:
-        """Who asks, as it is written down: the key's name."""
+        """Who asks, as it is written down: the key's name, the user's login."""
         return self.access.name if self.access else ""
 
     @property
@@ -128,8 +142,21 @@ class Ask(msgspec.Struct):
 
     @property
     def actor(self) -> str:
-        """Who asks, as a timeline tells it: the key's name, never the key."""
-        return f"key {self.access.name}" if self.access else "nobody"
+        """Who asks, as a timeline tells it."""
+        return self.access.actor if self.access else "nobody"
+
+    @property
+    def signed_in(self) -> SignedIn:
+        """The user of the session. Raises Unauthorised where a key has opened the route."""
+        if not isinstance(self.access, SignedIn):
+            raise Unauthorised(NOBODY_SIGNED_IN)
+        return self.access
+
+    def cookie(self, name: str) -> str | None:
+        """None where there is none of that name, or more than one: then somebody has put one in."""
+        pairs = [pair.strip().partition("=") for pair in (self.header("cookie") or "").split(";")]
+        found = [value for key, _, value in pairs if key == name]
+        return found[0] if len(found) == 1 else None
 
     def header(self, name: str) -> str | None:
         found: str | None = self.request.headers.get(name)
@@ -310,7 +337,7 @@ CONTENT_TYPES = ["application/json", "application/x-www-form-urlencoded", "text/
 
 def answered(request: Request, scope: str, view: View, parts: Mapping[str, str], context: Any) -> Response:
     """Run a view and answer in the contract's envelope, whatever happens."""
-    request_id = secrets.token_hex(16).upper()
+    request_id = token_hex(16).upper()
     ask = Ask(request=request, request_id=request_id, access=None, time_left=_time_left(context))
     try:
         ask.access = _access(ask, scope)
@@ -345,10 +372,31 @@ def _time_left(context: Any) -> Callable[[], float]:
     return lambda: context.get_remaining_time_in_millis() / 1000
 
 
-def _access(ask: Ask, scope: str) -> AccessKey | None:
-    """The key that the request carries, if it opens this scope. Raises Unauthorised, NotAllowed."""
-    if scope in (OPEN, SIGNED, PAGE):
+NOBODY_SIGNED_IN = "Nobody is signed in."
+
+
+def cookie_name() -> str:
+    """``__Host-``: browsers take it over TLS only, from this very host, for all of its paths; nothing beside can put
+    one in. The embedded engine has no TLS. Chromium (156, tried) takes such a cookie from loopback all the same, other
+    browsers do not: so there it has neither prefix nor ``Secure``, and its name carries the port, for ports share
+    cookies and two back rooms on one machine would sign each other out."""
+    if secure():
+        return "__Host-backroom"
+    return f"backroom-{urlsplit(wiring.house().public_url).port or 80}"
+
+
+def secure() -> bool:
+    return wiring.house().public_url.startswith("https:")
+
+
+def _access(ask: Ask, scope: str) -> Access | None:
+    """The key or the session that the request carries, if it opens this scope. Raises Unauthorised, NotAllowed."""
+    if scope == SIGN_IN:
+        _same_origin(ask)
+    if scope in WITHOUT_KEY:
         return None
+    if scope != STOREFRONT and not any(ask.header(name) for name in KEY_HEADERS):
+        return _session(ask, scope)
     text = ask.header("x-ultracart-browser-key") if scope == STOREFRONT else ask.header("x-ultracart-simple-key")
     if text is None and scope != STOREFRONT:
         scheme, _, token = (ask.header("authorization") or "").partition(" ")
@@ -356,9 +404,41 @@ def _access(ask: Ask, scope: str) -> AccessKey | None:
     found = wiring.house().keys().find(key_hash(text)) if text and len(text) <= 200 else None
     if found is None or found.revoked_dts is not None:
         raise Unauthorised("The key is missing or not known.")
+    if scope == SESSION:
+        raise Unauthorised(NOBODY_SIGNED_IN)
     if not found.allows(scope):
         raise NotAllowed(f"The key does not have the scope {scope}.")
     return found
+
+
+def _session(ask: Ask, scope: str) -> SignedIn:
+    """Who is signed in, if he may. What changes something must come from the page itself, which alone knows the
+    session's csrf text."""
+    text = ask.cookie(cookie_name())
+    if text is None:
+        raise Unauthorised(NOBODY_SIGNED_IN if scope == SESSION else "The key is missing or not known.")
+    found = sign_in.signed_in(wiring.house().entrance(), text)
+    if ask.request.method not in SAFE_METHODS:
+        _same_origin(ask)
+        if not compare_digest((ask.header(CSRF_HEADER) or "").encode(), found.csrf.encode()):
+            raise NotAllowed(f"The header {CSRF_HEADER} is not the session's.")
+    if scope != SESSION and not found.allows(scope):
+        raise NotAllowed(f"You do not have the permission that this needs ({scope}).")
+    return found
+
+
+def _same_origin(ask: Ask) -> None:
+    """Whether the page that asks is our own. The browser says so, in one way or both; what says neither is no page of
+    ours. Raises NotAllowed."""
+    fetch, origin = ask.header("sec-fetch-site"), ask.header("origin")
+    ours = {f"{'https' if secure() else 'http'}://{ask.header('host')}", _origin(wiring.house().public_url)}
+    if (fetch or origin) is None or fetch not in (None, "same-origin") or (origin is not None and origin not in ours):
+        raise NotAllowed("This call is for the shop's own page, and comes from elsewhere.")
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _cors(ask: Ask, scope: str) -> dict[str, str]:

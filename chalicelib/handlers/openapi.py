@@ -28,6 +28,7 @@ from chalicelib.domain.notices import NoticePreview, NoticeTemplateView
 from chalicelib.domain.orders import Order, OrderPaymentTransaction
 from chalicelib.domain.search import NOT_IN_GET, UNAVAILABLE, AutoOrderQuery, ItemQuery, OrderQuery
 from chalicelib.domain.storefront import StorefrontItem
+from chalicelib.domain.users import User
 from chalicelib.domain.webhooks import API_VERSION, DESCRIPTIONS
 from chalicelib.handlers.http import BASE, DEFAULT_LIMIT, MAXIMUM_LIMIT, OPEN, PAGE, ROUTES, SIGNED, STOREFRONT, Route
 
@@ -64,6 +65,8 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "get_notice_template": {"notice_template": NoticeTemplateView},
     "get_notice_templates": {"notice_templates": list[NoticeTemplateView]},
     "get_storefront_item": {"item": StorefrontItem},
+    "insert_user": {"user": User, "welcome_url": str},
+    "insert_user_welcome": {"welcome_url": str},
     "place_order": {
         "order": Order,
         "payment_outcome": Literal["action_needed", "approved", "declined", "not_known_yet", "not_sent"],

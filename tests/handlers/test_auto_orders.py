@@ -110,6 +110,12 @@ def test_each_change_names_the_key_that_made_it(desk: Desk, oid: int) -> None:
     assert "override_affiliate_id: nothing → 7 (by key test)" in logs[1]["log_message"]
 
 
+def test_each_change_names_the_user_who_is_signed_in(desk: Desk, oid: int) -> None:
+    owner = desk.house.owner(login="olga@example.com")
+    assert owner.call("PUT", f"{ALL}/{oid}", {"override_affiliate_id": 7}).status == 200
+    assert desk.rows(oid)[0]["actor"] == "olga@example.com"
+
+
 def test_the_timeline_comes_in_pages_whose_cursors_are_good_for_nothing_else(desk: Desk, oid: int) -> None:
     for affiliate in range(1, 6):
         desk.made("PUT", f"{ALL}/{oid}", {"override_affiliate_id": affiliate})

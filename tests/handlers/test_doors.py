@@ -6,11 +6,11 @@ import pytest
 
 from chalicelib.domain.access import RESOURCES
 from chalicelib.handlers import doors, http
-from chalicelib.handlers.http import OPEN, PAGE, ROUTES, SIGNED, STOREFRONT, Route
+from chalicelib.handlers.http import ROUTES, SESSION, SIGNED, STOREFRONT, WITHOUT_KEY, Route
 from tests.houses import TestHouse, a_house
 
 assert doors.DOORS, "the routes are declared where the doors are imported"
-GUARDED = [route for route in ROUTES if route.scope not in (OPEN, SIGNED, PAGE)]
+GUARDED = [route for route in ROUTES if route.scope not in {*WITHOUT_KEY, SESSION}]
 WITH_BODY = [route for route in GUARDED if route.takes is not None]
 
 
@@ -68,9 +68,8 @@ def test_a_browser_key_opens_no_door_of_the_merchants(house: TestHouse, route: R
 
 def test_every_scope_is_of_a_resource_that_keys_can_be_issued_for() -> None:
     known = {f"{resource}_{verb}" for resource in RESOURCES for verb in ("read", "write")} | {
-        OPEN,
-        PAGE,
-        SIGNED,
+        *WITHOUT_KEY,
+        SESSION,
         STOREFRONT,
     }
     assert {route.scope for route in ROUTES} <= known

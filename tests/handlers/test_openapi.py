@@ -21,8 +21,8 @@ from chalicelib.domain.webhooks import Answer
 from chalicelib.domain.wire import Noun
 from chalicelib.flows.deliver import deliver
 from chalicelib.flows.reconcile import go_on
-from chalicelib.handlers import docs, openapi
-from chalicelib.handlers.http import OPEN, PAGE, ROUTES, SIGNED, STOREFRONT, Route
+from chalicelib.handlers import docs, files, openapi
+from chalicelib.handlers.http import OPEN, PAGE, ROUTES, SESSION, SIGNED, STOREFRONT, WITHOUT_KEY, Route
 from tests.houses import Reply, TestHouse, a_house
 from tests.worlds import NoOutside
 
@@ -68,7 +68,7 @@ def test_every_route_is_declared_with_a_scope_and_none_stands_outside() -> None:
     assert standing == declared
     assert len(declared) == len(ROUTES)
     scopes = {f"{resource}_{way}" for resource in RESOURCES for way in ("read", "write")}
-    assert {route.scope for route in ROUTES} <= scopes | {OPEN, PAGE, SIGNED, STOREFRONT}
+    assert {route.scope for route in ROUTES} <= scopes | {*WITHOUT_KEY, SESSION, STOREFRONT}
 
 
 def documented() -> list[Route]:
@@ -329,6 +329,19 @@ def test_answers_of_the_catalogue_and_the_settings_are_as_documented(shop: Check
     shop.call("get_auto_order_processing_schema", key=key)
 
 
+def test_answers_about_users_are_as_documented(shop: Checked, key: str) -> None:
+    made = shop.call("insert_user", {"login": "anna"}, key=key).json["user"]["user_id"]
+    shop.call("get_users", key=key)
+    shop.call("get_user", key=key, user_id=made)
+    shop.call("insert_user_welcome", key=key, user_id=made)
+    shop.call("update_user", {"phone": "1"}, key=key, user_id=made)
+    shop.house.owner()
+    logged = next(user["user_id"] for user in shop.call("get_users", key=key).json["users"] if user.get("owner"))
+    assert shop.call("get_user_logins", key=key, user_id=logged).json["logins"]
+    shop.call("insert_user", {"login": "anna"}, key=key, wanted=400)
+    shop.call("delete_user", key=key, user_id=made, wanted=204)
+
+
 def test_answers_about_reconciliations_are_as_documented(shop: Checked, key: str, browser: str) -> None:
     bought(shop, key, browser)
     shop.call("begin_reconciliation", {"gateway": "sandbox"}, key=key)
@@ -520,7 +533,7 @@ VENDORED = {
 
 
 def test_swagger_ui_is_what_its_makers_published_as_5_35_0(house: TestHouse) -> None:
-    folder = docs.ADMIN / "vendor" / "swagger-ui"
+    folder = files.ADMIN / "vendor" / "swagger-ui"
     found = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
     assert found == VENDORED
     for name in ("swagger-ui-bundle.js", "swagger-ui.css"):
@@ -530,8 +543,8 @@ def test_swagger_ui_is_what_its_makers_published_as_5_35_0(house: TestHouse) -> 
 
 def test_starting_the_app_reads_no_page_and_makes_no_document() -> None:
     program = (
-        "import app; from chalicelib.handlers import docs, openapi; "
-        "print(docs._text.cache_info().currsize, openapi.text.cache_info().currsize)"
+        "import app; from chalicelib.handlers import files, openapi; "
+        "print(files.text.cache_info().currsize, openapi.text.cache_info().currsize)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, env={}, capture_output=True, text=True, timeout=60, check=False

@@ -49,6 +49,7 @@ runpy.run_module("ministack", run_name="__main__")
 WEST, EAST = "Pacific/Pago_Pago", "Pacific/Kiritimati"
 
 SENDER = "shop@example.com"
+PUBLIC_URL = "https://shop.example.com"
 
 
 @dataclass
@@ -60,6 +61,8 @@ class Cloud:
     folder: Path
     key: str = ""
     browser_key: str = ""
+    # What the last answer wants a browser to keep.
+    set_cookie: str = ""
 
     def client(self, service: str, **credentials: str) -> Any:
         who = {"aws_access_key_id": "test", "aws_secret_access_key": "test"} | credentials
@@ -70,7 +73,7 @@ class Cloud:
         assert stack["StackStatus"] == "CREATE_COMPLETE", stack.get("StackStatusReason")
         return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
-    def call(self, method: str, path: str, body: Any = None, key: str | None = None) -> tuple[int, Any]:
+    def call(self, method: str, path: str, body: Any = None, key: str | None = None, **headers: str) -> tuple[int, Any]:
         """A request through API Gateway."""
         key = self.key if key is None else key
         url = f"{self.address}/restapis/{self.outputs()['RestAPIId']}/{API_STAGE}/_user_request_{path}"
@@ -78,6 +81,8 @@ class Cloud:
         asked.add_header("content-type", "application/json")
         if key:
             asked.add_header(f"x-ultracart-{'browser' if key == self.browser_key else 'simple'}-key", key)
+        for name, value in headers.items():
+            asked.add_header(name, value)
         return self._open(asked)
 
     def made(self, method: str, path: str, body: Any = None, key: str | None = None) -> Any:
@@ -119,6 +124,7 @@ class Cloud:
         trusted = ssl.create_default_context(cafile=str(self.certificate))
         try:
             with urllib.request.urlopen(asked, timeout=PATIENCE_SECONDS, context=trusted) as answer:
+                self.set_cookie = answer.headers.get("Set-Cookie", "")
                 return answer.status, json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read() or b"null")
@@ -219,7 +225,7 @@ def deploy(cloud: Cloud, package: Package) -> None:
         StackName=APP,
         TemplateURL=f"{cloud.address}/deploy/template.json",
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-        Parameters=[{"ParameterKey": "PublicUrl", "ParameterValue": "https://shop.example.com"}],
+        Parameters=[{"ParameterKey": "PublicUrl", "ParameterValue": PUBLIC_URL}],
     )
     soon(lambda: None if "PROGRESS" in stacks.describe_stacks(StackName=APP)["Stacks"][0]["StackStatus"] else True)
 
@@ -242,6 +248,12 @@ def adapted(template: dict[str, Any], ledger: Path) -> dict[str, Any]:
 
 
 def found_shop(cloud: Cloud) -> None:
+    told = command(cloud, "found", "--merchant", "DEMO", "--name", "Demo", "--zone", WEST)
+    cloud.key, cloud.browser_key = told["owner key"], told["browser key"]
+
+
+def command(cloud: Cloud, *words: str) -> dict[str, str]:
+    """What a command of ``infra.shop`` prints, by name."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "BACKROOM_"))}
     environment |= {
         "AWS_ENDPOINT_URL": cloud.address,
@@ -250,11 +262,10 @@ def found_shop(cloud: Cloud) -> None:
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
     }
-    command = [sys.executable, "-m", "infra.shop", "found", "--merchant", "DEMO", "--name", "Demo", "--zone", WEST]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    program = [sys.executable, "-m", "infra.shop", *words]
+    done = subprocess.run(program, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    told = dict(line.rsplit(maxsplit=1) for line in done.stdout.splitlines())
-    cloud.key, cloud.browser_key = told["owner key"], told["browser key"]
+    return dict(line.rsplit(maxsplit=1) for line in done.stdout.splitlines())
 
 
 # --- the tests --------------------------------------------------------------------------------------------------------
@@ -263,6 +274,23 @@ def found_shop(cloud: Cloud) -> None:
 def test_a_request_without_a_key_is_refused(cloud: Cloud) -> None:
     status, answer = cloud.call("GET", "/rest/v2/order/orders/X", key="")
     assert (status, answer["error"]["error_code"]) == (401, "401")
+
+
+def test_the_owner_signs_in_and_a_session_is_over_when_he_signs_out(cloud: Cloud) -> None:
+    told = command(cloud, "owner", "--merchant", "DEMO", "--login", "olga", "--url", PUBLIC_URL)
+    token = told["link"].rpartition("/")[2]
+    sent = {"origin": PUBLIC_URL, "sec-fetch-site": "same-origin"}
+    body = {"token": token, "password": "a kettle sings at noon"}
+    status, answer = cloud.call("POST", "/admin/welcome", body, key="", **sent)
+    assert (status, answer["session"]["merchant_id"]) == (200, "DEMO"), cloud.log()
+    cookie = cloud.set_cookie.partition(";")[0]
+    assert cookie.startswith("__Host-backroom=")
+    sent |= {"cookie": cookie, "x-backroom-csrf": answer["session"]["csrf"]}
+    assert cloud.call("GET", "/rest/v2/order/orders", key="", **sent)[0] == 200
+    assert cloud.call("POST", "/rest/v2/user/users", {"login": "staff"}, key="", **sent)[0] == 200
+    assert cloud.call("POST", "/rest/v2/user/users", {"login": "other"}, key="", **sent | {"origin": "null"})[0] == 403
+    assert cloud.call("DELETE", "/admin/session", key="", **sent)[0] == 204
+    assert cloud.call("GET", "/rest/v2/order/orders", key="", **sent)[0] == 401
 
 
 def test_the_stand_in_holds_everybody_to_their_policies(cloud: Cloud) -> None:

@@ -211,7 +211,7 @@ def test_a_command_within_another_is_read_by_itself() -> None:
 
 def test_our_own_command_takes_what_it_is_given() -> None:
     found = re.findall(r"python -m infra\.shop (.+)", "\n".join(BLOCKS))
-    assert len(found) == 2
+    assert len(found) == 4
     for words in found:
         assert shop.parser().parse_args(shlex.split(words)).merchant == "ACME"
 

@@ -25,7 +25,7 @@ from chalicelib.handlers.http import ROUTES, STOREFRONT
 from chalicelib.stores.port import Change, Check, Cursor, Delete, Meter, Page, Put, Record, TablePort, Update
 from infra.generate import DUE, FUNCTIONS, Function
 from tests.handlers.test_gateways import STRIPE, an_event, signed
-from tests.houses import Reply, TestHouse, a_house
+from tests.houses import PASSWORD, Browser, Reply, TestHouse, a_house
 from tests.worlds import ListedQueue
 
 WORDS: dict[type[Any], str] = {Put: "put", Update: "update", Delete: "delete", Check: "check"}
@@ -236,6 +236,7 @@ def shop() -> Deployed:
     _open(shop)
     _bill(shop)
     _administer(shop)
+    _sign_in(shop)
     return shop
 
 
@@ -418,6 +419,24 @@ def _reward(shop: Deployed) -> None:
     shop.names |= {"code": made["gift_certificate"]["code"]}
     shop.names["gift_certificate_oid"] = oid = str(made["gift_certificate"]["gift_certificate_oid"])
     shop.made("PUT", f"/rest/v2/gift_certificate/gift_certificates/{oid}", {"email": "other@example.com"})
+
+
+def _sign_in(shop: Deployed) -> None:
+    """An owner comes in, goes on after a while, takes staff on and lets them go, and signs out."""
+    token = shop.house.owner_token()
+    with shop.tables.as_("api_handler"):
+        owner = Browser(shop.house)
+        assert owner.call("POST", "/admin/welcome", {"token": token, "password": PASSWORD}).status == 200
+        shop.house.clock.pass_(minutes=5)
+        made = owner.call("POST", "/rest/v2/user/users", {"login": "staff"})
+        assert made.status == 200
+        user = f"/rest/v2/user/users/{made.json['user']['user_id']}"
+        assert owner.call("PUT", user, {"phone": "1"}).status == 200
+        assert owner.call("GET", f"{user}/logins").status == 200
+        assert owner.call("POST", "/admin/password", {"current": PASSWORD, "new": PASSWORD * 2}).status == 200
+        assert owner.call("DELETE", user).status == 204
+        assert owner.call("DELETE", "/admin/session").status == 204
+        assert owner.sign_in().status == 401
 
 
 def _order_ids(shop: Deployed) -> list[str]:

@@ -1,5 +1,6 @@
 """The HTTP door of the machine's own shop: what reaches a view, and what is refused before it."""
 
+import gzip
 import http.client
 import json
 import socket
@@ -12,7 +13,7 @@ import pytest
 from chalice.app import Chalice, Response
 
 from chalicelib.handlers.http import MAXIMUM_BODY_BYTES
-from infra.server import MOST_CONNECTIONS, Reply, Server
+from infra.server import MOST_CONNECTIONS, Reply, Server, packed
 
 JSON = {"Content-Type": "application/json; charset=utf-8"}
 
@@ -342,3 +343,15 @@ def test_a_page_of_its_own_comes_before_the_app() -> None:
     client.connection.close()
     server.stop()
     thread.join(10)
+
+
+def test_a_long_answer_is_packed_where_the_client_takes_that() -> None:
+    long = Reply(200, [("ETag", '"1"')], b"tea " * 1000)
+    plain = packed(long, {})
+    assert plain == long
+    for takes in ("gzip", "br, gzip;q=0.8"):
+        small = packed(long, {"accept-encoding": takes})
+        assert gzip.decompress(small.body) == long.body
+        assert ("Content-Encoding", "gzip") in small.headers
+    assert packed(long, {"accept-encoding": "identity"}) == long
+    assert packed(Reply(200, [], b"tea"), {"accept-encoding": "gzip"}).body == b"tea", "it would get longer"

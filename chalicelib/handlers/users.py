@@ -1,0 +1,96 @@
+"""The merchant's users over HTTP (UltraCart's UserApi, in part)."""
+
+from typing import Any
+
+from chalicelib import wiring
+from chalicelib.domain.access import AccessKey
+from chalicelib.domain.errors import Unauthorised
+from chalicelib.domain.links import welcome_url
+from chalicelib.domain.users import SignedIn, User, UserLogin, shown_user
+from chalicelib.domain.wire import whole
+from chalicelib.flows import users
+from chalicelib.flows.users import Acting
+from chalicelib.handlers.http import Ask, Door, many, oid_of, one, page_of
+
+door = Door("users")
+
+NOUN = "user"
+ONE = "/user/users/{user_id}"
+
+
+def _by(ask: Ask) -> Acting:
+    access = ask.access
+    if isinstance(access, SignedIn):
+        user_id, owner = access.session.user_id, bool(access.user.owner)
+    elif isinstance(access, AccessKey):
+        user_id, owner = 0, access.scopes is None
+    else:
+        raise Unauthorised("This call needs a key.")
+    return Acting(name=access.actor, address=ask.address, allows=access.allows, owner=owner, user_id=user_id)
+
+
+def _shown(ask: Ask, user: User) -> Any:
+    return whole(shown_user(user), ask.form)
+
+
+def _link(token: str) -> dict[str, str]:
+    """Shown this once: only its hash is kept. Whoever asked hands it to the user."""
+    return {"welcome_url": welcome_url(wiring.house().public_url, token)} if token else {}
+
+
+@door("GET", "/user/users", "user_read", summary="List the shop's users", gives=list[User], query=("_limit", "_offset"))
+def get_users(ask: Ask) -> dict[str, Any]:
+    ask.only("_limit", "_offset")
+    limit, offset = ask.page()
+    found = ask.shop.users.all()
+    shown = [_shown(ask, user) for user in page_of(found, limit, offset)]
+    return many("users", shown, limit=limit, offset=offset, total=len(found))
+
+
+@door("GET", ONE, "user_read", summary="Retrieve a user", gives=User)
+def get_user(ask: Ask, user_id: str) -> dict[str, Any]:
+    kept = ask.shop.users.get(oid_of(user_id, NOUN))
+    ask.etag(kept.version)
+    return one("user", _shown(ask, kept.noun))
+
+
+@door(
+    "GET", f"{ONE}/logins", "user_read", summary="When a user signed in, of 90 days", gives={"logins": list[UserLogin]}
+)
+def get_user_logins(ask: Ask, user_id: str) -> dict[str, Any]:
+    found = users.logins(wiring.house().entrance(), ask.shop, oid_of(user_id, NOUN))
+    return one("logins", whole(found, ask.form))
+
+
+@door(
+    "POST",
+    "/user/users",
+    "user_write",
+    summary="Insert a user; without a password the answer has a link to choose one with",
+    takes=User,
+    gives=User,
+)
+def insert_user(ask: Ask) -> dict[str, Any]:
+    user, token = users.insert(wiring.house().entrance(), ask.shop, ask.raw(), _by(ask))
+    ask.etag(1)
+    return {**one("user", _shown(ask, user)), **_link(token)}
+
+
+@door("PUT", ONE, "user_write", summary="Update a user: only the keys present change", takes=User, gives=User)
+def update_user(ask: Ask, user_id: str) -> dict[str, Any]:
+    oid, entrance = oid_of(user_id, NOUN), wiring.house().entrance()
+    user, version = users.update(entrance, ask.shop, oid, ask.raw(), _by(ask), version=ask.if_match())
+    ask.etag(version)
+    return one("user", _shown(ask, user))
+
+
+@door("DELETE", ONE, "user_write", summary="Delete a user; his sessions are over at once")
+def delete_user(ask: Ask, user_id: str) -> None:
+    oid = oid_of(user_id, NOUN)
+    users.remove(wiring.house().entrance(), ask.shop, oid, _by(ask), version=ask.if_match())
+
+
+@door("POST", f"{ONE}/welcome", "user_write", summary="A fresh link with which the user chooses a password")
+def insert_user_welcome(ask: Ask, user_id: str) -> dict[str, Any]:
+    token = users.invite(wiring.house().entrance(), ask.shop, oid_of(user_id, NOUN), _by(ask))
+    return {"success": True, "metadata": {}, **_link(token)}
