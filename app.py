@@ -41,3 +41,8 @@ def deliver(event: SQSEvent) -> dict[str, object]:
 @app.on_sqs_message(queue="backroom-reconcile", batch_size=1, name="reconcile")
 def reconcile(event: SQSEvent) -> dict[str, object]:
     return work.reconcile(event)
+
+
+@app.on_sqs_message(queue="backroom-files", batch_size=1, name="files")
+def files(event: SQSEvent) -> dict[str, object]:
+    return work.files(event)

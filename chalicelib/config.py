@@ -6,11 +6,12 @@ from pathlib import Path
 import msgspec
 
 # Queues by their short names; on AWS each is `<prefix><name>`.
-QUEUES = ("rebill", "deliver", "reconcile")
+QUEUES = ("rebill", "deliver", "reconcile", "files")
 
 
 class Config(msgspec.Struct, kw_only=True, frozen=True):
-    """``engine``: ``aws``, or ``embedded`` (SQLite in ``data``). ``asks_first``: tables were restored (``Shop``)."""
+    """``engine``: ``aws``, or ``embedded`` (SQLite in ``data``). ``asks_first``: tables were restored (``Shop``).
+    ``bucket``: of private files."""
 
     engine: str
     prefix: str
@@ -19,6 +20,7 @@ class Config(msgspec.Struct, kw_only=True, frozen=True):
     outbound_allow: frozenset[str]
     sandbox_file: str
     asks_first: bool
+    bucket: str
 
     @property
     def embedded(self) -> bool:
@@ -44,4 +46,5 @@ def read() -> Config:
         outbound_allow=allow,
         sandbox_file=os.environ.get("BACKROOM_SANDBOX_FILE", ""),
         asks_first=asks_first == "yes",
+        bucket=os.environ.get("BACKROOM_BUCKET", ""),
     )

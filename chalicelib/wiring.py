@@ -20,14 +20,30 @@ from chalicelib.domain.fields import LARGEST_OID
 from chalicelib.domain.gift_certificates import GiftCertificate
 from chalicelib.domain.items import Item
 from chalicelib.domain.notices import NoticeTemplate
-from chalicelib.flows.ports import Backroom, Codes, Entrance, Http, Mailer, Passwords, Payments, Queue, Shop, Travel
+from chalicelib.domain.transfers import ImportMapping
+from chalicelib.domain.views import ScreenViews
+from chalicelib.flows.ports import (
+    Backroom,
+    Codes,
+    Entrance,
+    Files,
+    Http,
+    Mailer,
+    Passwords,
+    Payments,
+    Queue,
+    Shop,
+    Travel,
+)
 from chalicelib.gateways.codes import TimeCodes
 from chalicelib.gateways.links import SignedLinks
 from chalicelib.gateways.passwords import Argon2Passwords
+from chalicelib.gateways.sheets import Spreadsheets
 from chalicelib.stores.auto_orders import AutoOrders
 from chalicelib.stores.batches import Batches
 from chalicelib.stores.configuration import LINKS, SEAL, Configuration, Keys, Memory, Merchants
 from chalicelib.stores.coupon_uses import CouponUses
+from chalicelib.stores.customer_passwords import CustomerPasswords
 from chalicelib.stores.declines import CardDeclines
 from chalicelib.stores.deliveries import Deliveries
 from chalicelib.stores.events import Events
@@ -36,12 +52,14 @@ from chalicelib.stores.ledgers import Ledgers
 from chalicelib.stores.limits import CardTokens, Limits
 from chalicelib.stores.lists import Lists
 from chalicelib.stores.mails import Mails
+from chalicelib.stores.merges import Merges
 from chalicelib.stores.orders import Orders
 from chalicelib.stores.port import TablePort
 from chalicelib.stores.problems import Problems
 from chalicelib.stores.reconciliations import Reconciliations
 from chalicelib.stores.reports import Reports
 from chalicelib.stores.shelf import Shelf
+from chalicelib.stores.transfers import Transfers
 from chalicelib.stores.usage import GatewayUsage
 from chalicelib.stores.users import Audit, Logins, Sessions, Users
 from chalicelib.stores.waiting import Waiting
@@ -52,6 +70,8 @@ if TYPE_CHECKING:
 
 # The account that every merchant of the embedded engine has.
 SANDBOX = "sandbox"
+# The embedded engine's private files, apart from its tables: who writes a large one holds up nobody's order.
+FILES_FILE = "files.sqlite"
 # Whose counters those are that belong to no merchant: none is called so.
 EVERYBODY = "-"
 # A caller that does not know how long it may still run has the whole of a function's time.
@@ -60,6 +80,14 @@ FUNCTION_SECONDS = 60.0
 
 def _plenty() -> float:
     return FUNCTION_SECONDS
+
+
+def _files_in_memory() -> Callable[[str], Files]:
+    """For a house that says nothing of files; nothing is opened before one is written."""
+    from chalicelib.gateways.files import EmbeddedFiles, MerchantFiles
+
+    files = lru_cache(maxsize=1)(lambda: EmbeddedFiles(":memory:", "http://127.0.0.1:8000", lambda: 0.0))
+    return lambda merchant_id: MerchantFiles(files, merchant_id)
 
 
 def random_oids() -> Iterator[int]:
@@ -96,6 +124,7 @@ class House:
     outbound_allow: frozenset[str] = frozenset()
     travel_of: Callable[[str], Travel | None] = lambda merchant_id: None
     asks_first: bool = False
+    files_of: Callable[[str], Files] = field(default_factory=_files_in_memory)
     oids: Callable[[], Iterator[int]] = random_oids
     word: Callable[[], str] = random_word
     shuffled: Callable[[list[str]], list[str]] = shuffled
@@ -116,6 +145,9 @@ class House:
             coupons=Shelf(port, merchant_id, "configuration", "coupon", Coupon),
             coupon_codes=Shelf(port, merchant_id, "configuration", "coupon_code", OneTimeCode),
             customers=Shelf(port, merchant_id, "customers", "customer", Customer),
+            merges=Merges(port, merchant_id),
+            customer_passwords=CustomerPasswords(port, merchant_id),
+            passwords=self.passwords,
             auto_orders=AutoOrders(port, merchant_id),
             orders=Orders(port, merchant_id),
             events=Events(port, merchant_id),
@@ -132,6 +164,7 @@ class House:
             reconciliations=Reconciliations(port, merchant_id),
             problems=Problems(port, merchant_id),
             notice_templates=Shelf(port, merchant_id, "configuration", "notice_template", NoticeTemplate),
+            views=Shelf(port, merchant_id, "configuration", "views", ScreenViews),
             limits=Limits(port, merchant_id),
             card_tokens=CardTokens(port, merchant_id),
             batches=Batches(port, merchant_id),
@@ -144,6 +177,10 @@ class House:
             links=SignedLinks(
                 self.public_url, lambda: self._secret(LINKS), merchant_id, lambda: self.now_of(merchant_id)
             ),
+            files=self.files_of(merchant_id),
+            sheets=Spreadsheets(),
+            transfers=Transfers(port, merchant_id),
+            import_mappings=Shelf(port, merchant_id, "configuration", "import_mapping", ImportMapping),
             write=port.write,
             oids=self.oids(),
             word=self.word,
@@ -238,6 +275,7 @@ def embedded(data: Path, public_url: str, outbound_allow: frozenset[str], machin
     """The house of the embedded engine: everything on SQLite files in one folder."""
     from chalicelib.gateways.accounts import GATEWAYS_FILE, Accounts, AccountsFile
     from chalicelib.gateways.clock import TestClocks
+    from chalicelib.gateways.files import EmbeddedFiles
     from chalicelib.gateways.http import GuardedHttp
     from chalicelib.gateways.mail import Mailbox
     from chalicelib.gateways.queues import EmbeddedQueues
@@ -250,6 +288,7 @@ def embedded(data: Path, public_url: str, outbound_allow: frozenset[str], machin
     # Files of their own: whoever else commits to the shop's makes its connection forget every page that it has read.
     mailbox = Mailbox(data / "mailbox.sqlite", clocks.latest_now)
     queues = EmbeddedQueues(data / "queues.sqlite", lambda: machine().timestamp())
+    files = EmbeddedFiles(data / FILES_FILE, public_url, lambda: machine().timestamp())
 
     @lru_cache(maxsize=64)
     def sandbox(merchant_id: str, code: str) -> Sandbox:
@@ -268,8 +307,9 @@ def embedded(data: Path, public_url: str, outbound_allow: frozenset[str], machin
         payments_of=accounts.of,
         public_url=public_url,
         outbound_allow=outbound_allow,
+        files_of=files.of,
         machine=machine,
-        extras={"clocks": clocks, "queues": queues, "mailbox": mailbox},
+        extras={"clocks": clocks, "queues": queues, "mailbox": mailbox, "files": files},
     )
 
 
@@ -278,6 +318,7 @@ def _of_aws(settings: config.Config) -> House:
     from chalicelib.gateways.accounts import Accounts, ParameterStore
     from chalicelib.gateways.aws import client, queue_url
     from chalicelib.gateways.clock import SystemClock
+    from chalicelib.gateways.files import S3Files
     from chalicelib.gateways.http import GuardedHttp
     from chalicelib.gateways.mail import SesMailer
     from chalicelib.gateways.queues import SqsQueues
@@ -304,4 +345,5 @@ def _of_aws(settings: config.Config) -> House:
         payments_of=accounts.of,
         public_url=settings.public_url,
         asks_first=settings.asks_first,
+        files_of=partial(S3Files, settings.bucket, lambda: client("s3")),
     )

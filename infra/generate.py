@@ -11,8 +11,10 @@ from typing import Any
 import msgspec
 
 from chalicelib.config import QUEUES
+from chalicelib.domain.transfers import PASSING_DAYS
 from chalicelib.gateways.accounts import parameter_path
-from chalicelib.gateways.queues import MAXIMUM_RECEIVES, VISIBILITY_SECONDS
+from chalicelib.gateways.files import KEPT, PASSING
+from chalicelib.gateways.queues import MAXIMUM_RECEIVES, VISIBILITY_SECONDS, visibility_seconds
 from chalicelib.stores.tables import BY_DUE, PK, SK, TABLES, Index, Table
 from chalicelib.wiring import FUNCTION_SECONDS
 
@@ -47,6 +49,11 @@ API_MEGABYTES = 1024
 SECONDS = int(FUNCTION_SECONDS)
 # So many payments, and so many posts to receivers, at once: what the smallest payment gateway account takes.
 WORKERS = 20
+# A whole processor: parsing a workbook of 100,000 rows takes it for a minute, and nothing of that can be cut in two.
+FILES_MEGABYTES = 1769
+FILES_SECONDS = visibility_seconds("files") // 6
+# An Excel file and its sheet, unpacked, beside each other.
+FILES_DISK_MEGABYTES = 2048
 # Walks past what gateways took are in no hurry, and a gateway takes few lists beside its charges; SQS takes no less.
 WALKERS = 2
 # A schedule's run that takes longer than its interval meets the next one; a third would only wait for nothing.
@@ -59,7 +66,12 @@ SHORTEST_AGE_SECONDS, LONGEST_AGE_SECONDS = 60, 300
 DAY_SECONDS = 24 * 3600
 # A message that waits longer than this is late: two leases; and for the walks, which begin all at once, a quarter of
 # their day.
-LATE_SECONDS = {"rebill": 2 * VISIBILITY_SECONDS, "deliver": 2 * VISIBILITY_SECONDS, "reconcile": DAY_SECONDS // 4}
+LATE_SECONDS = {
+    "rebill": 2 * VISIBILITY_SECONDS,
+    "deliver": 2 * VISIBILITY_SECONDS,
+    "reconcile": DAY_SECONDS // 4,
+    "files": 2 * visibility_seconds("files"),
+}
 # A schedule that has not run for three of its intervals has stopped. One that runs daily is missed after thirty hours,
 # in pieces of six: no period of CloudWatch's is longer than a day.
 STOPPED_INTERVALS = 3
@@ -72,7 +84,7 @@ class Function:
 
     ``tables``: the words of ACTIONS for each table. ``every_seconds``: of a schedule. ``at_once``: its reserved
     concurrency; none shares what the account has left. ``charges``: it reads the merchants' payment accounts.
-    ``bills``: it stands still while the stack does not bill.
+    ``bills``: it stands still while the stack does not bill. ``files``: it puts, gets and deletes private files.
     """
 
     name: str
@@ -85,6 +97,9 @@ class Function:
     mails: bool = False
     charges: bool = False
     bills: bool = False
+    files: bool = False
+    seconds: int = SECONDS
+    disk_megabytes: int = 0
 
     @property
     def logical(self) -> str:
@@ -109,18 +124,19 @@ FUNCTIONS = (
         API_MEGABYTES,
         {
             "configuration": "get query put delete",
-            "customers": "get put delete",
+            "customers": "get put delete check",
             "auto_orders": "get query put update due",
-            "orders": "get put update",
+            "orders": "get query put update",
             "events": "get put update",
             "deliveries": "get query put delete",
             "documents": "get query put update delete",
             "ledgers": "get query put update",
-            "lists": "get query put update delete",
+            "lists": "get query put update delete check",
             "audit": "put query",
         },
-        sends=("deliver", "rebill", "reconcile"),
+        sends=("deliver", "rebill", "reconcile", "files"),
         charges=True,
+        files=True,
     ),
     Function(
         "sweep",
@@ -136,15 +152,16 @@ FUNCTIONS = (
         WORKER_MEGABYTES,
         {
             "configuration": "get query put",
-            "customers": "get",
+            "customers": "get put delete",
             "auto_orders": "get query put update",
-            "orders": "get",
+            "orders": "get query put",
             "events": "get due put update",
-            "deliveries": "due query put update",
-            "ledgers": "get put update",
-            "lists": "get put update delete",
+            "deliveries": "get due query put update",
+            "ledgers": "get query put update",
+            "lists": "get put update delete check",
         },
         sends=("deliver",),
+        files=True,
         every_seconds=60,
         at_once=SWEEPERS,
     ),
@@ -161,6 +178,7 @@ FUNCTIONS = (
         WORKER_MEGABYTES,
         {
             "configuration": "get",
+            "customers": "get",
             "auto_orders": "get query put update",
             "orders": "get query put update",
             "events": "put",
@@ -194,6 +212,7 @@ FUNCTIONS = (
         WORKER_MEGABYTES,
         {
             "configuration": "get",
+            "customers": "get",
             "auto_orders": "get query put update",
             "orders": "get query put update",
             "events": "get put",
@@ -205,6 +224,25 @@ FUNCTIONS = (
         consumes="reconcile",
         at_once=WALKERS,
         charges=True,
+    ),
+    Function(
+        "files",
+        FILES_MEGABYTES,
+        {
+            "configuration": "get query",
+            "customers": "get put delete check",
+            "auto_orders": "get query",
+            "events": "get put update",
+            "deliveries": "put",
+            "documents": "get put",
+            "lists": "get query put delete check",
+        },
+        sends=("files",),
+        consumes="files",
+        at_once=WALKERS,
+        files=True,
+        seconds=FILES_SECONDS,
+        disk_megabytes=FILES_DISK_MEGABYTES,
     ),
 )
 SCHEDULES = tuple(function for function in FUNCTIONS if function.every_seconds)
@@ -298,7 +336,7 @@ def queue_resources(name: str) -> dict[str, Any]:
             "Properties": {
                 "QueueName": PREFIX + name,
                 "MessageRetentionPeriod": RETENTION_SECONDS,
-                "VisibilityTimeout": VISIBILITY_SECONDS,
+                "VisibilityTimeout": visibility_seconds(name),
                 "SqsManagedSseEnabled": True,
                 "RedrivePolicy": {
                     "deadLetterTargetArn": arn(logical(name) + "DeadLetters"),
@@ -310,8 +348,56 @@ def queue_resources(name: str) -> dict[str, Any]:
     }
 
 
+def bucket_resources() -> dict[str, Any]:
+    """The bucket of private files: nobody reads it but by a link that was signed for one file. It has no name of ours,
+    since names of buckets are the whole world's."""
+    bucket: dict[str, Any] = {
+        "Type": "AWS::S3::Bucket",
+        "DeletionPolicy": "Retain",
+        "UpdateReplacePolicy": "Retain",
+        "Properties": {
+            "BucketEncryption": {
+                "ServerSideEncryptionConfiguration": [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+            },
+            "OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]},
+            "PublicAccessBlockConfiguration": {
+                "BlockPublicAcls": True,
+                "BlockPublicPolicy": True,
+                "IgnorePublicAcls": True,
+                "RestrictPublicBuckets": True,
+            },
+            "LifecycleConfiguration": {
+                "Rules": [
+                    {"Id": "passing", "Status": "Enabled", "Prefix": PASSING, "ExpirationInDays": PASSING_DAYS},
+                    {
+                        "Id": "uploads-that-broke-off",
+                        "Status": "Enabled",
+                        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+                    },
+                ]
+            },
+            # A page posts a file with a form that was signed for it; which page that is says nothing.
+            "CorsConfiguration": {
+                "CorsRules": [{"AllowedMethods": ["POST"], "AllowedOrigins": ["*"], "MaxAge": 600}],
+            },
+        },
+    }
+    refused = {
+        "Sid": "TlsOnly",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [arn("FilesBucket"), {"Fn::Sub": "${FilesBucket.Arn}/*"}],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    document = {"Version": "2012-10-17", "Statement": [refused]}
+    properties = {"Bucket": {"Ref": "FilesBucket"}, "PolicyDocument": document}
+    return {"FilesBucket": bucket, "FilesBucketPolicy": {"Type": "AWS::S3::BucketPolicy", "Properties": properties}}
+
+
 def template() -> dict[str, Any]:
     resources: dict[str, Any] = {logical(table.name) + "Table": table_resource(table) for table in TABLES}
+    resources |= bucket_resources()
     for name in QUEUES:
         resources |= queue_resources(name)
     return {
@@ -409,12 +495,15 @@ def function_patch(function: Function) -> dict[str, Any]:
             "Variables": {
                 "BACKROOM_ENGINE": "aws",
                 "BACKROOM_PREFIX": PREFIX,
+                "BACKROOM_BUCKET": {"Ref": "FilesBucket"},
                 "BACKROOM_PUBLIC_URL": {"Ref": "PublicUrl"},
                 "BACKROOM_ASK_FIRST": {"Fn::If": ["AsksFirst", "yes", "no"]},
             }
         },
         "LoggingConfig": {"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "LogGroup": {"Ref": log_group(function)}},
     }
+    if function.disk_megabytes:
+        properties["EphemeralStorage"] = {"Size": function.disk_megabytes}
     if function.at_once:
         properties["ReservedConcurrentExecutions"] = {"Fn::If": ["Reserves", function.at_once, {"Ref": "AWS::NoValue"}]}
     if function.every_seconds:
@@ -479,6 +568,8 @@ def policy(function: Function) -> dict[str, Any]:
     if function.mails:
         # Which addresses a merchant sends from is the merchant's, so every verified one of this account and region.
         statements.append(statement(["ses:SendEmail", "ses:SendRawEmail"], [here("ses", "identity/*")]))
+    if function.files:
+        statements += private_files()
     if function.charges:
         statements += accounts_of_merchants()
     return {"Version": "2012-10-17", "Statement": statements}
@@ -486,6 +577,14 @@ def policy(function: Function) -> dict[str, Any]:
 
 def statement(actions: list[str], resources: list[Any]) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": actions, "Resource": resources}
+
+
+def private_files() -> list[dict[str, Any]]:
+    """What is signed for somebody else may do no more than the role that signed it. Without the list S3 says of a file
+    that is not there that it may not be read."""
+    actions = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+    areas = [{"Fn::Sub": f"${{FilesBucket.Arn}}/{area}*"} for area in (PASSING, KEPT)]
+    return [statement(actions, areas), statement(["s3:ListBucket"], [arn("FilesBucket")])]
 
 
 def accounts_of_merchants() -> list[dict[str, Any]]:
@@ -628,7 +727,7 @@ def chalice_config(architecture: str = ARCHITECTURE) -> dict[str, Any]:
     functions = {
         function.name: {
             "iam_policy_file": policy_file(function),
-            "lambda_timeout": SECONDS,
+            "lambda_timeout": function.seconds,
             "lambda_memory_size": function.megabytes,
         }
         for function in FUNCTIONS

@@ -50,7 +50,7 @@ MAKING = "making"
 DATABASES = (demo.SHOP_FILE, demo.MAILBOX_FILE, demo.QUEUES_FILE, demo.SANDBOX_FILE)
 FILES = frozenset(
     {
-        *(name + end for name in DATABASES for end in ("", "-wal", "-shm")),
+        *(name + end for name in (*DATABASES, wiring.FILES_FILE) for end in ("", "-wal", "-shm")),
         KEYS_FILE,
         LOCK_FILE,
         MAKING,
@@ -162,6 +162,7 @@ def _serve(data: Path, port: int, outbound_allow: frozenset[str], *, with_demo: 
     wiring.use(house)
     key = _key(house, data)
     engine = Engine(house, app)
+    server.files = house.extras["files"]
     server.page = Pages(engine, app.routes, demo.MERCHANT, server.port).answer
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     threading.Thread(target=server.serve, name="server", daemon=True).start()

@@ -25,7 +25,10 @@ from typing import Any, NamedTuple
 from chalice.app import Chalice
 from chalice.local import LambdaEventConverter, RouteMatcher
 
-from chalicelib.handlers.http import MAXIMUM_BODY_BYTES
+from chalicelib.domain.errors import ShopError
+from chalicelib.domain.transfers import MAXIMUM_FILE_BYTES
+from chalicelib.gateways.files import FILES_PATH, EmbeddedFiles
+from chalicelib.handlers.http import MAXIMUM_BODY_BYTES, STATUSES
 from infra.engine import Invocation
 from infra.generate import PACKED_BYTES
 
@@ -43,6 +46,8 @@ LINGER_BYTES = 16 * 1024 * 1024
 LINGER_SECONDS = 2.0
 # At the end, requests in hand may take so long. An unfinished one loses nothing: everything is kept in the database.
 LAST_REQUESTS_SECONDS = 10.0
+# A form says a little beside its file.
+MAXIMUM_FORM_BYTES = MAXIMUM_FILE_BYTES + 64 * 1024
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
 
 
@@ -68,6 +73,31 @@ def refusal(status: int, message: str, *headers: tuple[str, str]) -> Reply:
         *headers,
     ]
     return Reply(status, named, body)
+
+
+# --- what S3 does -----------------------------------------------------------------------------------------------------
+
+
+def file_reply(files: EmbeddedFiles, method: str, target: str, content_type: str, body: bytes) -> Reply:
+    """What is behind the links of private files. Who reads an upload's answer in a browser stands on another page,
+    as with S3."""
+    token = target.partition("?")[0].removeprefix(FILES_PATH)
+    origin = ("Access-Control-Allow-Origin", "*")
+    try:
+        if method == "POST":
+            files.take(token, content_type, body)
+            return Reply(HTTPStatus.NO_CONTENT, [origin], b"")
+        served = files.serve(token)
+        headers = [
+            ("Content-Type", served.content_type),
+            ("Content-Disposition", served.disposition),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Content-Security-Policy", "sandbox; default-src 'none'"),
+            ("Cache-Control", "no-store"),
+        ]
+        return Reply(HTTPStatus.OK, headers, b"".join(served.pieces))
+    except ShopError as error:
+        return refusal(STATUSES.get(type(error), 400), str(error), origin)
 
 
 # --- what API Gateway does --------------------------------------------------------------------------------------------
@@ -180,6 +210,7 @@ class Server:
 
     def __init__(self, app: Chalice, port: int) -> None:
         self.page: Page = lambda target, headers: None
+        self.files: EmbeddedFiles | None = None
         self._gateway = Gateway(app)
         self._condition = threading.Condition()
         self._in_hand = 0
@@ -201,6 +232,8 @@ class Server:
     def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes, source: str) -> Reply:
         with self._counted():
             try:
+                if self.files is not None and target.startswith(FILES_PATH) and method in ("GET", "HEAD", "POST"):
+                    return file_reply(self.files, method, target, headers.get("content-type", ""), body)
                 page = self.page(target, headers) if method in ("GET", "HEAD") else None
                 return page or self._gateway.answer(method, target, headers, body, source)
             except Exception:
@@ -298,8 +331,9 @@ class _Handler(BaseHTTPRequestHandler):
             return 0, refusal(HTTPStatus.BAD_REQUEST, "The Content-Length is no number.")
         # More digits than these are more bytes than anybody has.
         length = int(sizes.pop()[:20]) if sizes else 0
-        if length > MAXIMUM_BODY_BYTES:
-            message = f"The body may have {MAXIMUM_BODY_BYTES} bytes at most."
+        most = MAXIMUM_FORM_BYTES if self.path.startswith(FILES_PATH) else MAXIMUM_BODY_BYTES
+        if length > most:
+            message = f"The body may have {most} bytes at most."
             return 0, refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
         return length, None
 

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from chalicelib.domain.auto_orders import KEPT_ITEM_FIELDS
+from chalicelib.domain.customer_values import CustomerProfileSettings
+from chalicelib.domain.customers import Customer
 from chalicelib.domain.settings import AutoOrderProcessing
+from chalicelib.domain.wire import Noun
 from chalicelib.flows.explain import explained
 from tests.worlds import World
 
@@ -48,6 +51,11 @@ def test_every_setting_has_its_row_with_a_test_and_stands_in_the_explanation() -
     for name in AutoOrderProcessing.__struct_fields__:
         assert name in of_settings, f"docs/features.md has no row of {name}"
         assert name in told, f"explain does not show {name}"
+
+
+@pytest.mark.parametrize("noun", [Customer, CustomerProfileSettings])
+def test_every_field_of_a_profile_and_every_setting_of_profiles_has_its_row(noun: type[Noun]) -> None:
+    assert set(noun.__struct_fields__) - {name for row in ROWS for name in named(row)} == set()
 
 
 def test_every_field_that_is_edited_has_its_row() -> None:

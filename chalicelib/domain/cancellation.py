@@ -83,21 +83,38 @@ class Skip(NamedTuple):
     days: dict[int, date]
 
 
-def skip_of(facts: Facts, now: Instant) -> Skip | None:
-    """None where nothing is to come, where an item has no shipment after it, and while a billing is under way."""
-    head, zone_name = facts.head, facts.zone_name()
+class Coming(NamedTuple):
+    """The next shipment: its day, and the items, by oid, that come on it."""
+
+    day: date
+    oids: list[int]
+
+
+def coming_of(facts: Facts, now: Instant) -> Coming | None:
+    """The shipment that its customer can still have otherwise. None where nothing is to come, where it is to come today
+    and while a billing is under way."""
+    head = facts.head
     if head.status != "active" or head.attempt is not None or head.round or head.state.next_attempt is not None:
         return None
     coming = _next_two(facts)
     day = min((days[0] for days in coming.values()), default=None)
-    if day is None or day <= local_date(now, zone_name):
+    if day is None or day <= local_date(now, facts.zone_name()):
         return None
-    skipped = {oid: days[1:] for oid, days in coming.items() if days[0] == day}
+    return Coming(day, [oid for oid, days in coming.items() if days[0] == day])
+
+
+def skip_of(facts: Facts, now: Instant) -> Skip | None:
+    """None where there is no such shipment, and where an item has none after it."""
+    next_one = coming_of(facts, now)
+    if next_one is None:
+        return None
+    coming = _next_two(facts)
+    skipped = {oid: coming[oid][1:] for oid in next_one.oids}
     if not all(skipped.values()):
         return None
     moved = {oid: days[0] for oid, days in skipped.items()}
     others = [days[0] for oid, days in coming.items() if oid not in moved]
-    return Skip(day, min([*moved.values(), *others]), moved)
+    return Skip(next_one.day, min([*moved.values(), *others]), moved)
 
 
 def is_skipped(facts: Facts, day: date) -> bool:

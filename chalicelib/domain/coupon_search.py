@@ -5,14 +5,13 @@ a type are meant as a whole. Dates are bare days in the merchant's zone or ISO 8
 are in it.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, timedelta
 from typing import Any
 
 from chalicelib.domain import wire
 from chalicelib.domain.coupons import Coupon, code_key, has_expired
-from chalicelib.domain.dates import Instant, instant, midnight, parse_instant
+from chalicelib.domain.criteria import NO_CRITERIA, moment, problem
+from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import Invalid, Problem
 from chalicelib.domain.fields import Oid, Text50, Text100
 from chalicelib.domain.wire import Noun
@@ -25,7 +24,6 @@ FIELD_OF = {
     "expiration_date_end": "expiration_dts_end",
 }
 CRITERIA_OF_GET = ("coupon_type", "description", "exclude_expired", "merchant_code", *FIELD_OF)
-NO_CRITERIA = ("_limit", "_offset", "_sort", "_expand")
 SORT_FIELDS = ("merchant_code", "coupon_oid", "coupon_type", "description", "expiration_dts", "start_dts")
 # There are no affiliates yet.
 UNAVAILABLE = "affiliate_oid"
@@ -55,13 +53,13 @@ def query_of(parameters: Mapping[str, str]) -> CouponQuery:
             problems.append(_not_available())
         elif name not in CRITERIA_OF_GET:
             allowed = ", ".join((*CRITERIA_OF_GET, *NO_CRITERIA))
-            problems.append(_problem(name[:80], "unknown_parameter", f"is not a parameter here; these are: {allowed}"))
+            problems.append(problem(name[:80], "unknown_parameter", f"is not a parameter here; these are: {allowed}"))
         elif name != "exclude_expired":
             raw[FIELD_OF.get(name, name)] = text
         elif text.lower() in ("true", "false"):
             raw[name] = text.lower() == "true"
         else:
-            problems.append(_problem(name, "not_allowed_value", "allowed are true and false"))
+            problems.append(problem(name, "not_allowed_value", "allowed are true and false"))
     try:
         query = wire.noun(raw, CouponQuery)
     except Invalid as invalid:
@@ -114,8 +112,8 @@ def _tests(query: CouponQuery, now: Instant, zone_name: str, problems: list[Prob
     for name in ("start_dts", "expiration_dts"):
         ends = [getattr(query, f"{name}_{end}") for end in ("begin", "end")]
         if any(ends):
-            begin = _moment(ends[0], f"{name}_begin", zone_name, problems)
-            end = _moment(ends[1], f"{name}_end", zone_name, problems, last=True)
+            begin = moment(ends[0], f"{name}_begin", zone_name, problems)
+            end = moment(ends[1], f"{name}_end", zone_name, problems, last=True)
             tests.append(_between(name, begin, end))
     return tests
 
@@ -126,30 +124,10 @@ def _within(text: str, field: str | None) -> bool:
 
 def _between(name: str, begin: Instant | None, end: Instant | None) -> Test:
     def between(coupon: Coupon) -> bool:
-        moment = getattr(coupon, name)
-        return moment is not None and (begin is None or begin <= moment) and (end is None or moment <= end)
+        found = getattr(coupon, name)
+        return found is not None and (begin is None or begin <= found) and (end is None or found <= end)
 
     return between
-
-
-def _moment(
-    text: str | None, name: str, zone_name: str, problems: list[Problem], *, last: bool = False
-) -> Instant | None:
-    """Of a bare day the first second, or the ``last``."""
-    if not text:
-        return None
-    try:
-        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
-            # A plus sign that was not percent-encoded arrives as a blank.
-            return parse_instant(text.replace(" ", "+"))
-        day = date.fromisoformat(text)
-        if last:
-            return instant(midnight(day + timedelta(days=1), zone_name) - timedelta(seconds=1))
-        return midnight(day, zone_name)
-    except (ValueError, OverflowError):
-        message = "must be a day, as in 2027-01-31, or ISO 8601 with an offset, as in 2027-01-31T00:00:00-05:00"
-        problems.append(_problem(name, "invalid", message))
-        return None
 
 
 def _sorting(text: str, problems: list[Problem]) -> dict[str, bool]:
@@ -159,7 +137,7 @@ def _sorting(text: str, problems: list[Problem]) -> dict[str, bool]:
         name = part.removeprefix("-").removeprefix("+")
         if name not in SORT_FIELDS:
             message = f"'{name[:80]}' cannot be sorted by; these can: {', '.join(SORT_FIELDS)}"
-            problems.append(_problem("_sort", "unknown_field", message))
+            problems.append(problem("_sort", "unknown_field", message))
         found.setdefault(name, part.startswith("-"))
     return found
 
@@ -169,8 +147,4 @@ def _comparable(value: Any) -> Any:
 
 
 def _not_available() -> Problem:
-    return _problem(UNAVAILABLE, "not_available", "cannot be searched by yet; leave it out")
-
-
-def _problem(name: str, code: str, message: str) -> Problem:
-    return Problem(pointer=f"/{name}", code=code, message=message)
+    return problem(UNAVAILABLE, "not_available", "cannot be searched by yet; leave it out")

@@ -24,6 +24,9 @@ Template = Literal[
     "canceled",
     "held",
     "problem_digest",
+    "signup",
+    "set_password",
+    "my_account",
 ]
 
 
@@ -44,6 +47,22 @@ class Notice(msgspec.Struct, kw_only=True, omit_defaults=True):
     facts: dict[str, str] = {}
 
 
+class Merge(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """That one profile goes into another; ``email`` was the address of the one that goes."""
+
+    source: int
+    target: int
+    email: str
+    by: str = ""
+
+
+class Erase(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """That a customer is to be forgotten, and who asked for it."""
+
+    oid: int
+    by: str = ""
+
+
 class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     """``touched`` are nouns whose list rows change; ``revenue`` and ``orders`` add to the day's totals.
     ``seq`` rises with every change of the subject, so that a receiver can drop what is older than it knows.
@@ -51,6 +70,8 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     ``attempt`` is the attempt of its run that was paid or declined, 1 the first.
     ``gateway`` is the rotating account that took the charge or declined it; ``failed`` says which.
     ``bought``: the order by which somebody bought, which may end auto orders that the customer had before.
+    ``merge``: two profiles that are to become one by whoever tells of it.
+    ``erase``: a customer who is to be forgotten by whoever tells of it.
     ``webhook_oid``: nothing happened; this endpoint alone asked to be told once more how things stand."""
 
     event_id: str
@@ -68,6 +89,8 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     gateway: str | None = None
     failed: bool = False
     bought: str | None = None
+    merge: Merge | None = None
+    erase: Erase | None = None
     webhook_oid: int | None = None
 
     def nouns(self) -> list[tuple[NounKind, str]]:

@@ -11,14 +11,15 @@ from msgspec.structs import replace
 
 from chalicelib.domain import wire
 from chalicelib.domain.auto_orders import AutoOrder
+from chalicelib.domain.customers import Customer, first_name_of
 from chalicelib.domain.dates import Instant, local_date, parse_instant, shown
 from chalicelib.domain.events import Template
 from chalicelib.domain.heads import Head
 from chalicelib.domain.items import Item
-from chalicelib.domain.mails import AGAIN, ASKED_FOR, SentMail, one_line
+from chalicelib.domain.mails import AGAIN, APPROVED, ASKED_FOR, SentMail, one_line
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.money import ZERO, formatted
-from chalicelib.domain.orders import Order, OrderItem, OrderPaymentCreditCard, OrderSummary
+from chalicelib.domain.orders import Order, OrderBilling, OrderItem, OrderPaymentCreditCard, OrderSummary
 from chalicelib.domain.problems import ShopProblem
 from chalicelib.domain.rebills import Rise
 from chalicelib.domain.settings import AutoOrderProcessing
@@ -262,6 +263,47 @@ def _attempts(
     if next_attempt := _day_of(facts.get("next_attempt"), merchant):
         words["next_attempt"] = next_attempt
     return words
+
+
+# --- about profiles ---------------------------------------------------------------------------------------------------
+
+
+def signup(
+    customer: Customer, merchant: Merchant, facts: Mapping[str, str], password_url: str | None, until: date
+) -> Letter:
+    """A profile was made, or approved. ``password_url`` where it has no password yet."""
+    words = {"email": one_line(customer.email)}
+    if customer.unapproved:
+        words["unapproved"] = "yes"
+    elif APPROVED in facts:
+        words["approved"] = "yes"
+    if password_url:
+        words |= {"password_url": one_line(password_url, LONGEST_URL), "until": day_words(until)}
+    return _letter("signup", named(customer), merchant, words)
+
+
+def set_password(
+    customer: Customer, merchant: Merchant, facts: Mapping[str, str], password_url: str, until: date
+) -> Letter:
+    """Where to set a password, and until when."""
+    words = {
+        "email": one_line(customer.email),
+        "password_url": one_line(password_url, LONGEST_URL),
+        "until": day_words(until),
+    }
+    if ASKED_FOR in facts:
+        words["asked_for"] = "yes"
+    return _letter("set_password", named(customer), merchant, words)
+
+
+def my_account(order: Order, merchant: Merchant, url: str, until: date) -> Letter:
+    """Where a customer finds all that he has at the shop. ``order``: whom it greets."""
+    return _letter("my_account", order, merchant, {"url": one_line(url, LONGEST_URL), "until": day_words(until)})
+
+
+def named(customer: Customer) -> Order:
+    """An order of his, for the greeting."""
+    return Order(billing=OrderBilling(first_name=first_name_of(customer)))
 
 
 # --- to the merchant --------------------------------------------------------------------------------------------------

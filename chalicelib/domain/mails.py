@@ -34,10 +34,15 @@ NEVER_TWICE: frozenset[Template] = PROBLEMS | {"action_needed"}
 # Mails to the merchant, not to a customer: no wish of the customer's keeps them back.
 TO_THE_MERCHANT: frozenset[Template] = frozenset({"held", "problem_digest"})
 
+# What a customer who has asked for it gets, though he wants no other mail: without it he could not sign in.
+WANTED: frozenset[Template] = frozenset({"my_account", "set_password"})
+
 # The fact of a notice that names an item with this flag of its tab.
 NO_EASY_CANCEL = "auto_order_upsell_no_easy_cancel"
 # The fact of a hold: what cannot be billed now is looked at again by itself.
 AGAIN = "again"
+# The fact of a signup's mail that tells that the shop has approved it.
+APPROVED = "approved"
 # The fact of a mail that the customer has asked for: no setting keeps it back.
 ASKED_FOR = "asked_for"
 NO_FACTS: Mapping[str, str] = {}
@@ -192,7 +197,7 @@ def why_not(
     if to is None:
         return "what it is about does not exist any more"
     if template not in TO_THE_MERCHANT:
-        if to.do_not_send_mail:
+        if to.do_not_send_mail and not (template in WANTED and ASKED_FOR in facts):
             return "the customer's profile says do_not_send_mail"
         if kept := kept_back(template, settings, rebill=to.rebill, facts=facts):
             return kept.why
@@ -307,6 +312,38 @@ def sample_mail(template: Template, merchant: Merchant, word: str, now: Instant)
         email=_the_merchants(merchant),
         created_dts=now,
         next_dts=later(now, seconds=LEASE_SECONDS),
+    )
+
+
+def addressee_of_profile(customer: Customer) -> Addressee:
+    return Addressee(email=customer.email, do_not_send_mail=bool(customer.do_not_send_mail))
+
+
+def password_mail(oid: int, email: str, word: str, now: Instant, facts: Mapping[str, str] = NO_FACTS) -> SentMail:
+    """The mail with a link to set a password. The same ``word`` plans the same mail."""
+    about = f"customer#{oid}"
+    return SentMail(
+        mail_id=mail_id_of(word, "set_password", about),
+        about=about,
+        template="set_password",
+        email=email,
+        created_dts=now,
+        next_dts=later(now, seconds=LEASE_SECONDS),
+        facts=dict(facts),
+    )
+
+
+def my_account_mail(about: str, email: str, word: str, now: Instant) -> SentMail:
+    """The mail with a link to his account that a customer has asked for. ``about``: his profile, or one of his orders
+    where he has none."""
+    return SentMail(
+        mail_id=mail_id_of(word, "my_account", about),
+        about=about,
+        template="my_account",
+        email=email,
+        created_dts=now,
+        next_dts=later(now, seconds=LEASE_SECONDS),
+        facts={ASKED_FOR: str(now)},
     )
 
 

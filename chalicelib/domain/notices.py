@@ -103,6 +103,12 @@ TITLES: dict[Template, tuple[str, str]] = {
     "canceled": ("Auto order canceled", "When an auto order is canceled, by whom ever."),
     "held": ("Needs you", "To the shop: an auto order cannot be billed, or somebody must decide on a payment."),
     "problem_digest": ("Problems of the day", "To the shop, the morning after a day with problems: all of them."),
+    "signup": ("Signup", "When a profile is made and whoever makes it wants it told."),
+    "set_password": (
+        "Set a password",
+        "The password notice, and what a customer gets who has forgotten his: a link to set one, never a password.",
+    ),
+    "my_account": ("My account", "When a customer asks for it: a link to all that he has at the shop."),
 }
 
 
@@ -115,6 +121,8 @@ def recipient_of(template: Template) -> Literal["customer", "merchant"]:
 _CARD = {"card": "VISA ending in 1111"}
 _CANCEL = {"cancel_url": "https://shop.example.com/storefront/cancel?merchant_id=DEMO&token=sample"}
 _UPDATE = {"update_url": "https://shop.example.com/storefront/update_billing?merchant_id=DEMO&token=sample"}
+_PASSWORD = {"password_url": "https://shop.example.com/storefront/set_password?merchant_id=DEMO&token=sample"}
+_ACCOUNT = {"url": "https://shop.example.com/storefront/my_account?merchant_id=DEMO&token=sample"}
 _ATTEMPT = {"attempt": "1", "next_attempt": "3 February 2027"}
 _LINES = [
     Row(quantity="2", name="Single origin coffee, 12 oz", amount="$35.90", notes=["Grind: Whole bean"]),
@@ -154,6 +162,12 @@ WORDS: dict[Template, tuple[dict[str, str], dict[str, str]]] = {
         {"again": "daily"},
     ),
     "problem_digest": ({"day": "31 January 2027", "count": "2"}, {}),
+    "signup": (
+        {"email": "jane@example.com"},
+        {"approved": "yes", "unapproved": "yes", "until": "14 February 2027"} | _PASSWORD,
+    ),
+    "set_password": ({"email": "jane@example.com", "until": "14 February 2027"} | _PASSWORD, {"asked_for": "yes"}),
+    "my_account": ({"until": "1 February 2027"} | _ACCOUNT, {}),
 }
 _ROWS: dict[Template, list[Row]] = {
     "receipt": _LINES,

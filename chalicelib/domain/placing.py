@@ -11,13 +11,14 @@ from msgspec.structs import replace
 
 from chalicelib.domain.consents import AutoOrderConsentRequest
 from chalicelib.domain.coupons import Coupon, check_coupons
+from chalicelib.domain.customers import Customer
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import Invalid, Problem
 from chalicelib.domain.fields import ItemId, Quantity, Text20, Text50, Text100
 from chalicelib.domain.items import Item
 from chalicelib.domain.made_orders import UNPAID_STAGE, order_item_of, summary
 from chalicelib.domain.merchants import Merchant
-from chalicelib.domain.money import Currency, quantise
+from chalicelib.domain.money import Currency, quantise, total_of
 from chalicelib.domain.orders import (
     MAXIMUM_LINES,
     Order,
@@ -26,6 +27,7 @@ from chalicelib.domain.orders import (
     OrderCoupon,
     OrderCurrentStageHistory,
     OrderGiftCertificate,
+    OrderInternal,
     OrderItem,
     OrderItemOption,
     OrderMarketing,
@@ -38,6 +40,7 @@ from chalicelib.domain.orders import (
 )
 from chalicelib.domain.payments import FrozenPlan, Spend
 from chalicelib.domain.pricing import Line, Tables, Unpriceable, price
+from chalicelib.domain.pricing_tiers import NOBODY, CustomerTerms, refused
 from chalicelib.domain.schedule import ARBITRARY, Frequency
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingSettings, ship_to
@@ -64,6 +67,8 @@ LINE_FILLED_BY_SYSTEM = (
 )
 
 
+# Of merchant_notes (the contract's bound).
+LONGEST_NOTES = 2000
 # What a card is tested with where an item does not say (the product page's figure).
 DEFAULT_AUTH_TEST_AMOUNT = Decimal(1)
 # A token of a link of ours has some 120 characters.
@@ -162,6 +167,8 @@ class Shelves(msgspec.Struct, kw_only=True):
     credit: Spend | None = None
     # Items that are sold one per customer and that the customer has on an active auto order.
     owned: frozenset[str] = frozenset()
+    # By which terms the customer buys.
+    terms: CustomerTerms = NOBODY
 
 
 def placed(order: Order, shelves: Shelves, order_id: str, now: Instant, *, by_shopper: bool) -> Order:
@@ -173,9 +180,16 @@ def placed(order: Order, shelves: Shelves, order_id: str, now: Instant, *, by_sh
     problems += _echeck_problems(order, shelves)
     codes = [coupon.coupon_code or "" for coupon in order.coupons or []]
     currency = shelves.merchant.currency()
-    problems += check_coupons(
-        codes, shelves.coupons, now=now, used=shelves.used, currency_code=currency, exhausted=shelves.exhausted
-    )
+    if shelves.terms.no_coupons and codes:
+        message = "coupons do not count for this customer"
+        problems += [
+            Problem(pointer=f"/coupons/{at}/coupon_code", code="no_coupons", message=message)
+            for at in range(len(codes))
+        ]
+    else:
+        problems += check_coupons(
+            codes, shelves.coupons, now=now, used=shelves.used, currency_code=currency, exhausted=shelves.exhausted
+        )
     problems += _credit_problems(order, shelves)
     if problems:
         raise Invalid(problems)
@@ -194,11 +208,16 @@ def placed(order: Order, shelves: Shelves, order_id: str, now: Instant, *, by_sh
         arbitrary_shipping=Decimal(arbitrary) if arbitrary is not None else None,
         used=shelves.used,
         coupon_codes=codes,
+        terms=shelves.terms,
     )
     if isinstance(priced, Unpriceable):
         pointer = "/shipping/shipping_method" if priced.code == "no_shipping_method" else "/items"
         raise Invalid.one(pointer, priced.code, priced.message)
     plan = replace(priced.plan, spends=_spends(order, shelves, priced.plan.total))
+    if by_shopper:
+        units = total_of(line.quantity for line in plan.lines)
+        if too_little := refused(shelves.terms, plan.subtotal, units, currency):
+            raise Invalid(too_little)
     shipping = replace(order.shipping or OrderShipping(), shipping_method=plan.shipping_method)
     return replace(
         order,
@@ -266,6 +285,15 @@ def _certificate(plan: FrozenPlan) -> OrderGiftCertificate | None:
         gift_certificate_code=named.code,
         gift_certificate_oid=named.oid,
     )
+
+
+def with_notes(order: Order, customer: Customer) -> Order:
+    """The order with the notes that the shop wants on every order of this customer, after those that came with it."""
+    if not customer.automatic_merchant_notes:
+        return order
+    internal = order.internal or OrderInternal()
+    said = "\n".join(text for text in (internal.merchant_notes, customer.automatic_merchant_notes) if text)
+    return replace(order, internal=replace(internal, merchant_notes=said[:LONGEST_NOTES]))
 
 
 def _unprocessed(payment: OrderPayment) -> OrderPayment:
@@ -441,6 +469,7 @@ def _line(line: OrderItem, items: Mapping[str, Item], now: Instant) -> Line:
         exclude_coupon=bool(line.exclude_coupon),
         free_shipping=bool(line.free_shipping) or bool(on_auto_order and tab and tab.free_shipping_auto_order),
         tax_free=bool(line.tax_free),
+        set_by_hand=line.arbitrary_unit_cost is not None,
     )
 
 

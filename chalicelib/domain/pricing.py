@@ -1,9 +1,9 @@
 """What an order costs: lines, discounts, shipping and tax in one pass, with each decision noted for whoever asks why.
 
-The order of the steps is the rule: line percentages, then coupons on items, then coupons on the subtotal, then
-shipping (whose free-over amount looks at what is left), then tax on what is left. Each amount is rounded once, where
-it arises, to the currency's smallest coin; so total = subtotal - discount + shipping - shipping discount + tax,
-exactly, and no part of it is below zero.
+The order of the steps is the rule: line percentages, then the discount of the customer's pricing tier, then coupons on
+items, then coupons on the subtotal, then shipping (whose free-over amount looks at what is left), then tax on what is
+left. Each amount is rounded once, where it arises, to the currency's smallest coin; so total = subtotal - discount +
+shipping - shipping discount + tax, exactly, and no part of it is below zero.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,6 +26,7 @@ from chalicelib.domain.dates import Instant
 from chalicelib.domain.items import Item
 from chalicelib.domain.money import ZERO, quantise, split, total_of
 from chalicelib.domain.payments import FrozenPlan, PlanLine
+from chalicelib.domain.pricing_tiers import NOBODY, OWN, CustomerTerms
 from chalicelib.domain.shipping import Parcel, Place, Quote, ShippingMethod, ShippingSettings, available, cheapest
 from chalicelib.domain.shipping import cost as cost_by
 from chalicelib.domain.taxes import TaxRate, TaxSettings, rate_for
@@ -35,6 +36,8 @@ class Line(msgspec.Struct, kw_only=True):
     """One line to price. ``unit_cost`` is what one costs before discounts, options and overrides included.
 
     ``exclude_coupon``, ``free_shipping`` and ``tax_free`` add to what the item itself says; they never take away.
+    ``set_by_hand``: somebody set the cost for this customer, so it is not the catalogue's, and no discount of a pricing
+    tier comes off it.
     """
 
     item: Item
@@ -47,6 +50,7 @@ class Line(msgspec.Struct, kw_only=True):
     exclude_coupon: bool = False
     free_shipping: bool = False
     tax_free: bool = False
+    set_by_hand: bool = False
 
 
 class Tables(msgspec.Struct, kw_only=True):
@@ -125,6 +129,14 @@ class _Shipped(msgspec.Struct, kw_only=True):
     freed_by: Coupon | None = None
 
 
+class _Free(msgspec.Struct, kw_only=True, frozen=True):
+    """What makes shipping free in this order: coupons, the customer's own terms, items; or nothing may."""
+
+    coupons: list[Coupon]
+    all_of_it: bool = False
+    nothing: bool = False
+
+
 def price(
     lines: Sequence[Line],
     destination: Place | None,
@@ -139,6 +151,7 @@ def price(
     arbitrary_shipping: Decimal | None = None,
     used: Mapping[str, int] = NO_USES,
     coupon_codes: Sequence[str] | None = None,
+    terms: CustomerTerms = NOBODY,
 ) -> Priced | Unpriceable:
     """The frozen plan of an order, or why there is none. The same input gives the same answer.
 
@@ -146,7 +159,8 @@ def price(
     ``lowest_cost`` overrides. ``arbitrary_shipping``: a cost that somebody set; the method is then taken as named
     and nothing is free. ``coupon_codes``: the codes that the order names, so that one without a coupon is noted;
     left out, the coupons of the tables count. ``used``: see ``coupons.select``. Coupons that do not count are dropped
-    with a note: a storefront runs ``coupons.check_coupons`` first and refuses the order.
+    with a note: a storefront runs ``coupons.check_coupons`` first and refuses the order. ``terms``: those by which this
+    customer buys.
     """
     notes: list[Note] = []
     currency = tables.currency_code
@@ -168,18 +182,25 @@ def price(
         used=used,
         notes=notes,
     )
+    if terms.no_coupons and coupons:
+        setting = _by(terms, "no_coupons")
+        notes += [Note(code="coupon_not_for_customer", params={"coupon": c.code()}, setting=setting) for c in coupons]
+        coupons = []
+    _discount_of_tier(tallies, terms, coupons, currency, notes)
     _discount(tallies, coupons, currency, notes)
     if arbitrary_shipping is not None:
         shipped = _arbitrary(arbitrary_shipping, wanted_method, currency, notes)
     else:
-        found = _shipping(tallies, destination, wanted_method, coupons, lowest_cost, tables, notes)
+        free = _free(tallies, coupons, terms, notes)
+        found = _shipping(tallies, destination, wanted_method, free, lowest_cost, tables, notes)
         if isinstance(found, Unpriceable):
             return found
         shipped = found
     for coupon in coupons:
         if coupon.free_shipping is not None:
             _noted(coupon, shipped.discount if coupon is shipped.freed_by else ZERO, notes)
-    rate = _tax_rate(tables.taxes, destination, tax_exempt, notes)
+    exempt = _by(terms, "tax_exempt") if terms.tax_exempt else "tax_exempt" if tax_exempt else None
+    rate = _tax_rate(tables.taxes, destination, exempt, notes)
     return Priced(plan=_plan(tallies, coupons, shipped, rate, currency), notes=notes)
 
 
@@ -241,6 +262,48 @@ def _tally(line: Line, currency: str, notes: list[Note]) -> _Tally:
             )
         )
     return tally
+
+
+def _by(terms: CustomerTerms, name: str) -> str:
+    """``customer.tax_exempt``, ``Wholesale.no_coupons``: whose setting decided."""
+    return f"{terms.by.get(name, OWN)}.{name}"
+
+
+def _discount_of_tier(
+    tallies: list[_Tally], terms: CustomerTerms, coupons: list[Coupon], currency: str, notes: list[Note]
+) -> None:
+    """Off every line at the catalogue's price, of what its own percentage leaves."""
+    if not terms.percentage_discount:
+        return
+    setting = f"{terms.tier}.default_percentage_discount"
+    if coupons and not terms.discount_with_coupons:
+        setting = f"{terms.tier}.not_valid_when_coupon_present"
+        notes.append(Note(code="tier_discount_not_with_coupons", params={"tier": terms.tier}, setting=setting))
+        return
+    for tally in tallies:
+        if tally.line.set_by_hand or tally.left() <= 0:
+            continue
+        off = min(tally.left(), _percent_of(tally.left(), terms.percentage_discount, currency))
+        tally.discount += off
+        params = {
+            "item_id": tally.item_id(),
+            "tier": terms.tier,
+            "percent": str(terms.percentage_discount),
+            "discount": str(off),
+        }
+        notes.append(Note(code="tier_discount", params=params, setting=setting))
+
+
+def _free(tallies: list[_Tally], coupons: list[Coupon], terms: CustomerTerms, notes: list[Note]) -> _Free:
+    if terms.no_free_shipping:
+        notes.append(Note(code="no_free_shipping", setting=_by(terms, "no_free_shipping")))
+        return _Free(coupons=[], nothing=True)
+    subtotal = total_of(tally.left() for tally in tallies)
+    if not terms.free_shipping or subtotal < terms.free_shipping_minimum:
+        return _Free(coupons=coupons)
+    params = {"subtotal": str(subtotal), "minimum": str(terms.free_shipping_minimum)}
+    notes.append(Note(code="shipping_free_customer", params=params, setting=_by(terms, "free_shipping")))
+    return _Free(coupons=coupons, all_of_it=True)
 
 
 def _coupons_that_count(
@@ -349,7 +412,7 @@ def _shipping(
     tallies: list[_Tally],
     destination: Place | None,
     wanted: str | None,
-    coupons: list[Coupon],
+    free: _Free,
     lowest_cost: bool,
     tables: Tables,
     notes: list[Note],
@@ -363,20 +426,22 @@ def _shipping(
         notes.append(Note(code="no_shipping_methods_configured", setting="shipping_methods"))
         return _Shipped()
     subtotal = total_of(tally.left() for tally in tallies)
-    whole = _parcel(shipping, subtotal)
+    # What is free over an amount is not free here: the amount is never reached.
+    reached = ZERO if free.nothing else subtotal
+    whole = _parcel(shipping, reached)
     quotes = [
-        _discounted(quote, shipping, coupons, subtotal, tables.currency_code)
+        _discounted(quote, shipping, free, reached, tables.currency_code)
         for quote in available(tables.shipping, destination, whole, tables.currency_code)
     ]
     chosen = _chosen(quotes, wanted, lowest_cost)
     if chosen is None:
         return _no_method(quotes, destination, wanted, whole, notes)
-    _note_shipping(chosen, shipping, lowest_cost, whole, notes)
+    _note_shipping(chosen, shipping, free, lowest_cost, whole, notes)
     return _Shipped(
         method=chosen.name(),
         cost=chosen.cost,
         discount=chosen.discount,
-        freed_by=_freeing_coupon(coupons, chosen.method),
+        freed_by=_freeing_coupon(free.coupons, chosen.method),
     )
 
 
@@ -394,9 +459,13 @@ def _parcel(tallies: list[_Tally], subtotal: Decimal) -> Parcel:
     )
 
 
-def _discounted(quote: Quote, shipping: list[_Tally], coupons: list[Coupon], subtotal: Decimal, currency: str) -> Quote:
+def _discounted(quote: Quote, shipping: list[_Tally], free: _Free, subtotal: Decimal, currency: str) -> Quote:
     """The quote less what the lines cost that go free by its method: the rest is priced as a parcel of its own."""
-    coupon = _freeing_coupon(coupons, quote.method)
+    if free.nothing:
+        return quote
+    if free.all_of_it:
+        return msgspec.structs.replace(quote, discount=quote.cost)
+    coupon = _freeing_coupon(free.coupons, quote.method)
     paying = [tally for tally in shipping if not _goes_free(tally, quote.method, coupon)]
     if len(paying) == len(shipping):
         return quote
@@ -419,7 +488,9 @@ def _freeing_coupon(coupons: list[Coupon], method: ShippingMethod) -> Coupon | N
     return None
 
 
-def _note_shipping(chosen: Quote, shipping: list[_Tally], lowest_cost: bool, whole: Parcel, notes: list[Note]) -> None:
+def _note_shipping(
+    chosen: Quote, shipping: list[_Tally], free: _Free, lowest_cost: bool, whole: Parcel, notes: list[Note]
+) -> None:
     notes.append(
         Note(
             code="shipping_method_cheapest" if lowest_cost else "shipping_method_as_ordered",
@@ -433,7 +504,7 @@ def _note_shipping(chosen: Quote, shipping: list[_Tally], lowest_cost: bool, who
             Note(code="shipping_free_over", params={"subtotal": str(whole.subtotal)}, setting="free_over_amount")
         )
     free_items = [tally.item_id() for tally in shipping if _goes_free(tally, chosen.method, None)]
-    if chosen.discount > 0 and free_items:
+    if chosen.discount > 0 and free_items and not free.all_of_it:
         notes.append(Note(code="shipping_free_items", params={"items": ", ".join(free_items)}, setting="free_shipping"))
 
 
@@ -467,9 +538,10 @@ def _no_method(
 # --- tax ------------------------------------------------------------------------------------------------------------
 
 
-def _tax_rate(taxes: TaxSettings, destination: Place | None, tax_exempt: bool, notes: list[Note]) -> TaxRate | None:
-    if tax_exempt:
-        notes.append(Note(code="tax_exempt", setting="tax_exempt"))
+def _tax_rate(taxes: TaxSettings, destination: Place | None, exempt: str | None, notes: list[Note]) -> TaxRate | None:
+    """``exempt``: the setting by which there is none to pay."""
+    if exempt:
+        notes.append(Note(code="tax_exempt", setting=exempt))
         return None
     rate = rate_for(taxes, destination)
     if rate is None:

@@ -53,6 +53,7 @@ from chalicelib.domain.payments import (
     StoredCard,
 )
 from chalicelib.domain.pricing import Line, Priced, Tables, Unpriceable, price
+from chalicelib.domain.pricing_tiers import NOBODY, CustomerTerms
 from chalicelib.domain.reports import CanceledItem
 from chalicelib.domain.rotating import (
     CASCADE_DELAY_HOURS,
@@ -93,7 +94,8 @@ LONGEST_REASON = 200
 class Facts(msgspec.Struct, kw_only=True):
     """All that a plan reads. ``items`` are catalogue items by id, ``coupons`` those that the original order names,
     ``usage`` what the rotating gateways have taken, ``declines`` those of the card (read where it is tried again),
-    ``credit`` all of the customer's store credit (read where rebills are paid with it)."""
+    ``credit`` all of the customer's store credit (read where rebills are paid with it),
+    ``terms`` those by which the customer buys."""
 
     merchant: Merchant
     settings: AutoOrderProcessing
@@ -108,6 +110,7 @@ class Facts(msgspec.Struct, kw_only=True):
     usage: Mapping[str, Usage] = {}
     declines: list[CardDecline] = []
     credit: Spend | None = None
+    terms: CustomerTerms = NOBODY
 
     def zone_name(self) -> str:
         return self.merchant.zone_name()
@@ -748,6 +751,7 @@ def _price(facts: Facts, lines: list[Line], coupons: list[Coupon], now: Instant)
         now=now,
         on_rebill=True,
         ignore_coupon_expiration=bool(facts.settings.ignore_coupon_expiration),
+        terms=facts.terms,
     )
 
 
@@ -797,6 +801,7 @@ def _line_of(one: Due, item: Item, cost: Cost, reasons: list[Reason]) -> Line:
         occurrence=one.occurrence.number,
         skipped=one.skipped,
         percentage_discount=entry.arbitrary_percentage_discount or Decimal(0),
+        set_by_hand=cost.rule == "unit_cost_override",
         free_shipping=bool(tab and tab.free_shipping_auto_order),
     )
 
@@ -822,6 +827,7 @@ def _add_ons(facts: Facts, due: list[Due], now: Instant, reasons: list[Reason]) 
                 unit_cost=item.unit_cost(now, on_auto_order=True) if cost is None else cost,
                 oid=oid,
                 free_shipping=bool(add_on.free_shipping),
+                set_by_hand=cost is not None,
             )
         )
     return found
@@ -966,7 +972,7 @@ def cancel_lines(facts: Facts, now: Instant) -> list[Line]:
         item = facts.items.get(one.tab.auto_order_cancel_item_id or "")
         if item is not None:
             cost = cancel_items.cost(one, item, facts.items, now, facts.zone_name())
-            lines.append(Line(item=item, quantity=Decimal(1), unit_cost=cost, oid=0, occurrence=0, skipped=0))
+            lines.append(Line(item=item, quantity=Decimal(1), unit_cost=cost, set_by_hand=True))
     return lines
 
 

@@ -8,21 +8,20 @@ unique in any case. Criteria of an address (names, company, city, ...) must all 
 shipping's: who asks for Ann Lee does not mean Ann Smith who sends to Bob Lee. Missing values sort last, either way.
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache, partial
 from hashlib import sha256
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
-from msgspec.structs import replace
 
-from chalicelib.domain import wire
+from chalicelib.domain import criteria, wire
 from chalicelib.domain.auto_orders import AutoOrder
+from chalicelib.domain.criteria import Sorting, asked, available, from_parameters, moment
 from chalicelib.domain.customers import normalised_email
-from chalicelib.domain.dates import Instant, midnight, parse_instant
+from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import Invalid, Problem
 from chalicelib.domain.fields import (
     Amount,
@@ -40,10 +39,10 @@ from chalicelib.domain.fields import (
 from chalicelib.domain.heads import Head
 from chalicelib.domain.items import Item
 from chalicelib.domain.orders import Order, OrderBilling, OrderCheckout, OrderPayment, OrderShipping, Stage
+from chalicelib.domain.rows import Row, Test, all_of, at, sort_key, trimmed, within
 from chalicelib.domain.wire import Noun
 
 Kind = Literal["auto_order", "order", "item"]
-Row = list[Any]
 
 # A longer text is kept as its beginning and a hash: it still matches exactly, and a row stays about 250 bytes.
 LONGEST_TEXT = 40
@@ -189,7 +188,7 @@ def version_of_item(changed: Instant, version: int) -> int:
 
 
 def _row(kind: Kind, cells: Mapping[str, Any]) -> Row:
-    return _trimmed([_cell(cells[name]) for name in COLUMNS[kind]])
+    return trimmed([_cell(cells[name]) for name in COLUMNS[kind]])
 
 
 def _cell(value: Any) -> Any:
@@ -200,11 +199,6 @@ def _cell(value: Any) -> Any:
     if isinstance(value, list):
         return [_cell(entry) for entry in value] or 0
     return value or 0
-
-
-def _trimmed(row: Row) -> Row:
-    last = max((position for position, cell in enumerate(row) if cell != 0), default=-1)
-    return row[: last + 1]
 
 
 def shortened(text: str) -> str:
@@ -241,20 +235,16 @@ def _reader(kind: Kind, column: str) -> Callable[[Row], Any]:
     """How a column is read from a row: its value, or None."""
     columns = COLUMNS[kind]
     if column in columns:
-        return partial(_at, columns.index(column))
+        return partial(at, columns.index(column))
     name = column.removeprefix("shipping.")
-    own = partial(_at, ADDRESS.index(name))
-    shipping, same = partial(_at, columns.index("shipping")), partial(_at, columns.index(f"billing.{name}"))
+    own = partial(at, ADDRESS.index(name))
+    shipping, same = partial(at, columns.index("shipping")), partial(at, columns.index(f"billing.{name}"))
 
     def shipped(row: Row) -> Any:
         address = shipping(row)
         return own(address) if address else same(row)
 
     return shipped
-
-
-def _at(position: int, row: Row) -> Any:
-    return (row[position] or None) if position < len(row) else None
 
 
 # --- queries ---------------------------------------------------------------------------------------------------------
@@ -382,7 +372,6 @@ class ItemQuery(Noun):
 
 
 Query = AutoOrderQuery | OrderQuery | ItemQuery
-Q = TypeVar("Q", bound=Query)
 
 # Criteria of the contract on which nothing is kept yet: refused by name, never ignored.
 UNAVAILABLE = (
@@ -397,15 +386,8 @@ UNAVAILABLE = (
     "shipped_on_date_begin",
     "shipped_on_date_end",
 )
-MEANS_NOTHING = frozenset({"query_target"})
 # A list of objects has no form as a parameter.
 NOT_IN_GET = frozenset({"payment_transaction_filters"})
-# Parameters of a GET that are no criteria: whoever answers reads them.
-NO_CRITERIA = frozenset({"_limit", "_offset", "_sort", "_expand"})
-NUMBERS: dict[str, tuple[re.Pattern[str], Callable[[str], Any]]] = {
-    "customer_profile_oid": (re.compile(r"[0-9]{1,10}"), int),
-    "total": (re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?"), Decimal),
-}
 
 
 def auto_order_query(raw: Any) -> AutoOrderQuery:
@@ -415,7 +397,7 @@ def auto_order_query(raw: Any) -> AutoOrderQuery:
 
 def order_query(raw: Any) -> OrderQuery:
     """The query in a request's body. Raises Invalid: for what is not available, and where nothing is asked."""
-    query = _available(wire.noun(raw, OrderQuery))
+    query = available(wire.noun(raw, OrderQuery), UNAVAILABLE)
     if not asked(query):
         raise Invalid.one("", "required", "a query names at least one criterion; GET /order/orders lists all orders")
     return query
@@ -423,12 +405,13 @@ def order_query(raw: Any) -> OrderQuery:
 
 def auto_order_query_of(parameters: Mapping[str, str]) -> AutoOrderQuery:
     """The query in the parameters of a GET. Raises Invalid naming what is not known."""
-    return _from(parameters, AutoOrderQuery, own={"_since": "since"})
+    return from_parameters(parameters, AutoOrderQuery, own={"_since": "since"})
 
 
 def order_query_of(parameters: Mapping[str, str]) -> OrderQuery:
     """The query in the parameters of a GET; without any, all orders are meant. Raises Invalid."""
-    return _available(_from(parameters, OrderQuery, own={}))
+    query = from_parameters(parameters, OrderQuery, own={}, not_in_get=NOT_IN_GET, unavailable=UNAVAILABLE)
+    return available(query, UNAVAILABLE)
 
 
 def item_query_of(parameters: Mapping[str, str]) -> ItemQuery:
@@ -436,63 +419,11 @@ def item_query_of(parameters: Mapping[str, str]) -> ItemQuery:
     rest = dict(parameters)
     if rest.pop("_placeholders", "false").lower() not in ("true", "false"):
         raise Invalid.one("/_placeholders", "wrong_type", "must be true or false")
-    return _available(_from(rest, ItemQuery, own={"_since": "since"}))
-
-
-def _from(parameters: Mapping[str, str], type_: type[Q], own: Mapping[str, str]) -> Q:
-    criteria = {name: text for name, text in parameters.items() if name not in NO_CRITERIA and name not in own}
-    known = frozenset(type_.__struct_fields__) - frozenset(own.values()) - NOT_IN_GET
-    problems = [_unknown(name, known, own) for name in criteria if name not in known]
-    raw = {name: _raw(name, text, problems) for name, text in criteria.items() if name in known and text}
-    try:
-        query = wire.noun(raw, type_)
-    except Invalid as invalid:
-        raise Invalid([*problems, *invalid.problems]) from None
-    if problems:
-        raise Invalid(problems)
-    return replace(query, **{field: parameters.get(name) for name, field in own.items()})
-
-
-def _raw(name: str, text: str, problems: list[Problem]) -> Any:
-    """The value as a body would hold it."""
-    if name not in NUMBERS:
-        return text
-    pattern, number = NUMBERS[name]
-    if pattern.fullmatch(text):
-        return number(text)
-    problems.append(_problem(name, "wrong_type", "must be a number"))
-    return None
-
-
-def _unknown(name: str, known: Iterable[str], own: Iterable[str]) -> Problem:
-    allowed = ", ".join(sorted({*known, *own, *NO_CRITERIA} - set(UNAVAILABLE)))
-    return _problem(name[:80], "unknown_parameter", f"is not a parameter here; these are: {allowed}")
-
-
-def _available(query: Q) -> Q:
-    problems = [
-        _problem(name, "not_available", "cannot be searched by yet; leave it out")
-        for name in asked(query)
-        if name in UNAVAILABLE
-    ]
-    if problems:
-        raise Invalid(problems)
-    return query
-
-
-def asked(query: Query) -> dict[str, Any]:
-    """The criteria that the query names. An empty text is none, as in a form that is left blank."""
-    values = {name: getattr(query, name) for name in query.__struct_fields__ if name not in MEANS_NOTHING}
-    return {name: value for name, value in values.items() if value not in (None, "")}
-
-
-def _problem(name: str, code: str, message: str) -> Problem:
-    return Problem(pointer=f"/{name}", code=code, message=message)
+    query = from_parameters(rest, ItemQuery, own={"_since": "since"}, unavailable=UNAVAILABLE)
+    return available(query, UNAVAILABLE)
 
 
 # --- matching --------------------------------------------------------------------------------------------------------
-
-Test = Callable[[Row], bool]
 
 # Criteria and their columns, where the two have different names.
 CRITERIA: dict[Kind, dict[str, str]] = {
@@ -526,8 +457,6 @@ RANGES: dict[Kind, dict[str, str]] = {
     "item": {},
 }
 EMAILS = frozenset({"email", "cc_email"})
-BARE_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-FOR_EVER = 2**63
 
 
 def matcher(kind: Kind, query: Query, zone_name: str) -> Test:
@@ -539,12 +468,11 @@ def matcher(kind: Kind, query: Query, zone_name: str) -> Test:
     for name, column in RANGES[kind].items():
         ends = [wanted.pop(f"{name}_date_begin", None), wanted.pop(f"{name}_date_end", None)]
         if any(ends):
-            begin = _moment(ends[0], f"{name}_date_begin", zone_name, problems, else_=-FOR_EVER)
-            end = _moment(ends[1], f"{name}_date_end", zone_name, problems, else_=FOR_EVER, last=True)
-            tests.append(partial(_within, _reader(kind, column), begin, end))
+            begin = moment(ends[0], f"{name}_date_begin", zone_name, problems)
+            end = moment(ends[1], f"{name}_date_end", zone_name, problems, last=True)
+            tests.append(within(_reader(kind, column), begin, end))
     if since := wanted.pop("since", None):
-        begin = _moment(since, "_since", zone_name, problems, else_=-FOR_EVER)
-        tests.append(partial(_within, _reader(kind, "noted_dts"), begin, FOR_EVER))
+        tests.append(within(_reader(kind, "noted_dts"), moment(since, "_since", zone_name, problems), None))
     if problems:
         raise Invalid(problems)
     columns = {CRITERIA[kind].get(name, name): _sought(name, value) for name, value in wanted.items()}
@@ -552,17 +480,7 @@ def matcher(kind: Kind, query: Query, zone_name: str) -> Test:
     if address:
         tests.append(_lives(kind, address))
     tests += [_equals(kind, column, value) for column, value in columns.items()]
-    return partial(_all, tests)
-
-
-# These run a hundred thousand times a search, hence loops where a generator would read better.
-
-
-def _all(tests: Sequence[Test], row: Row) -> bool:
-    for test in tests:  # noqa: SIM110
-        if not test(row):
-            return False
-    return True
+    return partial(all_of, tests)
 
 
 def _sought(name: str, value: Any) -> Any:
@@ -593,7 +511,7 @@ def _holds(read: Callable[[Row], Any], value: Any, row: Row) -> bool:
 def _lives(kind: Kind, address: Mapping[str, Any]) -> Test:
     """All criteria of the address hold in one of the two."""
     billed, shipped = (
-        partial(_all, [partial(_is, _reader(kind, f"{place}.{column}"), value) for column, value in address.items()])
+        partial(all_of, [partial(_is, _reader(kind, f"{place}.{column}"), value) for column, value in address.items()])
         for place in ("billing", "shipping")
     )
     return lambda row: billed(row) or shipped(row)
@@ -601,31 +519,6 @@ def _lives(kind: Kind, address: Mapping[str, Any]) -> Test:
 
 def _is(read: Callable[[Row], Any], value: Any, row: Row) -> bool:
     return bool(read(row) == value)
-
-
-def _within(read: Callable[[Row], Any], begin: int, end: int, row: Row) -> bool:
-    found = read(row)
-    if isinstance(found, list):
-        return any(begin <= moment <= end for moment in found)
-    return found is not None and begin <= found <= end
-
-
-def _moment(
-    text: str | None, name: str, zone_name: str, problems: list[Problem], *, else_: int, last: bool = False
-) -> int:
-    """Epoch seconds. Of a bare day the first second, or the ``last``; ``else_`` where there is no text."""
-    if not text:
-        return else_
-    try:
-        if BARE_DAY.fullmatch(text):
-            day = date.fromisoformat(text)
-            first = midnight(day + timedelta(days=1) if last else day, zone_name)
-            return int(first.timestamp()) - (1 if last else 0)
-        return int(parse_instant(text).timestamp())
-    except (ValueError, OverflowError):
-        message = "must be a day, as in 2027-01-31, or ISO 8601 with an offset, as in 2027-01-31T00:00:00-05:00"
-        problems.append(_problem(name, "invalid", message))
-        return else_
 
 
 # --- shapes ----------------------------------------------------------------------------------------------------------
@@ -695,29 +588,10 @@ SORT_FIELDS: dict[Kind, tuple[str, ...]] = {
 # The contract's other word for a field.
 SORT_ALIASES = {"billing.state": "billing.state_region"}
 
-# (field, descending)
-Sorting = tuple[tuple[str, bool], ...]
-
 
 def sorting(kind: Kind, text: str | None) -> Sorting:
-    """What ``_sort`` asks for: fields, comma separated, ``-`` before those that go down. Raises Invalid by name."""
-    found: dict[str, bool] = {}
-    problems: list[Problem] = []
-    # A plus that nobody escaped arrives as a blank.
-    for part in filter(None, (part.strip() for part in (text or "").split(","))):
-        name = part.removeprefix("-") if part.startswith("-") else part.removeprefix("+")
-        field = SORT_ALIASES.get(name, name)
-        if field not in SORT_FIELDS[kind]:
-            allowed = ", ".join(SORT_FIELDS[kind])
-            message = f"'{name[:80]}' cannot be sorted by; these can: {allowed}"
-            problems.append(_problem("_sort", "unknown_field", message))
-        elif field in found:
-            problems.append(_problem("_sort", "conflict", f"'{name}' stands there twice"))
-        else:
-            found[field] = part.startswith("-")
-    if problems:
-        raise Invalid(problems[: wire.MAXIMUM_PROBLEMS])
-    return tuple(found.items())
+    """What ``_sort`` asks for. Raises Invalid by name."""
+    return criteria.sorting(text, SORT_FIELDS[kind], SORT_ALIASES)
 
 
 def sort(kind: Kind, rows: list[tuple[str, Row]], wanted: Sorting) -> list[tuple[str, Row]]:
@@ -731,19 +605,5 @@ def sort(kind: Kind, rows: list[tuple[str, Row]], wanted: Sorting) -> list[tuple
     else:
         done = sorted(rows, key=lambda named: named[0])
     for field, descending in reversed(wanted):
-        done.sort(key=partial(_sort_key, _reader(kind, field), descending), reverse=descending)
+        done.sort(key=partial(sort_key, _reader(kind, field), descending), reverse=descending)
     return done
-
-
-def _sort_key(read: Callable[[Row], Any], descending: bool, named: tuple[str, Row]) -> tuple[bool, Any]:
-    value = read(named[1])
-    if isinstance(value, list):
-        value = value[0]
-    if isinstance(value, str):
-        value = value.casefold()
-    return (value is None) != descending, 0 if value is None else value
-
-
-def question_of(query: Query, wanted: Sorting) -> str:
-    """The same text for the same criteria in the same order: what a result set is the answer to."""
-    return wire.digest_text([asked(query), wanted]).decode()

@@ -22,7 +22,7 @@ from chalicelib.domain.wire import Noun
 
 S = TypeVar("S", bound=Noun)
 
-PaymentOutcome = Literal["approved", "declined", "action_needed", "not_known_yet", "not_sent"]
+PaymentOutcome = Literal["approved", "declined", "action_needed", "not_known_yet", "not_sent", "charged_later"]
 
 
 # --- cards -----------------------------------------------------------------------------------------------------------
@@ -258,6 +258,7 @@ TOLD: Mapping[PaymentOutcome, str] = {
     "approved": "Thank you, the order is paid.",
     "declined": "The card was declined. Please try another card, or ask your bank.",
     "action_needed": "Your bank wants to confirm this payment with you.",
+    "charged_later": "Thank you, the order is taken. The shop charges it by hand; nothing was charged yet.",
     "not_known_yet": "The payment is being processed. Please do not pay again; ask for this order a little later.",
     "not_sent": "The payment could not be made at this moment. Nothing was charged; please try again.",
 }

@@ -34,12 +34,13 @@ class Noun(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fiel
     """What all nouns share. ``expansions``: the ``_expand`` names that differ from their field;
     ``deep``: dotted expansions (``payment.transaction``) and the field that needs them; ``own``: fields that
     are kept but never shown or taken; ``read_only``: fields that the server sets: a request may send them back but not
-    change them."""
+    change them; ``write_only``: fields that a request may set and no answer shows."""
 
     expansions: ClassVar[dict[str, str]] = {}
     deep: ClassVar[dict[str, str]] = {}
     own: ClassVar[frozenset[str]] = frozenset()
     read_only: ClassVar[frozenset[str]] = frozenset()
+    write_only: ClassVar[frozenset[str]] = frozenset()
 
 
 T = TypeVar("T")
@@ -140,6 +141,11 @@ def load(text: str | bytes, type_: type[T]) -> T:
 def plain(value: Any) -> Any:
     """The noun as dicts, lists and Decimals: what a comparison or an overlay works on."""
     return msgspec.to_builtins(value, enc_hook=_kept_value, builtin_types=(Decimal,))
+
+
+def fields_of(type_: type[msgspec.Struct]) -> list[tuple[str, Any]]:
+    """The fields of a noun, each with its type, bare of None and of bounds."""
+    return [(name, _bare(hint)) for name, _, hint in _fields(type_)]
 
 
 # --- out ------------------------------------------------------------------------------------------------------------
@@ -284,6 +290,11 @@ def _read_only(type_: type[msgspec.Struct]) -> frozenset[str]:
 
 def _own(type_: type[msgspec.Struct]) -> frozenset[str]:
     return getattr(type_, "own", frozenset())
+
+
+@lru_cache(maxsize=256)
+def _never_shown(type_: type[msgspec.Struct]) -> frozenset[str]:
+    return _own(type_) | getattr(type_, "write_only", frozenset())
 
 
 @lru_cache(maxsize=256)
@@ -439,7 +450,7 @@ def _rendered_struct(value: msgspec.Struct, form: Form, expand: frozenset[str], 
     answer: dict[str, Any] = {}
     for name, wire, _ in _fields(type_):
         entry = getattr(value, name)
-        if entry is None or name in _own(type_):
+        if entry is None or name in _never_shown(type_):
             continue
         expansion = aliases.get(name, wire)
         if _block(entry):

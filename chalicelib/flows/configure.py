@@ -6,7 +6,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from chalicelib.domain import loyalty, merchants, rotating, settings, shipping, taxes
+from chalicelib.domain import customer_values, loyalty, merchants, rotating, settings, shipping, taxes
+from chalicelib.domain.customer_values import CustomerProfileSettings
 from chalicelib.domain.drafts import changed
 from chalicelib.domain.errors import Contended, Invalid, Refused, Stale
 from chalicelib.domain.loyalty import LoyaltyProgram
@@ -27,6 +28,7 @@ RULES: dict[type, Callable[[Any], None]] = {
     TaxSettings: taxes.validate,
     RotatingGateways: rotating.validate,
     LoyaltyProgram: loyalty.validate,
+    CustomerProfileSettings: customer_values.validate,
 }
 
 

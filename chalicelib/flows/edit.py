@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from chalicelib.domain import wire
 from chalicelib.domain.auto_orders import AutoOrder, Edited, assembled, edited
 from chalicelib.domain.cancel_items import owed
-from chalicelib.domain.cancellation import skip_of
+from chalicelib.domain.cancellation import coming_of, skip_of
 from chalicelib.domain.dates import Instant, midnight
 from chalicelib.domain.edit_requests import prepared
 from chalicelib.domain.errors import Contended, Invalid, NotFound, Problem, Refused, Stale
@@ -75,9 +75,10 @@ def rehearsed(shop: Shop, oid: int, raw: Any) -> None:
     _edited(shop, standing(shop, oid), _object(raw), SYSTEM)
 
 
-def pause(shop: Shop, oid: int, *, actor: str = SYSTEM) -> str | None:
-    """Pause every item. Pausing what is paused changes nothing. Returns the id of the event, if there is one."""
-    return change(shop, oid, lambda stands: _edited(shop, stands, _paused(stands.noun), actor))
+def pause(shop: Shop, oid: int, *, paused: bool = True, actor: str = SYSTEM) -> str | None:
+    """Pause every item, or go on with every one. Pausing what is paused changes nothing. Returns the id of the event,
+    if there is one."""
+    return change(shop, oid, lambda stands: _edited(shop, stands, _paused(stands.noun, paused=paused), actor))
 
 
 def skip(shop: Shop, oid: int, day: date, *, actor: str = SYSTEM) -> str | None:
@@ -88,12 +89,21 @@ def skip(shop: Shop, oid: int, day: date, *, actor: str = SYSTEM) -> str | None:
         wanted = skip_of(stands.facts, stands.now)
         if wanted is None or wanted.day != day:
             return None
-        zone_name = stands.facts.zone_name()
-        rows = []
-        for entry in stands.noun.items or []:
-            to = wanted.days.get(entry.auto_order_item_oid or 0)
-            rows.append(wire.plain(replace(entry, next_shipment_dts=midnight(to, zone_name)) if to else entry))
-        return _edited(shop, stands, {"items": rows}, actor)
+        return _edited(shop, stands, _sent_on(stands, wanted.days), actor)
+
+    return change(shop, oid, think)
+
+
+def reschedule(shop: Shop, oid: int, day: date, to: date, *, actor: str = SYSTEM) -> str | None:
+    """Send on another day what is to be sent on that one; what comes later is counted from there. Where nothing comes
+    on it (any more), nothing changes: the same request sent twice moves once. Returns the id of the event, if there is
+    one. Raises Invalid for a day that is no day to send on."""
+
+    def think(stands: Standing) -> Thought | None:
+        wanted = coming_of(stands.facts, stands.now)
+        if wanted is None or wanted.day != day:
+            return None
+        return _edited(shop, stands, _sent_on(stands, dict.fromkeys(wanted.oids, to)), actor)
 
     return change(shop, oid, think)
 
@@ -248,9 +258,18 @@ def _object(raw: Any) -> dict[str, Any]:
     return raw
 
 
-def _paused(stands: AutoOrder) -> dict[str, Any]:
+def _paused(stands: AutoOrder, *, paused: bool) -> dict[str, Any]:
     """The request that pauses every item and leaves all else of it as it stands."""
-    return {"items": [wire.plain(replace(entry, paused=True)) for entry in stands.items or []]}
+    return {"items": [wire.plain(replace(entry, paused=paused)) for entry in stands.items or []]}
+
+
+def _sent_on(stands: Standing, days: dict[int, date]) -> dict[str, Any]:
+    """The request that sends these items, by oid, on these days, and leaves all else as it stands."""
+    zone_name, rows = stands.facts.zone_name(), []
+    for entry in stands.noun.items or []:
+        to = days.get(entry.auto_order_item_oid or 0)
+        rows.append(wire.plain(replace(entry, next_shipment_dts=midnight(to, zone_name)) if to else entry))
+    return {"items": rows}
 
 
 def _edited(

@@ -1,11 +1,13 @@
 """Finding: the first page asks the list rows, narrowed where a code, an order or a shape leads to them; the pages after
 it are cut from what the first one found."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from chalicelib.domain import search
+from chalicelib.domain.criteria import question_of
 from chalicelib.domain.merchants import Merchant
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ class Found(msgspec.Struct, frozen=True):
     total: int
 
 
+Looked = tuple[list[str], bool]
+
+
 def find(shop: "Shop", kind: search.Kind, query: search.Query, sort: str | None, offset: int, limit: int) -> Found:
     """One page of what the query means, full unless it is the last; ``offset`` beyond the end finds nothing.
 
@@ -31,16 +36,25 @@ def find(shop: "Shop", kind: search.Kind, query: search.Query, sort: str | None,
     Raises Invalid: a criterion, a date or a sort field that is not one.
     """
     sorting = search.sorting(kind, sort)
-    question = search.question_of(query, sorting)
+
+    def look() -> Looked:
+        meant = search.matcher(kind, query, shop.configuration.section(Merchant).noun.zone_name())
+        narrowed = _narrowed(shop, kind, query)
+        every = shop.lists.rows(kind) if narrowed is None else shop.lists.rows_of(kind, narrowed)
+        rows = [(name, row) for name, row in every if meant(row)]
+        return [name for name, _ in search.sort(kind, rows, sorting)], narrowed is None
+
+    return page_of(shop, kind, question_of(query, sorting), offset, limit, look)
+
+
+def page_of(shop: "Shop", kind: str, question: str, offset: int, limit: int, look: Callable[[], Looked]) -> Found:
+    """A page of what was found for the question, or of what ``look`` finds: all names in their order, and whether they
+    were dear. What was dear, or has another page, is remembered."""
     now = shop.clock.now()
     if offset > 0 and (page := shop.lists.remembered(kind, question, now, offset, limit)) is not None:
         return Found(*page)
-    meant = search.matcher(kind, query, shop.configuration.section(Merchant).noun.zone_name())
-    narrowed = _narrowed(shop, kind, query)
-    every = shop.lists.rows(kind) if narrowed is None else shop.lists.rows_of(kind, narrowed)
-    rows = [(name, row) for name, row in every if meant(row)]
-    names = [name for name, _ in search.sort(kind, rows, sorting)]
-    if narrowed is None or offset + limit < len(names):
+    names, dear = look()
+    if dear or offset + limit < len(names):
         shop.lists.remember(kind, question, names, now)
     return Found(names[offset : offset + limit], len(names))
 

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 from chalicelib.domain import letters, mails
 from chalicelib.domain.auto_orders import AutoOrder, assembled
+from chalicelib.domain.customers import Customer, customer_names, password_subject
+from chalicelib.domain.dates import later, local_date
 from chalicelib.domain.errors import Contended, NotFound, Refused
 from chalicelib.domain.events import Event, NounKind, Template
 from chalicelib.domain.heads import Head
 from chalicelib.domain.items import Item
 from chalicelib.domain.letters import MAXIMUM_ROWS, Composed, Letter
-from chalicelib.domain.links import CANCEL_SECONDS
-from chalicelib.domain.mails import MAIL_TIMEOUT_SECONDS, Addressee, Mail, SentMail
+from chalicelib.domain.links import CANCEL_SECONDS, FORGOTTEN_SECONDS, MY_ACCOUNT_SECONDS, PASSWORD_NOTICE_SECONDS
+from chalicelib.domain.mails import ASKED_FOR, MAIL_TIMEOUT_SECONDS, Addressee, Mail, SentMail
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.notices import NoticeTemplate, samples
 from chalicelib.domain.orders import Order
@@ -84,11 +86,17 @@ def send_mail(shop: "Shop", subject: str, mail_id: str) -> SentMail | None:
 
 
 class About:
-    """What a mail is about, read for it: an order, or an auto order with its original order; or a day, or nothing."""
+    """What a mail is about, read for it: an order, an auto order with its original order, or a customer; or a day, or
+    nothing."""
 
     def __init__(
-        self, order: Order | None = None, auto_order: AutoOrder | None = None, head: Head | None = None
+        self,
+        order: Order | None = None,
+        auto_order: AutoOrder | None = None,
+        head: Head | None = None,
+        customer: Customer | None = None,
     ) -> None:
+        self.customer = customer
         self.order = order or Order()
         self.auto_order = auto_order or AutoOrder()
         self.head = head
@@ -97,6 +105,8 @@ class About:
         return self.auto_order.auto_order_oid or 0
 
     def addressee(self, shop: "Shop") -> Addressee:
+        if self.customer is not None:
+            return mails.addressee_of_profile(self.customer)
         profile = self.order.customer_profile_oid
         customer = shop.customers.find(profile) if profile else None
         return mails.addressee(self.order, customer.noun if customer else None)
@@ -117,6 +127,9 @@ def read_about(shop: "Shop", kind: str, name: str, *, whole: bool = True) -> Abo
                 return None
             original = shop.orders.find(made_by[0].original_order_id or "")
             return About(original.noun if original else None, *made_by)
+        case "customer" if name.isdecimal():
+            kept = shop.customers.find(int(name))
+            return About(customer=kept.noun) if kept else None
         case "day" | "notice_template":
             return About()
     return None
@@ -173,6 +186,37 @@ def letter_of(
             return _problem_digest(shop, mail, merchant)
         case "preshipment_notice" | "price_notice" | "card_expiring":
             return _ahead(shop, mail, about, merchant)
+        case "signup" | "set_password":
+            return _of_profile(shop, mail, about.customer, merchant)
+        case "my_account":
+            return _my_account(shop, mail, about, merchant)
+
+
+def _of_profile(shop: "Shop", mail: SentMail, customer: Customer | None, merchant: Merchant) -> Letter | None:
+    """Mails about a profile, with a link that sets its password as long as nobody has set another."""
+    if customer is None:
+        return None
+    oid, now = customer.customer_profile_oid or 0, shop.clock.now()
+    wanted = ASKED_FOR in mail.facts
+    standing = shop.customer_passwords.find(oid)
+    if standing and mail.template == "set_password" and not wanted:
+        return None
+    seconds = FORGOTTEN_SECONDS if wanted else PASSWORD_NOTICE_SECONDS
+    until = local_date(later(now, seconds=seconds), merchant.zone_name())
+    token = shop.links.sign("set_password", password_subject(oid, standing), seconds)
+    url = shop.links.page("set_password", token=token)
+    if mail.template == "set_password":
+        return letters.set_password(customer, merchant, mail.facts, url, until)
+    return letters.signup(customer, merchant, mail.facts, None if standing else url, until)
+
+
+def _my_account(shop: "Shop", mail: SentMail, about: About, merchant: Merchant) -> Letter:
+    """The link opens what belongs to the profile, or else to the address that the mail goes to, and to no other."""
+    customer = about.customer
+    subject = customer_names(customer.customer_profile_oid if customer else None, None if customer else mail.email)[0]
+    until = local_date(later(shop.clock.now(), seconds=MY_ACCOUNT_SECONDS), merchant.zone_name())
+    url = shop.links.page("my_account", token=shop.links.sign("my_account", subject, MY_ACCOUNT_SECONDS))
+    return letters.my_account(letters.named(customer) if customer else about.order, merchant, url, until)
 
 
 def _ahead(shop: "Shop", mail: SentMail, about: About, merchant: Merchant) -> Letter | None:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from chalicelib.domain import wire
 from chalicelib.domain.consents import AutoOrderConsentRequest, Seen, given
 from chalicelib.domain.coupons import Coupon
+from chalicelib.domain.customer_values import CustomerProfileSettings
 from chalicelib.domain.customers import normalised_email
 from chalicelib.domain.dates import Instant, later
 from chalicelib.domain.errors import Invalid, Problem, Refused
@@ -17,7 +18,8 @@ from chalicelib.domain.heads import Head
 from chalicelib.domain.items import Item
 from chalicelib.domain.orders import Order, OrderPayment, OrderPaymentCreditCard, OrderPaymentECheck, masked
 from chalicelib.domain.payments import Card, StoredCard, card_type_of, luhn
-from chalicelib.domain.placing import OF_ACCOUNT, Shelves, placed, rebills_by_itself, sole_items
+from chalicelib.domain.placing import OF_ACCOUNT, Shelves, placed, rebills_by_itself, sole_items, with_notes
+from chalicelib.domain.pricing_tiers import NOBODY, PricingTiers, terms_of
 from chalicelib.domain.storefront import BankAccountRequest, is_aba_code
 from chalicelib.domain.wire import kept
 from chalicelib.flows import balances, coupon_codes
@@ -186,6 +188,7 @@ def place(
                 shop.orders.begun(order.order_id or "", Head(status="unpaid")),
                 shop.events.happened(_created(shop, order)),
                 *_consented(shop, order, consent),
+                *shop.orders.listed(order.order_id or "", names_of(order, order.customer_profile_oid)),
             )
             return shop.orders.get(order.order_id or "")
         except Refused:
@@ -219,6 +222,11 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
     merchant, settings, shipping, taxes, items, coupons = shop.configuration.price_list(ids, codes)
     customer_profile_oid = _customer(shop, wanted)
     coupons, bases = coupon_codes.named(shop, codes, coupons)
+    kept = shop.customers.find(customer_profile_oid, consistent=False) if customer_profile_oid else None
+    customer = kept.noun if kept else None
+    if by_shopper and customer_profile_oid is None and _requires_profile(shop):
+        message = "the shop takes orders of customers with a profile only, and there is none with this address"
+        raise Invalid.one("/billing/email", "profile_required", message)
     sole = sole_items(wanted, items)
     used, exhausted = _used(shop, wanted, customer_profile_oid, coupons)
     wants_credit = wanted.store_credit_of is not None or wanted.store_credit() > 0
@@ -231,6 +239,7 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
         taxes=taxes,
         items=items,
         coupons=coupons,
+        terms=terms_of(customer, shop.configuration.remembered(PricingTiers)) if customer else NOBODY,
         owned=owned_items(shop, names_of(wanted, customer_profile_oid)) & frozenset(sole) if sole else frozenset(),
         bases=bases,
         used=used,
@@ -255,7 +264,7 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
     order.customer_profile_oid = customer_profile_oid
     if not by_shopper:
         order.store_credit_of = customer_profile_oid
-    return order
+    return with_notes(order, customer) if customer else order
 
 
 def _used(
@@ -279,6 +288,10 @@ def _customer(shop: Shop, order: Order) -> int | None:
     email = order.billing.email if order.billing else None
     oid = shop.customers.name_by("email", normalised_email(email)) if email else None
     return int(oid) if oid else None
+
+
+def _requires_profile(shop: Shop) -> bool:
+    return bool(shop.configuration.remembered(CustomerProfileSettings).require_customer_profile)
 
 
 def _created(shop: Shop, order: Order) -> Event:

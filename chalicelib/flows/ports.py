@@ -14,7 +14,9 @@ from chalicelib.domain.batches import BatchEdit
 from chalicelib.domain.captures import CapturePage, Hint, Reconciliation
 from chalicelib.domain.consents import AutoOrderConsent
 from chalicelib.domain.coupons import Coupon, OneTimeCode
-from chalicelib.domain.customers import Customer
+from chalicelib.domain.customer_search import KeyedKind
+from chalicelib.domain.customer_values import CustomerProfileSettings
+from chalicelib.domain.customers import Customer, KeptPassword
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import NotFound, Problem
 from chalicelib.domain.events import Event, Template
@@ -27,6 +29,7 @@ from chalicelib.domain.links import Purpose
 from chalicelib.domain.loyalty import CustomerLoyaltyRedemption, Earned, LoyaltyProgram
 from chalicelib.domain.mails import Mail, SentMail
 from chalicelib.domain.merchants import Merchant
+from chalicelib.domain.merging import Mark
 from chalicelib.domain.networks import CardDecline
 from chalicelib.domain.notices import NoticeTemplate
 from chalicelib.domain.orders import Order
@@ -42,6 +45,7 @@ from chalicelib.domain.payments import (
     StoredCard,
     Use,
 )
+from chalicelib.domain.pricing_tiers import PricingTiers
 from chalicelib.domain.problems import ShopProblem
 from chalicelib.domain.reports import Canceled, Forecast
 from chalicelib.domain.rotating import RotatingGateways, Usage
@@ -51,15 +55,29 @@ from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingSettings
 from chalicelib.domain.taxes import TaxSettings
 from chalicelib.domain.timeline import TimelineEntry
+from chalicelib.domain.transfers import CustomerExport, CustomerImport, Encoding, Format, ImportMapping, Upload
 from chalicelib.domain.users import Credentials, Session, User
+from chalicelib.domain.views import ScreenViews
 from chalicelib.domain.waiting import DueRow
 from chalicelib.domain.webhooks import Answer, Delivery, DeliveryLog, Webhook
+
+F = TypeVar("F", CustomerExport, CustomerImport)
 
 # A change that a store made and ``Shop.write`` commits; a flow carries it and never looks inside.
 Change = Any
 T = TypeVar("T")
 K = TypeVar("K", covariant=True)
-S = TypeVar("S", Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings, RotatingGateways, LoyaltyProgram)
+S = TypeVar(
+    "S",
+    Merchant,
+    AutoOrderProcessing,
+    CustomerProfileSettings,
+    PricingTiers,
+    ShippingSettings,
+    TaxSettings,
+    RotatingGateways,
+    LoyaltyProgram,
+)
 
 
 class Kept(Protocol[K]):
@@ -91,12 +109,15 @@ class Shelf(Protocol[T]):
     def find(self, name: object, *, consistent: bool = True) -> Kept[T] | None: ...
     def get(self, name: object) -> Kept[T]: ...
     def get_many(self, names: list[str]) -> list[T]: ...
-    def inserted(self, name: object, noun: T) -> Change: ...
+    def kept_many(self, names: Iterable[object]) -> Mapping[str, Kept[T]]: ...
+    def inserted(self, name: object, noun: T, *, version: int = 1) -> Change: ...
     def replaced(self, name: object, noun: T, version: int) -> Change: ...
     def removed(self, name: object, version: int) -> Change: ...
+    def standing(self, name: object) -> Change: ...
     def named(self, by: str, value: object, name: str) -> Change: ...
     def unnamed(self, by: str, value: object) -> Change: ...
     def name_by(self, by: str, value: object) -> str | None: ...
+    def names_by(self, by: str, values: Iterable[object]) -> Mapping[str, str]: ...
     def listed(self, name: object) -> Change: ...
     def unlisted(self, name: object) -> Change: ...
     def names(self) -> list[str]: ...
@@ -113,6 +134,8 @@ class AutoOrders(Protocol):
     def made_sole(self, customer: str, item_id: str, order_id: str, instead_of: str | None) -> Change: ...
     def begun(self, document: AutoOrder, head: Head) -> list[Change]: ...
     def listed(self, oid: int, customers: Sequence[str], began: Instant) -> list[Change]: ...
+    def unlisted(self, oid: int, customers: Sequence[str]) -> list[Change]: ...
+    def relogged(self, oid: int, place: str, entry: TimelineEntry) -> Change: ...
     def moved(self, oid: int, before: Head, after: Head) -> Change: ...
     def edited(self, document: AutoOrder, version: int) -> Change: ...
     def closed(self, oid: int, row: ClosedAttempt) -> Change: ...
@@ -126,6 +149,10 @@ class AutoOrders(Protocol):
 
 
 class Orders(Protocol):
+    def listed(self, order_id: str, customers: Sequence[str]) -> list[Change]: ...
+    def unlisted(self, order_id: str, customers: Sequence[str]) -> list[Change]: ...
+    def consented_by_nobody(self, consent: AutoOrderConsent) -> Change: ...
+    def of_customer(self, customers: Sequence[str]) -> list[str]: ...
     def consented(self, consent: AutoOrderConsent) -> Change: ...
     def consent(self, order_id: str) -> AutoOrderConsent | None: ...
     def find(self, order_id: str) -> Kept[Order] | None: ...
@@ -155,9 +182,19 @@ class Lists(Protocol):
         ...
 
     def drop(self, kind: str, name: str, version: int) -> bool: ...
-    def rows(self, kind: SearchedKind) -> Iterator[tuple[str, list[Any]]]: ...
+    def note_keyed(self, kind: KeyedKind, name: str, row: list[Any] | None, version: int, *, new: bool = False) -> bool:
+        """The same for kinds with keys; None: the noun is no more."""
+        ...
+
+    def keys(
+        self, kind: KeyedKind, field: str, begins: str, *, whole: bool = False, cursor: Any = None
+    ) -> tuple[list[tuple[str, str, str]], Any]:
+        """(value, places, name) of the keys that begin so, and where to go on."""
+        ...
+
+    def rows(self, kind: SearchedKind | KeyedKind) -> Iterator[tuple[str, list[Any]]]: ...
     def shaped(self, kind: SearchedKind, shape: Shape, most: int) -> list[str] | None: ...
-    def rows_of(self, kind: SearchedKind, names: list[str]) -> Iterator[tuple[str, list[Any]]]: ...
+    def rows_of(self, kind: SearchedKind | KeyedKind, names: list[str]) -> Iterator[tuple[str, list[Any]]]: ...
     def remember(self, kind: str, question: str, names: list[str], now: Instant) -> None: ...
     def remembered(
         self, kind: str, question: str, now: Instant, offset: int, limit: int
@@ -167,6 +204,24 @@ class Lists(Protocol):
 
     def counted(self, day: str, amounts: Mapping[str, int]) -> Change: ...
     def days(self, first: str, last: str) -> list[tuple[str, dict[str, int]]]: ...
+
+
+class CustomerPasswords(Protocol):
+    """Customers' passwords, hashed; never part of a profile."""
+
+    def find(self, oid: int) -> KeptPassword | None: ...
+    def set(self, oid: int, hashed: str, stamp: str, now: Instant, before: KeptPassword | None) -> Change: ...
+    def gone(self, oid: int) -> Change: ...
+
+
+class Merges(Protocol):
+    """Which profiles are becoming one."""
+
+    def find(self, oid: int) -> Mark | None: ...
+    def begun(self, source: int, target: int, event_id: str) -> list[Change]: ...
+    def erasing(self, oid: int, event_id: str) -> Change: ...
+    def ended(self, target: int) -> Change: ...
+    def none(self, oid: int) -> Change: ...
 
 
 class Ledgers(Protocol):
@@ -406,6 +461,10 @@ class Limits(Protocol):
         """Raises TooMany."""
         ...
 
+    def once(self, scope: str, until: Instant) -> bool:
+        """True for the first who asks; it is remembered until then at least."""
+        ...
+
 
 class CardTokens(Protocol):
     """Tokens that stand for a card between the storefront's form and an order; valid two hours."""
@@ -421,6 +480,57 @@ class Batches(Protocol):
     def find(self, batch_id: str, position: int) -> BatchEdit | None: ...
     def ended(self, edit: BatchEdit) -> Change: ...
     def of(self, batch_id: str) -> list[BatchEdit]: ...
+
+
+class Files(Protocol):
+    """One merchant's private files. A name begins with its area: ``passing/`` is thrown away after some days, ``kept/``
+    stays. A file is there whole or not at all."""
+
+    def write(self, name: str, pieces: Iterable[bytes], content_type: str) -> int:
+        """Keep the file, in place of one of that name. Returns its size."""
+        ...
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """The file from its beginning. Raises NotFound, at once."""
+        ...
+
+    def size(self, name: str) -> int | None:
+        """None where there is no such file."""
+        ...
+
+    def delete(self, name: str) -> None: ...
+    def upload(self, name: str, most: int) -> Upload:
+        """How somebody without a key puts a file of at most so many bytes there, within the hour."""
+        ...
+
+    def link(self, name: str, shown_name: str, content_type: str, seconds: int) -> str:
+        """An address at which the file can be had for so many seconds, saved as ``shown_name``."""
+        ...
+
+
+class Sheets(Protocol):
+    """Tables as files."""
+
+    def written(self, rows: Iterable[Sequence[str]], format_: Format) -> Iterator[bytes]:
+        """Raises Invalid where Excel cannot hold a text."""
+        ...
+
+    def rows(
+        self, pieces: Iterable[bytes], format_: Format, *, delimiter: str | None = None, encoding: Encoding = "utf-8"
+    ) -> Iterator[list[str]]:
+        """Cells at the end of a row that are empty are left out. Raises Invalid for what is no such file, or one that
+        is out of bounds."""
+        ...
+
+
+class Transfers(Protocol):
+    """Exports and imports."""
+
+    def find(self, type_: type[F], id_: str) -> Kept[F] | None: ...
+    def get(self, type_: type[F], id_: str) -> Kept[F]: ...
+    def begun(self, transfer: CustomerExport | CustomerImport) -> Change: ...
+    def moved(self, transfer: CustomerExport | CustomerImport, version: int) -> Change: ...
+    def newest(self, type_: type[F], limit: int, cursor: Any = None) -> tuple[list[F], Any]: ...
 
 
 class Travel(Protocol):
@@ -473,6 +583,9 @@ class Shop:
     coupons: Shelf[Coupon]
     coupon_codes: Shelf[OneTimeCode]
     customers: Shelf[Customer]
+    merges: Merges
+    customer_passwords: CustomerPasswords
+    passwords: "Passwords"
     auto_orders: AutoOrders
     orders: Orders
     events: Events
@@ -489,6 +602,7 @@ class Shop:
     reconciliations: Reconciliations
     problems: Problems
     notice_templates: Shelf[NoticeTemplate]
+    views: Shelf[ScreenViews]
     limits: Limits
     card_tokens: CardTokens
     batches: Batches
@@ -499,6 +613,10 @@ class Shop:
     http: Http
     queue: Queue
     links: Links
+    files: Files
+    sheets: Sheets
+    transfers: Transfers
+    import_mappings: Shelf[ImportMapping]
     write: Callable[..., None]
     # Random positive 31-bit numbers and random texts: chance is handed in like the clock.
     oids: Iterator[int]

@@ -16,6 +16,7 @@ from chalicelib.domain.reports import (
     ForecastReport,
     RecoveryReport,
 )
+from chalicelib.domain.timeline import CUSTOMER
 from chalicelib.flows.explain import due_oids, runs
 from chalicelib.flows.facts import read_facts
 from chalicelib.flows.ports import Backroom, Change, Shop
@@ -35,12 +36,14 @@ def cancel_rows(shop: Shop, event: Event, zone_name: str) -> list[Change]:
             continue
         noun = document.noun
         email = facts.original.billing.email if facts.original.billing else None
+        by_customer = bool(email) and noun.canceled_by_user == email
         row = Canceled(
             day=local_date(event.dts, zone_name),
             auto_order_oid=noun.auto_order_oid or 0,
             reason=noun.cancel_reason,
-            by=noun.canceled_by_user,
-            by_customer=bool(email) and noun.canceled_by_user == email,
+            # The report counts customers; it has no need to know them.
+            by=CUSTOMER if by_customer else noun.canceled_by_user,
+            by_customer=by_customer,
             items=rebills.next_values(facts, event.dts),
         )
         changes.append(shop.reports.canceled(row, event.event_id))

@@ -15,7 +15,7 @@ from chalicelib.domain import ledgers, loyalty
 from chalicelib.domain.coupons import code_key
 from chalicelib.domain.dates import later, local_date, midnight
 from chalicelib.domain.drafts import made
-from chalicelib.domain.errors import Contended, Invalid, NotFound
+from chalicelib.domain.errors import Contended, Invalid, NotFound, Refused
 from chalicelib.domain.events import Event
 from chalicelib.domain.gift_certificates import ledger_id
 from chalicelib.domain.ledgers import Entry, Ledger, Pending, Posting, Step, oid_of
@@ -35,6 +35,7 @@ from chalicelib.domain.loyalty import (
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.money import ZERO, from_minor_units, minor_units, quantise
 from chalicelib.domain.orders import Order
+from chalicelib.domain.pricing_tiers import PricingTiers, terms_of
 from chalicelib.flows import coupon_codes, gift_certificates
 from chalicelib.flows import ledgers as posting
 from chalicelib.flows.gift_certificates import added
@@ -106,10 +107,9 @@ def _earn(shop: Shop, program: LoyaltyProgram, order: Order) -> None:
     oid, base, order_id = order.customer_profile_oid, loyalty.base_of(order), order.order_id or ""
     if oid is None or not loyalty.is_paid(order) or base <= 0:
         return
-    if shop.customers.find(oid) is None:
-        oid = owner(shop, oid)
-        if shop.customers.find(oid) is None:
-            return
+    kept = shop.customers.find(oid) or shop.customers.find(oid := owner(shop, oid))
+    if kept is None or terms_of(kept.noun, shop.configuration.remembered(PricingTiers)).exempt_loyalty_rewards:
+        return
     merchant, now = shop.configuration.remembered(Merchant), shop.clock.now()
     zone_name, currency = merchant.zone_name(), merchant.currency()
     today = local_date(now, zone_name)
@@ -220,10 +220,30 @@ def merge(shop: Shop, source_oid: int, target_oid: int, *, by: str) -> None:
         bought[min(bought)] += sum(units for _, units in days[:-MOST_DAYS_MERGED])
     counted = [shop.ledgers.bought(target_oid, bought)] if bought else []
     posting.merge(shop, points_id(source_oid), points_id(target_oid), by=by, also=counted)
+    _move_redemptions(shop, source_oid, target_oid)
     certificate = gift_certificates.internal_oid(shop, source_oid)
     if certificate is not None:
         target = ledger_id(gift_certificates.internal(shop, target_oid))
         posting.merge(shop, ledger_id(certificate), target, by=by)
+
+
+def _move_redemptions(shop: Shop, source_oid: int, target_oid: int) -> None:
+    """The profile that stays lists what the other redeemed, and the certificates that came of it are its own."""
+    moved = {one.loyalty_redemption_oid for one in _redemptions(shop, points_id(target_oid))}
+    for one in _redemptions(shop, points_id(source_oid)):
+        if one.loyalty_redemption_oid in moved:
+            continue
+        kept = shop.certificates.find(one.gift_certificate_oid)
+        changes: list[Change] = [shop.ledgers.redeemed(points_id(target_oid), one)]
+        if kept is not None:
+            after = replace(kept.noun, customer_profile_oid=target_oid)
+            changes.append(shop.certificates.replaced(one.gift_certificate_oid, after, kept.version))
+        try:
+            shop.write(*changes)
+        except Refused as refused:
+            if refused.change == 0:
+                continue  # it stands there already
+            raise Contended("a gift certificate of the profile is being changed by others") from None
 
 
 def owner(shop: Shop, customer_profile_oid: int) -> int:

@@ -26,6 +26,7 @@ from chalicelib.domain.storefront import (
     shoppers_order,
 )
 from chalicelib.flows import place_order, purchase
+from chalicelib.flows.facts import terms_of_customer
 from chalicelib.flows.ports import Shop
 from chalicelib.flows.tell import told_now
 
@@ -91,6 +92,11 @@ def buy(
     except Invalid as invalid:
         raise in_a_shoppers_words(invalid) from None
     order_id = placed.noun.order_id or ""
+    if terms_of_customer(shop, placed.noun.customer_profile_oid).no_realtime_charge:
+        # It waits in Accounts Receivable until somebody of the shop charges it.
+        told_now(shop, event_id(shop.merchant_id, f"order#{order_id}", "created"))
+        standing = _ended(placed.noun, None)
+        return placed.noun, "charged_later" if standing == "not_known_yet" else standing, None
     try:
         outcome = purchase.pay(shop, order_id, again=False)
     except Invalid as invalid:

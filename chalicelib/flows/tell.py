@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from chalicelib.domain import search, webhooks
 from chalicelib.domain.auto_orders import assembled
+from chalicelib.domain.customer_search import row_of_customer
 from chalicelib.domain.dates import local_date
 from chalicelib.domain.errors import NotFound, Refused
 from chalicelib.domain.events import Event, Happening, NounKind
@@ -18,7 +19,7 @@ from chalicelib.domain.money import minor_units
 from chalicelib.domain.problems import problems_of
 from chalicelib.domain.reports import declined_on, paid_on, revenue_on
 from chalicelib.domain.wire import Form, render
-from chalicelib.flows import digest, reward, show
+from chalicelib.flows import digest, merge_profiles, privacy, reward, show
 from chalicelib.flows.customers_auto_orders import end_others
 from chalicelib.flows.facts import with_step_items
 from chalicelib.flows.notify import plan_mails
@@ -55,6 +56,8 @@ def tell(shop: Shop, event_id: str) -> bool:
     for kind, name in event.nouns() if event.webhook_oid is None else ():
         _note(telling, event, kind, name, merchant.zone_name())
     end_others(shop, event)
+    merge_profiles.go_on(shop, event)
+    privacy.go_on(shop, event)
     reward.earn(shop, event)
     day = local_date(event.dts, merchant.zone_name()).isoformat()
     amounts = _amounts(event, merchant)
@@ -160,7 +163,8 @@ def _shown(shop: Shop, happening: Happening, expansion: str, form: Form) -> Any:
             case "customer":
                 return render(shop.customers.get(happening.id).noun, form, expand)
     except NotFound:
-        return {_NAMES[happening.kind]: happening.id}
+        name = happening.id
+        return {_NAMES[happening.kind]: int(name) if happening.kind in ("auto_order", "customer") else name}
 
 
 _NAMES = {
@@ -194,10 +198,15 @@ def _note(shop: Shop, event: Event, kind: NounKind, name: str, zone_name: str) -
                 version = search.version_of_item(item.noun.last_modified_dts or event.dts, item.version)
                 shop.lists.note(kind, name, search.row_of_item(item.noun, now), version, new=_new(event, kind, name))
             case "customer":
-                return
+                customer = shop.customers.get(name)
+                row = row_of_customer(customer.noun, now)
+                shop.lists.note_keyed(kind, name, row, customer.version, new=_new(event, kind, name))
     except NotFound:
         if kind == "item":
             shop.lists.drop(kind, name, search.version_of_item(event.dts, event.seq))
+        elif kind == "customer":
+            # Where an import that deleted it is undone it comes back, at a later version.
+            shop.lists.note_keyed(kind, name, None, event.seq)
 
 
 def _new(event: Event, kind: NounKind, name: str) -> bool:

@@ -7,6 +7,10 @@ from typing import Any
 CONNECT_SECONDS = 1
 READ_SECONDS = 5
 ATTEMPTS = 3
+# Links to files are signed for the bucket's own address in its region: other forms end in a redirect that breaks them.
+BY_SERVICE: dict[str, dict[str, Any]] = {
+    "s3": {"signature_version": "s3v4", "s3": {"addressing_style": "virtual"}},
+}
 
 
 @lru_cache(maxsize=1)
@@ -26,6 +30,7 @@ def client(service: str) -> Any:
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,
             retries={"mode": "standard", "max_attempts": ATTEMPTS},
+            **BY_SERVICE.get(service, {}),
         ),
     )
 

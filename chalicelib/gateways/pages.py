@@ -16,9 +16,10 @@ def laid_out(name: str, words: dict[str, Any]) -> str:
     return _environment().get_template(f"{name}.html").render(words)
 
 
-@lru_cache(maxsize=1)
-def style() -> str:
-    return (TEMPLATES / "page.css").read_text()
+@lru_cache(maxsize=2)
+def file(name: str) -> str:
+    """What stands beside the templates as it is."""
+    return (TEMPLATES / name).read_text()
 
 
 @lru_cache(maxsize=1)

@@ -10,6 +10,8 @@ import msgspec
 
 # A message that was received is hidden this long: six times the longest function, as AWS advises.
 VISIBILITY_SECONDS = 360
+# Of a queue whose function runs longer: six times that.
+LONGER_SECONDS = {"files": 1800}
 # After so many receives a message is a dead letter.
 MAXIMUM_RECEIVES = 5
 # SQS takes ten messages a batch and 1 MiB each; ours are ids of a few hundred bytes.
@@ -26,6 +28,10 @@ create table if not exists dead_letter (
   id text primary key, queue text not null, body text not null, receives integer not null
 );
 """
+
+
+def visibility_seconds(queue: str) -> int:
+    return LONGER_SECONDS.get(queue, VISIBILITY_SECONDS)
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -63,7 +69,7 @@ class EmbeddedQueues:
 
         ``hidden_too`` does as if the visibility time were over: for a clock that jumps.
         """
-        until = self._now() + (VISIBILITY_SECONDS + 1 if hidden_too else 0)
+        until = self._now() + (visibility_seconds(queue) + 1 if hidden_too else 0)
         with self._lock:
             if not self._visible(queue, until, 1):
                 return []  # looked at five times a second, and mostly there is nothing: no transaction for that
@@ -79,7 +85,7 @@ class EmbeddedQueues:
                 found = [
                     Message(id_, body, receives + 1) for id_, body, receives in rows if receives < MAXIMUM_RECEIVES
                 ]
-                hidden = self._now() + VISIBILITY_SECONDS
+                hidden = self._now() + visibility_seconds(queue)
                 self._db.executemany(
                     "update message set receives = receives + 1, visible = ? where id = ?",
                     [(hidden, message.id) for message in found],

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from chalicelib.domain.customer_values import CustomerProfileSettings
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.rotating import RotatingGateways
 from chalicelib.domain.settings import AutoOrderProcessing
@@ -27,6 +28,7 @@ MERCHANT = "/configuration/merchant"
 AUTO_ORDER_PROCESSING = "/configuration/auto_order_processing"
 SHIPPING_METHODS = "/configuration/shipping_methods"
 TAXES = "/configuration/taxes"
+PROFILES = "/configuration/customer_profiles"
 GATEWAYS = "/configuration/rotating_transaction_gateways"
 
 
@@ -104,6 +106,23 @@ def get_taxes(ask: Ask) -> dict[str, Any]:
 @door("PUT", TAXES, WRITE, summary="Replace the tax rates", takes=TaxSettings, gives=TaxSettings)
 def update_taxes(ask: Ask) -> dict[str, Any]:
     return _changed(ask, TaxSettings)
+
+
+@door("GET", PROFILES, READ, summary="Retrieve the lists of customer profiles", gives=CustomerProfileSettings)
+def get_customer_profile_settings(ask: Ask) -> dict[str, Any]:
+    return _answer(ask, *section(ask.shop, CustomerProfileSettings))
+
+
+@door(
+    "PUT",
+    PROFILES,
+    WRITE,
+    summary="Change the lists of customer profiles",
+    takes=CustomerProfileSettings,
+    gives=CustomerProfileSettings,
+)
+def update_customer_profile_settings(ask: Ask) -> dict[str, Any]:
+    return _changed(ask, CustomerProfileSettings)
 
 
 @door("GET", GATEWAYS, READ, summary="Retrieve the rotating transaction gateways", gives=RotatingGateways)

@@ -17,6 +17,8 @@ from chalicelib.domain.auto_orders import AutoOrder
 from chalicelib.domain.batches import Batch
 from chalicelib.domain.consents import AutoOrderConsent
 from chalicelib.domain.coupons import Coupon
+from chalicelib.domain.customer_search import NOT_IN_GET as CUSTOMER_NOT_IN_GET
+from chalicelib.domain.customer_search import CustomerQuery
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import Problem
@@ -69,7 +71,9 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "insert_user_welcome": {"welcome_url": str},
     "place_order": {
         "order": Order,
-        "payment_outcome": Literal["action_needed", "approved", "declined", "not_known_yet", "not_sent"],
+        "payment_outcome": Literal[
+            "action_needed", "approved", "charged_later", "declined", "not_known_yet", "not_sent"
+        ],
         "payment_message": str,
         "payment_url": str,
     },
@@ -83,9 +87,14 @@ ANSWERS: dict[str, dict[str, Any]] = {
 # The criteria of a GET are the fields of its query, where the route does not list them.
 CRITERIA: dict[str, type[wire.Noun]] = {
     "get_auto_orders": AutoOrderQuery,
+    "get_customers": CustomerQuery,
     "get_items": ItemQuery,
     "get_orders": OrderQuery,
 }
+# Answers without the envelope, as the contract has them.
+BARE = frozenset({"get_customer_editor_values", "get_customers_for_data_tables"})
+# Answers of 204 to what is no DELETE.
+EMPTY = frozenset({"erase_customer", "merge_customer"})
 # Nouns that are shown whole, whatever ``_expand`` says.
 ALWAYS_WHOLE = frozenset({Coupon})
 OPTIONAL_BODIES = frozenset(
@@ -123,6 +132,9 @@ PARAMETERS: dict[str, tuple[Schema, str]] = {
     "endDate": (STRING, f"delivered at or before: {MOMENT}"),
     "event": (STRING, "the name of an event"),
     "exclude_expired": (BOOLEAN, "leave out what has expired"),
+    "search_string": (STRING, "words; each begins a word of a customer's e-mail address, names, company, ..."),
+    "signup_dts_end": (STRING, f"signed up at or before: {MOMENT}"),
+    "signup_dts_start": (STRING, f"signed up at or after: {MOMENT}"),
     "since": ({"type": "string", "format": "date"}, "the first day (the merchant's), as in 2027-01-31"),
     "status": ({**INTEGER, "maximum": 599}, "the receiver's status"),
     "success": (BOOLEAN, "taken by the receiver, or not"),
@@ -248,7 +260,7 @@ def _query_parameters(route: Route, nouns: "_Nouns") -> Iterator[Schema]:
 
 
 def _criteria(query: type[wire.Noun], nouns: "_Nouns") -> dict[str, Schema]:
-    hidden = {*NOT_IN_GET, *UNAVAILABLE, *query.own, "since"}
+    hidden = {*NOT_IN_GET, *CUSTOMER_NOT_IN_GET, *UNAVAILABLE, *query.own, "since"}
     fields = {f.encode_name: f.name for f in msgspec.structs.fields(query)}
     hints = _hints(query)
     return {name: nouns.schema(hints[field]) for name, field in fields.items() if name not in hidden}
@@ -268,14 +280,18 @@ def _header_parameters(route: Route) -> Iterator[Schema]:
 def _success(route: Route, nouns: "_Nouns") -> Schema:
     headers = {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-UltraCart-Request-Id",)}
     types = _answer_types(route)
-    if not types and route.method == "DELETE":
+    if not types and (route.method == "DELETE" or route.name in EMPTY):
         return {"204": {"description": "Done; there is nothing to say.", "headers": headers}}
     properties = {name: nouns.schema(type_) for name, type_ in types.items()}
-    answer: Schema = {
-        "type": "object",
-        "properties": {**properties, "success": BOOLEAN, "metadata": _ref("ResponseMetadata")},
-        "required": ["success", "metadata"],
-    }
+    answer: Schema = (
+        nouns.schema(route.gives)
+        if route.name in BARE
+        else {
+            "type": "object",
+            "properties": {**properties, "success": BOOLEAN, "metadata": _ref("ResponseMetadata")},
+            "required": ["success", "metadata"],
+        }
+    )
     return {"200": {"description": "Done.", "headers": headers, "content": {"application/json": {"schema": answer}}}}
 
 
@@ -391,16 +407,22 @@ def _structs(type_: Any, seen: set[Any] | None = None) -> Iterator[type[msgspec.
 
 
 def _told(struct: Any, schema: Schema) -> Schema:
-    """A noun's schema without what is kept and never shown, with what only the server sets marked as such."""
+    """A noun's schema without what is kept and never shown, with what only the server sets, and what no answer shows,
+    marked as such."""
     own: frozenset[str] = getattr(struct, "own", frozenset())
     read_only: frozenset[str] = getattr(struct, "read_only", frozenset())
+    write_only: frozenset[str] = getattr(struct, "write_only", frozenset())
     hints = _hints(struct)
     properties: Schema = {}
     for field in msgspec.structs.fields(struct):
         if field.name in own:
             continue
         property_ = _mended(schema["properties"][field.encode_name], _bounds(hints[field.name]))
-        properties[field.encode_name] = {**property_, "readOnly": True} if field.name in read_only else property_
+        properties[field.encode_name] = {
+            **property_,
+            **({"readOnly": True} if field.name in read_only else {}),
+            **({"writeOnly": True} if field.name in write_only else {}),
+        }
     required = [name for name in schema["required"] if name in properties]
     kept = {name: value for name, value in schema.items() if name not in {"properties", "required", "title"}}
     if "description" in kept:

@@ -1,4 +1,5 @@
-"""The pages that mails lead a customer to: cancel an auto order, set another card. They work without any script.
+"""The pages that mails lead a customer to: cancel an auto order, set another card, set a password. They work without
+any script.
 
 The link's token opens one auto order. GET shows and changes nothing, so programs that open every link of a mail do no
 harm; the page's form posts the same token, and the same form posted twice acts once. Whatever goes wrong is told on a
@@ -16,14 +17,15 @@ from chalice.app import Response
 
 from chalicelib import wiring
 from chalicelib.domain.cancellation import Cancellation
+from chalicelib.domain.customers import LONGEST_PASSWORD, SHORTEST_PASSWORD
 from chalicelib.domain.dates import Instant, local_date
 from chalicelib.domain.errors import Contended, Invalid, NotFound, Problem, ShopError, TooMany, Unauthorised
 from chalicelib.domain.letters import day_words, number_words, read_day
-from chalicelib.domain.links import PAGES, Purpose
+from chalicelib.domain.links import PAGES
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.money import ZERO, formatted
 from chalicelib.domain.payment_updates import CardOutcome
-from chalicelib.flows import cancel, update_billing
+from chalicelib.flows import cancel, customer_passwords, update_billing
 from chalicelib.flows.found_shop import MERCHANT_ID
 from chalicelib.flows.ports import Shop
 from chalicelib.gateways import pages
@@ -47,6 +49,8 @@ HTML = {
 MOST_FIELDS = 20
 # A minute from now at least: nobody waits by the second.
 MINUTE_SECONDS = 60
+# A new version of a file is everywhere within so many seconds.
+FILE_SECONDS = 300
 
 NO_SHOP = "There is no such shop. Please use the link of your latest mail, as it is."
 WRONG = "Something went wrong here. Nothing was lost; please try again in a few minutes."
@@ -85,6 +89,11 @@ SAID_BY_CODE = {
     "card_type_restricted": "The shop does not take this kind of card for auto orders. Please use another card.",
     "not_available": "This card cannot be used at this moment. Please use another card.",
 }
+FORGOTTEN = (
+    "If there is a profile with this address, a link is on its way to it. "
+    "It may take a few minutes. Look into the folder for spam too."
+)
+SAID |= {"password": f"Enter {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters, and not your e-mail address."}
 FIELDS = {"card_number_token": "card_number"}
 CARD_FIELDS = ("card_number", "card_expiration_month", "card_expiration_year")
 
@@ -107,7 +116,6 @@ class Visit:
 
     shop: Shop
     merchant: Merchant
-    purpose: Purpose
     address: str
     fields: Mapping[str, str] = field(repr=False)
 
@@ -118,11 +126,18 @@ class Visit:
         return day_words(local_date(moment, self.merchant.zone_name()))
 
 
+def sorry(title: str, told: str, status: int, headers: Mapping[str, str] | None = None) -> Page:
+    return Page("said", title, {"lines": [told]}, status=status, headers=headers or {})
+
+
 Show = Callable[[Visit], Page]
+# What is shown for a link that opens nothing: from its title, what is wrong with it, and the status.
+Lost = Callable[[str, str, int], Page]
 
 
-def _page(purpose: Purpose) -> Callable[[Show], Callable[[Ask], Response]]:
-    """The view of a page: finds the shop, shows what the function makes, and tells what went wrong in words."""
+def page(lost: Lost) -> Callable[[Show], Callable[[Ask], Response]]:
+    """The view of a page: finds the shop, shows what the function makes, and tells what went wrong in words. ``lost``
+    leads to where another link can be had, if there is such a place."""
 
     def made(show: Show) -> Callable[[Ask], Response]:
         @wraps(show)
@@ -132,15 +147,15 @@ def _page(purpose: Purpose) -> Callable[[Show], Callable[[Ask], Response]]:
                 fields = dict(ask.query) if ask.request.method == "GET" else _form(ask)
                 merchant_id = fields.get("merchant_id", "")
                 if not MERCHANT_ID.fullmatch(merchant_id) or not wiring.house().merchants().has(merchant_id):
-                    return _answer(_sorry("This page was not found", NO_SHOP, 404), merchant, "")
+                    return _answer(sorry("This page was not found", NO_SHOP, 404), merchant, "")
                 shop = wiring.open_shop(merchant_id, ask.time_left)
                 merchant = shop.configuration.section(Merchant).noun
-                page = _shown(show, Visit(shop, merchant, purpose, ask.address, fields))
+                page = _shown(show, lost, Visit(shop, merchant, ask.address, fields))
             except ShopError as error:
                 page = _refused(error)
             except Exception:
                 log.exception("unexpected error", extra={"request_id": ask.request_id})
-                page = _sorry("This did not work", WRONG, 500)
+                page = sorry("This did not work", WRONG, 500)
             return _answer(page, merchant, merchant_id)
 
         return view
@@ -157,15 +172,12 @@ def _form(ask: Ask) -> dict[str, str]:
     return dict(pairs)
 
 
-def _shown(show: Show, visit: Visit) -> Page:
-    """A link that opens nothing leads to where another one can be had."""
+def _shown(show: Show, lost: Lost, visit: Visit) -> Page:
     try:
         return show(visit)
     except (Unauthorised, NotFound) as error:
         told = str(error) if isinstance(error, Unauthorised) else "There is no such auto order any more."
-        if visit.purpose == "cancel":
-            return _look_up("This link does not work", told, status=403)
-        return _sorry("This link does not work", told, 403)
+        return lost("This link does not work", told, 403)
 
 
 def _refused(error: ShopError) -> Page:
@@ -173,12 +185,8 @@ def _refused(error: ShopError) -> Page:
     if isinstance(error, TooMany):
         minutes = -(-error.retry_after_seconds // MINUTE_SECONDS)
         told = f"There were too many tries. Please try again in {minutes} minute{'s' if minutes > 1 else ''}."
-        return _sorry("Please wait a little", told, status, {"Retry-After": str(error.retry_after_seconds)})
-    return _sorry("This did not work", BUSY if isinstance(error, Contended) else str(error), status)
-
-
-def _sorry(title: str, told: str, status: int, headers: Mapping[str, str] | None = None) -> Page:
-    return Page("said", title, {"lines": [told]}, status=status, headers=headers or {})
+        return sorry("Please wait a little", told, status, {"Retry-After": str(error.retry_after_seconds)})
+    return sorry("This did not work", BUSY if isinstance(error, Contended) else str(error), status)
 
 
 def _answer(page: Page, merchant: Merchant, merchant_id: str) -> Response:
@@ -194,7 +202,7 @@ def _answer(page: Page, merchant: Merchant, merchant_id: str) -> Response:
     return Response(body=html, status_code=page.status, headers={**HTML, **page.headers})
 
 
-def _problems(invalid: Invalid, *names: str) -> list[dict[str, str]]:
+def problems_of(invalid: Invalid, *names: str) -> list[dict[str, str]]:
     """One sentence for each field that something is wrong with, and what belongs to none."""
     found: dict[str, str] = {}
     for problem in invalid.problems:
@@ -215,7 +223,7 @@ def _told(problem: Problem) -> str:
 
 
 @door("GET", PAGES["cancel"], PAGE, summary="The page on which a customer cancels, or asks for the link to", base="")
-@_page("cancel")
+@page(lambda title, told, status: _look_up(title, told, status=status))
 def show_cancel_page(visit: Visit) -> Page:
     if not visit.said("token"):
         return _look_up("Cancel an auto order", "")
@@ -223,7 +231,7 @@ def show_cancel_page(visit: Visit) -> Page:
 
 
 @door("POST", PAGES["cancel"], PAGE, summary="What the page's forms do: cancel, skip a shipment, mail a link", base="")
-@_page("cancel")
+@page(lambda title, told, status: _look_up(title, told, status=status))
 def post_cancel_page(visit: Visit) -> Page:
     match visit.said("do"):
         case "cancel":
@@ -246,7 +254,7 @@ def _canceled(visit: Visit) -> Page:
     except Invalid as invalid:
         if not visit.said("token"):
             raise Unauthorised("The link is not valid. Please use the link of your latest mail.") from None
-        return _cancel_page(visit, _problems(invalid, "cancel_reason"))
+        return _cancel_page(visit, problems_of(invalid, "cancel_reason"))
     return _cancel_page(visit)
 
 
@@ -285,7 +293,7 @@ def _cancel_page(visit: Visit, problems: list[dict[str, str]] | None = None, *, 
 
 def _ended(visit: Visit, shown: Cancellation) -> Page:
     if shown.status != "canceled":
-        return _sorry("This auto order has ended", "Nothing more is sent, and there is nothing to cancel.", 200)
+        return sorry("This auto order has ended", "Nothing more is sent, and there is nothing to cancel.", 200)
     when = f" on {visit.day(shown.canceled_dts)}" if shown.canceled_dts else ""
     lines = [f"Auto order {shown.auto_order_code} was canceled{when}. Nothing more is sent."]
     return Page("said", "Your auto order is canceled", {"lines": lines})
@@ -307,7 +315,7 @@ def _mailed(visit: Visit) -> Page:
     try:
         cancel.ask_for_link(visit.shop, said, visit.address)
     except Invalid as invalid:
-        return _look_up("Cancel an auto order", "", said, _problems(invalid, *said))
+        return _look_up("Cancel an auto order", "", said, problems_of(invalid, *said))
     return Page("said", "Look into your mail", {"lines": [MAILED]})
 
 
@@ -315,7 +323,7 @@ def _mailed(visit: Visit) -> Page:
 
 
 @door("GET", PAGES["update_billing"], PAGE, summary="The page on which a customer sets another card", base="")
-@_page("update_billing")
+@page(sorry)
 def show_update_billing_page(visit: Visit) -> Page:
     return _billing_page(visit)
 
@@ -327,7 +335,7 @@ def show_update_billing_page(visit: Visit) -> Page:
     summary="Set another card and charge what is due to it; the same form again charges nothing more",
     base="",
 )
-@_page("update_billing")
+@page(sorry)
 def post_update_billing_page(visit: Visit) -> Page:
     number, month, year = CARD_FIELDS
     raw = {number: visit.said(number), month: _number(visit.said(month)), year: _number(visit.said(year))}
@@ -335,7 +343,7 @@ def post_update_billing_page(visit: Visit) -> Page:
     try:
         outcome = update_billing.pay(visit.shop, visit.said("token"), raw, form, due, visit.address)
     except Invalid as invalid:
-        return _billing_page(visit, _problems(invalid, *CARD_FIELDS))
+        return _billing_page(visit, problems_of(invalid, *CARD_FIELDS))
     if outcome == "declined":
         return _billing_page(visit, [{"field": "card_number", "message": DECLINED}])
     title, told = TOLD[outcome]
@@ -349,7 +357,7 @@ def _number(text: str) -> int | str:
 def _billing_page(visit: Visit, problems: list[dict[str, str]] | None = None) -> Page:
     shown = update_billing.shown(visit.shop, visit.said("token"))
     if shown.ended:
-        return _sorry("This auto order was canceled", "Nothing more is charged for it, and no card is needed.", 200)
+        return sorry("This auto order was canceled", "Nothing more is charged for it, and no card is needed.", 200)
     if shown.due is None:
         due = "being processed"
         happens = "A payment is being processed. The new card is charged from the next order on."
@@ -376,10 +384,79 @@ def _billing_page(visit: Visit, problems: list[dict[str, str]] | None = None) ->
     return Page("update_billing", "Update your card", words, problems or [], 400 if problems else 200)
 
 
-# --- how they look ----------------------------------------------------------------------------------------------------
+# --- set a password ---------------------------------------------------------------------------------------------------
+
+
+@door("GET", PAGES["set_password"], PAGE, summary="The page on which a customer sets a password", base="")
+@page(lambda title, told, status: _forgotten(title, told, status=status))
+def show_set_password_page(visit: Visit) -> Page:
+    if not visit.said("token"):
+        return _forgotten("Have you forgotten your password?", "")
+    return _password_page(visit)
+
+
+@door(
+    "POST",
+    PAGES["set_password"],
+    PAGE,
+    summary="What the page's forms do: set the password, once by each link; mail a link",
+    base="",
+)
+@page(lambda title, told, status: _forgotten(title, told, status=status))
+def post_set_password_page(visit: Visit) -> Page:
+    match visit.said("do"):
+        case "set":
+            request = {"token": visit.said("token") or "none", "password": visit.fields.get("password", "")}
+            try:
+                customer_passwords.set_password(visit.shop, request)
+            except Invalid as invalid:
+                return _password_page(visit, problems_of(invalid, "password"))
+            return Page("said", "Your password is set", {"lines": ["You can sign in with it from now on."]})
+        case "mail":
+            said = {"email": visit.said("email")}
+            try:
+                customer_passwords.ask_for_link(visit.shop, said, visit.address)
+            except Invalid as invalid:
+                return _forgotten("Have you forgotten your password?", "", said, problems_of(invalid, "email"))
+            return Page("said", "Look into your mail", {"lines": [FORGOTTEN]})
+    raise Invalid.one("", "malformed_form", "This is not a form of ours.")
+
+
+def _password_page(visit: Visit, problems: list[dict[str, str]] | None = None) -> Page:
+    customer = customer_passwords.shown(visit.shop, visit.said("token"))
+    words = {
+        "email": customer.email,
+        "token": visit.said("token"),
+        "shortest": SHORTEST_PASSWORD,
+        "longest": LONGEST_PASSWORD,
+    }
+    return Page("set_password", "Set your password", words, problems or [], 400 if problems else 200)
+
+
+def _forgotten(
+    title: str,
+    message: str,
+    said: Mapping[str, str] | None = None,
+    problems: list[dict[str, str]] | None = None,
+    status: int = 200,
+) -> Page:
+    words = {"message": message, "said": said or {"email": ""}}
+    return Page("forgotten", title, words, problems or [], 400 if problems else status)
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
 
 
 @door("GET", "/storefront/page.css", PAGE, summary="How a customer's pages look", base="")
 def get_page_style(ask: Ask) -> Response:
-    ask.headers_out["Cache-Control"] = "max-age=300"
-    return Response(body=pages.style(), status_code=200, headers={"Content-Type": "text/css; charset=UTF-8"})
+    return _file(ask, "page.css", "text/css")
+
+
+@door("GET", "/storefront/schedules.js", PAGE, summary="A script that offers an item's schedules on a page", base="")
+def get_schedules_script(ask: Ask) -> Response:
+    return _file(ask, "schedules.js", "text/javascript")
+
+
+def _file(ask: Ask, name: str, kind: str) -> Response:
+    ask.headers_out["Cache-Control"] = f"max-age={FILE_SECONDS}"
+    return Response(body=pages.file(name), status_code=200, headers={"Content-Type": f"{kind}; charset=UTF-8"})

@@ -2,9 +2,9 @@
 
 They are opened by the browser key, which may stand in a page's source, and are answered to pages of the merchant's
 allowed origins only. An order's answer is the contract's ``{order, success, metadata}`` and two fields of our own:
-``payment_outcome`` (approved, declined, action_needed, not_known_yet, not_sent) and ``payment_message`` to show to the
-shopper; with action_needed also ``payment_url``. ``success`` says that the order stands, also where its card was
-declined: then its ``payment.payment_status`` is Declined, and another card means another order.
+``payment_outcome`` (approved, declined, action_needed, charged_later, not_known_yet, not_sent) and ``payment_message``
+to show to the shopper; with action_needed also ``payment_url``. ``success`` says that the order stands, also where its
+card was declined: then its ``payment.payment_status`` is Declined, and another card means another order.
 """
 
 from typing import Any

@@ -8,6 +8,8 @@ from chalicelib import wiring
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.mails import read_waiting_name
 from chalicelib.flows import batches, gateway_events, ledgers, purchase
+from chalicelib.flows import export_customers as exporting
+from chalicelib.flows import import_customers as importing
 from chalicelib.flows import reconcile as reconciling
 from chalicelib.flows import sweep as sweeping
 from chalicelib.flows.deliver import deliver as deliver_webhook
@@ -88,6 +90,18 @@ def deliver(event: Any) -> dict[str, object]:
         else:
             webhook_oid, _, event_id = subject.partition("/")
             deliver_webhook(shop, int(webhook_oid), event_id)
+
+    return drain(event.to_dict(), handle)
+
+
+def files(event: Any) -> dict[str, object]:
+    """Some way of one export or import."""
+    time_left = _time_left(event)
+
+    def handle(message: dict[str, str]) -> None:
+        shop = wiring.open_shop(_field(message, "merchant_id"), time_left)
+        go_on = exporting.go_on if _field(message, "kind") == exporting.EXPORT else importing.go_on
+        go_on(shop, _field(message, "id"))
 
     return drain(event.to_dict(), handle)
 

@@ -11,8 +11,19 @@ from chalicelib.domain.payment_updates import PaymentUpdate
 from chalicelib.domain.payments import ClosedAttempt
 from chalicelib.domain.timeline import TimelineEntry
 from chalicelib.stores import heads
-from chalicelib.stores.port import MAXIMUM_PAGE, Absent, Change, Cursor, Equals, Put, Record, TablePort
-from chalicelib.stores.records import DOCUMENT, Versioned, claimed, inserted, noun_of, pk, replaced, text_of, versioned
+from chalicelib.stores.port import MAXIMUM_PAGE, Absent, Change, Cursor, Equals, Present, Put, Record, TablePort
+from chalicelib.stores.records import (
+    DOCUMENT,
+    Versioned,
+    claimed,
+    inserted,
+    known_by,
+    noun_of,
+    pk,
+    replaced,
+    text_of,
+    versioned,
+)
 from chalicelib.stores.tables import PK, SK
 
 TABLE = "auto_orders"
@@ -22,6 +33,8 @@ SOLE = "one_per_customer"
 MAXIMUM_ROWS = 200
 ATTEMPT = "attempt"
 LOG = "log"
+# A row that leads to nothing any more.
+GONE = "gone"
 
 
 class AutoOrders:
@@ -94,8 +107,15 @@ class AutoOrders:
 
     def listed(self, oid: int, customers: Sequence[str], began: Instant) -> list[Change]:
         """The rows that find an auto order by what its customer is known by (``domain.customers.customer_names``)."""
-        keys = [pk(self._merchant_id, "customer", name) for name in customers]
+        keys = [self._customer(name) for name in customers]
         return [Put(TABLE, {PK: key, SK: str(oid), "began_dts": str(began)}) for key in keys]
+
+    def _customer(self, name: str) -> str:
+        return pk(self._merchant_id, "customer", known_by(self._merchant_id, name))
+
+    def unlisted(self, oid: int, customers: Sequence[str]) -> list[Change]:
+        """It is found by these names no more. The rows stay, for nobody may delete here."""
+        return [Put(TABLE, {PK: self._customer(name), SK: str(oid), GONE: 1}) for name in customers]
 
     def of_customer(self, customers: Sequence[str]) -> list[tuple[Instant, int]]:
         """When each auto order of a customer began and its oid, oldest first, whatever became of it."""
@@ -103,10 +123,9 @@ class AutoOrders:
         for name in customers:
             cursor: Cursor | None = None
             while True:
-                page = self._port.query(
-                    TABLE, pk(self._merchant_id, "customer", name), limit=MAXIMUM_PAGE, cursor=cursor, consistent=True
-                )
-                found |= {(parse_instant(str(row["began_dts"])), int(row[SK])) for row in page.records}
+                page = self._port.query(TABLE, self._customer(name), limit=MAXIMUM_PAGE, cursor=cursor, consistent=True)
+                standing = [row for row in page.records if GONE not in row]
+                found |= {(parse_instant(str(row["began_dts"])), int(row[SK])) for row in standing}
                 cursor = page.cursor
                 if cursor is None:
                     break
@@ -123,7 +142,7 @@ class AutoOrders:
         return Put(TABLE, record, when=(Equals("order_id", instead_of) if instead_of else Absent(),))
 
     def _sole(self, customer: str, item_id: str) -> str:
-        return pk(self._merchant_id, SOLE, item_id, customer)
+        return pk(self._merchant_id, SOLE, item_id, known_by(self._merchant_id, customer))
 
     def moved(self, oid: int, before: Head, after: Head) -> Change:
         return heads.moved(TABLE, self._merchant_id, str(oid), before, after)
@@ -147,6 +166,10 @@ class AutoOrders:
         """A row of the timeline. Those of one second follow each other by ``seq``, the event's."""
         sk = f"{LOG}#{entry.log_dts}#{seq:010d}#{event_id}"
         return Put(TABLE, {PK: pk(self._merchant_id, oid), SK: sk, DOCUMENT: text_of(entry)})
+
+    def relogged(self, oid: int, place: str, entry: TimelineEntry) -> Change:
+        """A row of the timeline, written anew in its place."""
+        return Put(TABLE, {PK: pk(self._merchant_id, oid), SK: place, DOCUMENT: text_of(entry)}, when=(Present(),))
 
     def attempts(self, oid: int) -> list[ClosedAttempt]:
         """Attempts that made no order, oldest first."""

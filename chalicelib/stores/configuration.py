@@ -8,11 +8,13 @@ from typing import TypeVar
 from chalicelib.domain import wire
 from chalicelib.domain.access import AccessKey
 from chalicelib.domain.coupons import Coupon, code_key
+from chalicelib.domain.customer_values import CustomerProfileSettings
 from chalicelib.domain.dates import BEGINNING, Instant, later
 from chalicelib.domain.errors import Refused
 from chalicelib.domain.items import Item
 from chalicelib.domain.loyalty import LoyaltyProgram
 from chalicelib.domain.merchants import Merchant
+from chalicelib.domain.pricing_tiers import PricingTiers
 from chalicelib.domain.rotating import RotatingGateways
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingSettings
@@ -22,7 +24,17 @@ from chalicelib.stores.records import DOCUMENT, Versioned, inserted, noun_of, pk
 from chalicelib.stores.tables import PK, SK
 
 TABLE = "configuration"
-S = TypeVar("S", Merchant, AutoOrderProcessing, ShippingSettings, TaxSettings, RotatingGateways, LoyaltyProgram)
+S = TypeVar(
+    "S",
+    Merchant,
+    AutoOrderProcessing,
+    CustomerProfileSettings,
+    PricingTiers,
+    ShippingSettings,
+    TaxSettings,
+    RotatingGateways,
+    LoyaltyProgram,
+)
 SECTION = "section"
 ITEM = "item"
 COUPON = "coupon"
@@ -135,6 +147,8 @@ class Configuration:
         self,
         type_: type[Merchant]
         | type[AutoOrderProcessing]
+        | type[CustomerProfileSettings]
+        | type[PricingTiers]
         | type[ShippingSettings]
         | type[TaxSettings]
         | type[RotatingGateways]

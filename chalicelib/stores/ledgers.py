@@ -32,6 +32,7 @@ from chalicelib.stores.records import (
     claimed,
     due_attributes,
     inserted,
+    known_by,
     noun_of,
     pk,
     replaced,
@@ -172,7 +173,7 @@ class Ledgers:
         return pk(self._merchant_id, MEMBER, oid)
 
     def _email(self, email: str) -> str:
-        return pk(self._merchant_id, "certificate_email", email)
+        return pk(self._merchant_id, "certificate_email", known_by(self._merchant_id, email))
 
 
 def _entry_sk(seq: int) -> str:

@@ -36,6 +36,15 @@ class Limits:
                 raise TooMany("too many tries; wait before the next", max(1, wait)) from None
             self._first(key, sk, window + window_seconds, most, scope, window_seconds, now)
 
+    def once(self, scope: str, until: Instant) -> bool:
+        """True for the first who asks; the row stays until then at least."""
+        key, expires = pk(self._merchant_id, "once", key_hash(scope)), int(until.timestamp()) + KEEP_SECONDS
+        try:
+            self._port.write(Put(TABLE, {PK: key, SK: "once", "expires": expires}, when=(Absent(),)))
+        except Refused:
+            return False
+        return True
+
     def _first(self, key: str, sk: str, ends: int, most: int, scope: str, window_seconds: int, now: Instant) -> None:
         try:
             self._port.write(

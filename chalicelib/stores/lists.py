@@ -1,21 +1,25 @@
 """List rows that searches read instead of scanning, the result sets that pages are cut from, and the day totals."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 
-from chalicelib.domain import search, wire
+from chalicelib.domain import customer_search, search, wire
+from chalicelib.domain.customer_search import Key, KeyedKind
 from chalicelib.domain.dates import Instant, later
 from chalicelib.domain.errors import Contended, Invalid, Refused
 from chalicelib.domain.heads import shard_of
 from chalicelib.domain.search import Kind
 from chalicelib.stores.port import (
+    MAXIMUM_CHANGES,
     MAXIMUM_GET_MANY,
     MAXIMUM_PAGE,
     Absent,
     Change,
+    Check,
     Condition,
+    Cursor,
     Delete,
     Equals,
     LessThan,
@@ -29,6 +33,8 @@ from chalicelib.stores.tables import PK, SK
 
 TABLE = "lists"
 ROW = "row"
+PLACES = "places"
+KEYS: dict[KeyedKind, Callable[[list[Any]], dict[Key, str]]] = {"customer": customer_search.keys_of}
 # Spread of the rows of one kind, so that no one partition takes all writes. A new number means that all rows are
 # written anew.
 BUCKETS = 16
@@ -125,7 +131,7 @@ class Lists:
             found.append(str(record[SK]))
         return found
 
-    def rows_of(self, kind: Kind, names: list[str]) -> Iterator[tuple[str, list[Any]]]:
+    def rows_of(self, kind: Kind | KeyedKind, names: list[str]) -> Iterator[tuple[str, list[Any]]]:
         """The rows of these, in no order; those that are there."""
         for start in range(0, len(names), MAXIMUM_GET_MANY):
             keys = [(self._bucket(kind, name), name) for name in names[start : start + MAXIMUM_GET_MANY]]
@@ -151,7 +157,7 @@ class Lists:
             return True
         raise Contended(f"the list row of {kind} {name} is being written by others")
 
-    def rows(self, kind: Kind) -> Iterator[tuple[str, list[Any]]]:
+    def rows(self, kind: Kind | KeyedKind) -> Iterator[tuple[str, list[Any]]]:
         """Every row of the kind with its noun's name, in no order, as of a moment ago: rows follow the events anyway,
         and reading them so is half the price. Raises Invalid where there are too many to search."""
         seen = 0
@@ -183,6 +189,79 @@ class Lists:
             cursor = page.cursor
             if cursor is None:
                 return
+
+    # --- keys --------------------------------------------------------------------------------------------------------
+
+    def note_keyed(self, kind: KeyedKind, name: str, row: list[Any] | None, version: int, *, new: bool = False) -> bool:
+        """As ``note``, for kinds whose keys alone can answer a search: row and keys are one transaction, so a key says
+        what its row says. None: the noun is no more; its version stays.
+
+        Costs a read where it is not ``new``; one write unit where no key changes, else two for the row and two for
+        each key that comes, goes, or stands in other places.
+        """
+        where, keys_of = self._bucket(kind, name), KEYS[kind]
+        record: Record = {PK: where, SK: name, VERSION: version}
+        if row is not None:
+            record[ROW] = wire.kept(row)
+        for _ in range(MOST_TRIES):
+            before = None if new else self._port.get(TABLE, where, name, consistent=True)
+            if before is not None and int(before[VERSION]) > version:
+                return False
+            condition: Condition = Absent() if before is None else Equals(VERSION, int(before[VERSION]))
+            come, gone = self._moved(kind, name, keys_of(_row_of(before)) if before else {}, keys_of(row or []))
+            # A dealer's address book may have more keys than a transaction has room: they come before the row says so
+            # and go after it, so whoever dies in between leaves a key too many, and never one too few.
+            room = MAXIMUM_CHANGES - 1
+            least = max(0, room - len(come))
+            try:
+                self._beside(come[room:], Check(TABLE, where, name, when=(condition,)))
+                self._port.write(Put(TABLE, record, when=(condition,)), *come[:room], *gone[:least])
+            except Refused:
+                new = False
+                continue
+            with suppress(Refused):
+                self._beside(gone[least:], Check(TABLE, where, name, when=(Equals(VERSION, version),)))
+            return True
+        raise Contended(f"the list row of {kind} {name} is being written by others")
+
+    def _moved(
+        self, kind: KeyedKind, name: str, old: Mapping[Key, str], now: Mapping[Key, str]
+    ) -> tuple[list[Change], list[Change]]:
+        """What writes the keys that come, and what deletes those that go."""
+        come: list[Change] = []
+        for (field, value), places in now.items():
+            if old.get((field, value)) != places:
+                key: Record = {PK: self._keys(kind, field), SK: f"{value}#{name}"}
+                come.append(Put(TABLE, key | ({PLACES: places} if places else {})))
+        gone: list[Change] = [
+            Delete(TABLE, self._keys(kind, field), f"{value}#{name}")
+            for field, value in old
+            if (field, value) not in now
+        ]
+        return come, gone
+
+    def _beside(self, changes: list[Change], check: Check) -> None:
+        room = MAXIMUM_CHANGES - 1
+        for start in range(0, len(changes), room):
+            self._port.write(check, *changes[start : start + room])
+
+    def keys(
+        self, kind: KeyedKind, field: str, begins: str, *, whole: bool = False, cursor: Cursor | None = None
+    ) -> tuple[list[tuple[str, str, str]], Cursor | None]:
+        """(value, places, name) of the keys that begin so, in the order of their values: a page of them, and where to
+        go on. ``whole``: of those that are so, and of the few others that go on with a ``#``."""
+        key, prefix = self._keys(kind, field), f"{begins}#" if whole else begins
+        page = self._port.query(TABLE, key, prefix=prefix, limit=MAXIMUM_PAGE, cursor=cursor)
+        found: list[tuple[str, str, str]] = []
+        for record in page.records:
+            value, _, name = str(record[SK]).rpartition("#")
+            found.append((value, str(record.get(PLACES, "")), name))
+        return found, page.cursor
+
+    def _keys(self, kind: KeyedKind, field: str) -> str:
+        """One partition for each field, in the order of the values: any beginning is one range of it, and DynamoDB
+        splits what grows hot by its range keys."""
+        return pk(self._merchant_id, kind, field)
 
     # --- result sets -------------------------------------------------------------------------------------------------
 

@@ -1,18 +1,23 @@
 """Orders as they are kept: the document, and beside it a head while the order is not paid."""
 
+from collections.abc import Sequence
+
 from chalicelib.domain.consents import AutoOrderConsent
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.heads import Head
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import ClosedAttempt
 from chalicelib.stores import heads
-from chalicelib.stores.port import MAXIMUM_GET_MANY, Change, Put, TablePort
-from chalicelib.stores.records import DOCUMENT, Versioned, inserted, noun_of, pk, replaced, text_of, versioned
+from chalicelib.stores.port import MAXIMUM_GET_MANY, MAXIMUM_PAGE, Change, Cursor, Present, Put, TablePort
+from chalicelib.stores.records import DOCUMENT, Versioned, inserted, known_by, noun_of, pk, replaced, text_of, versioned
 from chalicelib.stores.tables import PK, SK
 
 TABLE = "orders"
 MAXIMUM_ROWS = 200
 CONSENT = "consent"
+CUSTOMER = "customer"
+# A row that leads to nothing any more.
+GONE = "gone"
 
 
 class Orders:
@@ -64,6 +69,36 @@ class Orders:
     def consent(self, order_id: str) -> AutoOrderConsent | None:
         found = self._port.get(TABLE, pk(self._merchant_id, order_id), CONSENT)
         return noun_of(found, AutoOrderConsent) if found else None
+
+    def listed(self, order_id: str, customers: Sequence[str]) -> list[Change]:
+        """The rows that find an order by what its customer is known by (``domain.customers.customer_names``). What an
+        auto order makes has none: it is found by its auto order."""
+        return [Put(TABLE, {PK: self._customer(name), SK: order_id}) for name in customers]
+
+    def _customer(self, name: str) -> str:
+        return pk(self._merchant_id, CUSTOMER, known_by(self._merchant_id, name))
+
+    def unlisted(self, order_id: str, customers: Sequence[str]) -> list[Change]:
+        """It is found by these names no more. The rows stay, for nobody may delete here."""
+        return [Put(TABLE, {PK: self._customer(name), SK: order_id, GONE: 1}) for name in customers]
+
+    def consented_by_nobody(self, consent: AutoOrderConsent) -> Change:
+        """The record without who it was."""
+        record = inserted(TABLE, pk(self._merchant_id, consent.order_id), CONSENT, consent).record
+        return Put(TABLE, record, when=(Present(),))
+
+    def of_customer(self, customers: Sequence[str]) -> list[str]:
+        """The ids of the orders that a customer placed."""
+        found: dict[str, None] = {}
+        for name in customers:
+            cursor: Cursor | None = None
+            while True:
+                page = self._port.query(TABLE, self._customer(name), limit=MAXIMUM_PAGE, cursor=cursor, consistent=True)
+                found |= dict.fromkeys(str(row[SK]) for row in page.records if GONE not in row)
+                cursor = page.cursor
+                if cursor is None:
+                    break
+        return list(found)
 
     def moved(self, order_id: str, before: Head, after: Head) -> Change:
         return heads.moved(TABLE, self._merchant_id, order_id, before, after)

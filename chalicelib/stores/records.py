@@ -1,5 +1,6 @@
 """How a record is made: its keys, its version, its one document, and its place in the due index."""
 
+from hashlib import sha256
 from typing import Generic, TypeVar
 
 import msgspec
@@ -17,6 +18,8 @@ DOCUMENT = "document"
 VERSION = "version"
 # A document larger than this is refused, naming the field: far above any real one, below DynamoDB's 400 KB.
 MAXIMUM_DOCUMENT_BYTES = 300 * 1024
+# Of a hash that stands for a name: no two people of a shop have the same.
+NAME_DIGITS = 40
 
 
 class Versioned(msgspec.Struct, Generic[T], frozen=True):
@@ -36,6 +39,12 @@ def text_of(noun: object) -> str:
     if len(text.encode()) > MAXIMUM_DOCUMENT_BYTES:
         raise Invalid.one("", "too_large", f"the record would be larger than {MAXIMUM_DOCUMENT_BYTES // 1024} KB")
     return text
+
+
+def known_by(merchant_id: str, name: str) -> str:
+    """What a person is known by (an e-mail address, mostly), as it stands in a key: told apart by it, and not to be
+    read. Records with such keys are never deleted, so no key of theirs may name anybody."""
+    return sha256(f"{merchant_id}\x1f{name}".encode()).hexdigest()[:NAME_DIGITS]
 
 
 def inserted(table: str, pk_: str, sk: str, noun: object, **attributes: Value) -> Put:

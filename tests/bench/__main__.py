@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from infra import package
-from tests.bench import cold, costs, counting, rebilling, sweeping, travelling
+from tests.bench import cold, costs, counting, rebilling, searching, sweeping, travelling
 from tests.bench.rebilling import Leg, Speed
 from tests.bench.sweeping import Swept
 
@@ -46,7 +46,7 @@ class Part(msgspec.Struct, kw_only=True, frozen=True):
 
 def main() -> int:
     parts: list[Part] = []
-    for measure in (units, sweeps, speeds, journey, cold_start, dollars):
+    for measure in (units, sweeps, searches, speeds, journey, cold_start, dollars):
         print(f"measuring: {measure.__name__.replace('_', ' ')} ...", file=sys.stderr)
         parts.append(measure())
     print("\n".join(_table(parts)))
@@ -101,6 +101,35 @@ def sweeps() -> Part:
             row("round trips, sends to the queue with them", lambda swept: swept.round_trips),
             Figure(what="seconds, in memory", figure=f"{few.seconds:.2f} and {many.seconds:.2f}"),
         ],
+    )
+
+
+def searches() -> Part:
+    crowd, found = searching.costs()
+
+    def row(cost: searching.Cost) -> Figure:
+        queries = "1 query" if cost.calls == 1 else f"{cost.calls:,} queries"
+        first = f"{queries}, {cost.reads:,g} read units, {cost.milliseconds:,.0f} ms"
+        after = f"; the next page {cost.next_reads:g} read units" if cost.next_reads else ""
+        most = cost.asked.most
+        return Figure(
+            what=f"{cost.asked.what}: {cost.total:,} found",
+            figure=f"{first} ({cost.processor:,.0f} of a processor){after}",
+            budget=f"{most:,g} read units" if most else "",
+            over=cost.over,
+        )
+
+    return Part(
+        title="Searching customers",
+        how=(
+            f"A shop of {searching.SHOP:,} customers on the embedded engine in memory, in DynamoDB's units; the first "
+            f"page of {searching.PAGE}, found anew. Where a query asks for one field that has keys, its keys are read "
+            "and nothing else; where it asks for more, the rows to which keys lead, if they are few; else the rows of "
+            "all customers, and the pages after the first are cut from what was found. The profiles of a page are read "
+            f"besides. What no key leads to may take {searching.ANYTHING_SECONDS:g} s."
+        ),
+        figures=[row(cost) for cost in found],
+        after=f"The rows and keys of all were written in {crowd.seconds_to_build:.0f} s.",
     )
 
 

@@ -27,7 +27,8 @@ from chalicelib.domain.orders import (
     OrderShipping,
     OrderSummary,
 )
-from chalicelib.domain.search import AutoOrderQuery, Kind, OrderQuery, Query, Row, row_of_auto_order, row_of_order
+from chalicelib.domain.rows import Row
+from chalicelib.domain.search import AutoOrderQuery, Kind, OrderQuery, Query, row_of_auto_order, row_of_order
 from chalicelib.flows.find import find
 from chalicelib.stores.lists import Lists
 from chalicelib.stores.sqlite import SqliteTables

@@ -1,11 +1,14 @@
 """Customer profiles: what a request may say, what the server sets, and which addresses are the same one."""
 
+from collections.abc import Iterator
 from itertools import count
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ultracart import models
 
 from chalicelib.domain import wire
 from chalicelib.domain.customers import (
@@ -13,17 +16,35 @@ from chalicelib.domain.customers import (
     Customer,
     CustomerBilling,
     CustomerCard,
+    CustomerPricingTier,
+    CustomerPrivacy,
     CustomerProperty,
+    e164,
     normalised_email,
     numbered,
+    stamped,
     validate,
 )
+from chalicelib.domain.dates import parse_instant
 from chalicelib.domain.errors import Invalid
+from chalicelib.domain.loyalty import CustomerLoyalty
+from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import StoredCard
 from chalicelib.domain.wire import Form
 
 FORM = Form(zone_name="America/New_York", currency_code="USD")
+OTHERS: set[Any] = {CustomerLoyalty, Order, StoredCard}
 STORED = StoredCard(gateway="sandbox", reference="card_1", fingerprint="f1")
+
+
+def structs_in(type_: Any) -> Iterator[type[wire.Noun]]:
+    """The noun and the nouns in it; what is in orders and in loyalty is told elsewhere."""
+    if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
+        yield type_  # type: ignore[misc]
+        for hint in get_type_hints(type_).values() if type_ not in OTHERS else ():
+            yield from structs_in(hint)
+    for part in get_args(type_):
+        yield from structs_in(part)
 
 
 def customer(**fields: Any) -> Customer:
@@ -45,11 +66,39 @@ def pointers(error: pytest.ExceptionInfo[Invalid]) -> list[tuple[str, str]]:
     return [(problem.pointer, problem.code) for problem in error.value.problems]
 
 
-@pytest.mark.parametrize("name", ["password", "loyalty", "orders", "day_phone_e164", "allow_cod"])
-def test_a_field_that_is_not_kept_is_refused_by_name(name: str) -> None:
+@pytest.mark.parametrize("ours", list({*structs_in(Customer)} - OTHERS), ids=lambda ours: ours.__name__)
+def test_the_noun_has_every_field_of_the_contract_and_in_its_order(ours: type[wire.Noun]) -> None:
+    theirs = getattr(models, ours.__name__).attribute_map.values()
+    shown = [field.encode_name for field in msgspec.structs.fields(ours) if field.name not in ours.own]
+    assert shown == sorted(theirs, key=str.lower)
+
+
+def test_a_field_that_is_not_the_contracts_is_refused_by_name() -> None:
     with pytest.raises(Invalid) as error:
-        customer(**{name: "x"})
-    assert pointers(error) == [(f"/{name}", "unknown_field")]
+        customer(nickname="x")
+    assert pointers(error) == [("/nickname", "unknown_field")]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("password", "short", "out_of_range"),
+        ("password", "x" * 31, "out_of_range"),
+        ("sales_rep_code", "x" * 11, "out_of_range"),
+        ("tax_id", "x" * 16, "out_of_range"),
+        ("website_url", "x" * 101, "out_of_range"),
+        ("business_notes", "x" * 2001, "out_of_range"),
+        ("minimum_subtotal", -1, "out_of_range"),
+        ("free_shipping_minimum", "5", "wrong_type"),
+        ("maximum_item_count", 1.5, "wrong_type"),
+        ("allow_cod", 1, "wrong_type"),
+        ("birth_date", "31 January", "wrong_type"),
+    ],
+)
+def test_a_field_has_its_bounds(name: str, value: Any, code: str) -> None:
+    with pytest.raises(Invalid) as error:
+        customer(**{name: value})
+    assert pointers(error) == [(f"/{name}", code)]
 
 
 @pytest.mark.parametrize("email", ["jane", "no-at-sign", "jane@example.com", "用户@例子.公司", "a" * 100])
@@ -89,6 +138,9 @@ def test_all_problems_are_told_at_once() -> None:
         shipping=[{"default_shipping": True}, {"default_shipping": True}],
     )
     profile.email = None
+    profile.pricing_tiers = [CustomerPricingTier()]
+    profile.free_shipping = profile.no_free_shipping = True
+    profile.minimum_item_count, profile.maximum_item_count = 5, 4
     with pytest.raises(Invalid) as error:
         validate(profile)
     assert pointers(error) == [
@@ -96,6 +148,9 @@ def test_all_problems_are_told_at_once() -> None:
         ("/cc_emails/0/email", "required"),
         ("/properties/0/name", "required"),
         ("/tags/0/tag_value", "required"),
+        ("/pricing_tiers/0/pricing_tier_oid", "required"),
+        ("/no_free_shipping", "conflict"),
+        ("/maximum_item_count", "conflict"),
         ("/billing/2/default_billing", "conflict"),
         ("/shipping/1/default_shipping", "conflict"),
     ]
@@ -159,6 +214,54 @@ def test_what_was_not_sent_stays() -> None:
     before = numbered(customer(billing=[{"city": "Rome"}], tags=[{"tag_value": "vip"}]), None, count(1))
     after = numbered(wire.overlay(before, {"fax": "1"}), before, count(50))
     assert after == wire.overlay(before, {"fax": "1"})
+
+
+def test_what_only_we_set_inside_a_block_is_refused_by_name() -> None:
+    profile = customer(privacy={"last_update_dts": "2027-01-31T00:00:00Z"}, reviewer={"rank": 1, "nickname": "JJ"})
+    with pytest.raises(Invalid) as error:
+        numbered(profile, None, count(1))
+    assert pointers(error) == [("/privacy/last_update_dts", "read_only"), ("/reviewer/rank", "read_only")]
+
+
+def test_a_change_of_privacy_has_its_instant_and_sending_it_back_changes_nothing() -> None:
+    first, second = parse_instant("2027-01-31T00:00:00Z"), parse_instant("2027-02-28T00:00:00Z")
+    profile = stamped(customer(privacy={"marketing": True}), None, first)
+    assert profile.privacy == CustomerPrivacy(marketing=True, last_update_dts=first)
+    assert stamped(profile, profile, second) == profile
+    changed = stamped(wire.overlay(profile, {"privacy": {"marketing": False}}), profile, second)
+    assert changed.privacy == CustomerPrivacy(marketing=False, last_update_dts=second)
+
+
+@pytest.mark.parametrize(
+    ("phone", "country", "international"),
+    [
+        ("(212) 555-0100", "US", "+12125550100"),
+        ("1-212-555-0100", "CA", "+12125550100"),
+        ("+49 30 901820", "US", "+4930901820"),
+        ("212 555 0100", None, None),
+        ("030 901820", "DE", None),
+        ("555-0100", "US", None),
+        ("212-555-0100 ext. 4", "US", None),
+        ("+1 212 555 0100 +1", "US", None),
+        ("+1234567890123456", "US", None),
+        (None, "US", None),
+    ],
+)
+def test_a_phone_number_has_its_international_form_where_its_country_is_sure(
+    phone: str | None, country: str | None, international: str | None
+) -> None:
+    assert e164(phone, country) == international
+
+
+def test_the_international_form_follows_the_number_and_is_not_set() -> None:
+    before = numbered(customer(billing=[{"day_phone": "212-555-0100", "country_code": "US"}]), None, count(1))
+    read = wire.render(before, FORM, ["billing"])["billing"][0]
+    assert read["day_phone_e164"] == "+12125550100"
+    after = numbered(wire.overlay(before, {"billing": [read | {"day_phone": "212-555-0199"}]}), before, count(50))
+    assert (after.billing or [])[0].day_phone_e164 == "+12125550199"
+    with pytest.raises(Invalid) as error:
+        numbered(wire.overlay(before, {"billing": [read | {"day_phone_e164": "+1999"}]}), before, count(50))
+    assert pointers(error) == [("/billing/0/day_phone_e164", "read_only")]
 
 
 # --- cards -----------------------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from chalicelib.domain.money import EXPONENTS, ZERO, quantise, total_of
 from chalicelib.domain.orders import OrderBilling, OrderShipping
 from chalicelib.domain.payments import FrozenPlan
 from chalicelib.domain.pricing import Line, Note, Priced, Tables, Unpriceable, price
+from chalicelib.domain.pricing_tiers import CustomerTerms
 from chalicelib.domain.shipping import ShippingMethod, ShippingSettings, WeightStep
 from chalicelib.domain.taxes import TaxRate, TaxSettings
 
@@ -632,6 +633,16 @@ ORDERS = st.fixed_dictionaries(
         "ignore_coupon_expiration": st.booleans(),
         "tax_exempt": st.booleans(),
         "arbitrary_shipping": st.one_of(st.none(), AMOUNTS),
+        # Without a tier whose discount does not go together with coupons: there a coupon may make it dearer.
+        "terms": st.builds(
+            CustomerTerms,
+            percentage_discount=PERCENTS,
+            free_shipping=st.booleans(),
+            free_shipping_minimum=AMOUNTS,
+            no_free_shipping=st.booleans(),
+            no_coupons=st.booleans(),
+            tax_exempt=st.booleans(),
+        ),
     }
 )
 

@@ -16,6 +16,7 @@ from ultracart.model.auto_order_query import AutoOrderQuery as SdkAutoOrderQuery
 from ultracart.model.order_query import OrderQuery as SdkOrderQuery
 
 from chalicelib.domain.auto_orders import AutoOrder, AutoOrderItem
+from chalicelib.domain.criteria import question_of
 from chalicelib.domain.dates import parse_instant
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.heads import Head
@@ -31,6 +32,7 @@ from chalicelib.domain.orders import (
     OrderShipping,
     OrderSummary,
 )
+from chalicelib.domain.rows import Row
 from chalicelib.domain.search import (
     COLUMNS,
     LAST_VERSION,
@@ -42,14 +44,12 @@ from chalicelib.domain.search import (
     Kind,
     OrderQuery,
     Query,
-    Row,
     auto_order_query,
     auto_order_query_of,
     item_query_of,
     matcher,
     order_query,
     order_query_of,
-    question_of,
     row_of_auto_order,
     row_of_item,
     row_of_order,

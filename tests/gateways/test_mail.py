@@ -52,7 +52,7 @@ HOSTILE = [
 LETTERS: tuple[Template, ...] = tuple(TITLES)
 # What each can say at most; the links are no words, so nobody types into them.
 WORDS: dict[Template, dict[str, str]] = {name: always | sometimes for name, (always, sometimes) in SAYS.items()}
-LINKS = ("url", "cancel_url", "update_url")
+LINKS = ("url", "cancel_url", "password_url", "update_url")
 
 
 def mail(**fields: Any) -> Mail:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.customers import Customer
 from tests.houses import TestHouse, a_house
 
 CUSTOMERS = "/rest/v2/customer/customers"
@@ -35,6 +36,7 @@ def test_a_profile_is_inserted_and_read_back_by_oid_and_by_address_in_any_case(h
         ],
         "customer_profile_oid": 1001,
         "email": "Jane@Example.com",
+        "last_modified_by": "test",
         "last_modified_dts": "2027-01-31T15:00:00-05:00",
         "merchant_id": "DEMO",
         "signup_dts": "2027-01-31T15:00:00-05:00",
@@ -51,7 +53,9 @@ def test_a_profile_is_inserted_and_read_back_by_oid_and_by_address_in_any_case(h
         ({}, {"/email": "required"}),
         (JANE | {"email": "a\nb@example.com"}, {"/email": "invalid"}),
         (JANE | {"email": "x" * 101}, {"/email": "out_of_range"}),
-        (JANE | {"password": "secret"}, {"/password": "unknown_field"}),
+        (JANE | {"password": "secret"}, {"/password": "out_of_range"}),
+        (JANE | {"nickname": "JJ"}, {"/nickname": "unknown_field"}),
+        (JANE | {"orders": [], "last_modified_by": "me"}, {"/orders": "read_only", "/last_modified_by": "read_only"}),
         (JANE | {"customer_profile_oid": 5}, {"/customer_profile_oid": "read_only"}),
         (JANE | {"billing": [{"country_code": "usa", "city": "x" * 33}]},
          {"/billing/0/country_code": "out_of_range", "/billing/0/city": "out_of_range"}),
@@ -124,10 +128,63 @@ def test_an_array_replaces_and_the_other_blocks_stay(house: TestHouse, key: str)
     assert customer["tags"] == [{"tag_value": "vip"}]
 
 
+def test_all_that_was_read_may_be_sent_back_and_what_is_computed_of_it_is_not_read(house: TestHouse, key: str) -> None:
+    blocks = {"reviewer": {"nickname": "JJ"}, "tax_codes": {"taxjar_customer_id": "7"}, "edi": {"store_number": "4"}}
+    house.call("POST", CUSTOMERS, JANE | blocks, key=key)
+    read = house.call("GET", f"{CUSTOMERS}/1001", key=key, query={"_expand": ",".join(Customer.__struct_fields__)})
+    computed = {"orders_summary": {"order_count": 7}, "quotes": [], "activity": {"active": True}}
+    back = house.call("PUT", f"{CUSTOMERS}/1001", read.json["customer"] | computed, key=key)
+    assert (back.status, back.headers["ETag"]) == (200, '"1"')
+
+
+def test_who_changed_a_profile_last_is_told(house: TestHouse, key: str) -> None:
+    house.call("POST", CUSTOMERS, JANE, key=key)
+    assert house.call("GET", f"{CUSTOMERS}/1001", key=key).json["customer"]["last_modified_by"] == "test"
+
+
 def test_a_change_of_a_version_that_is_past_is_refused(house: TestHouse, key: str) -> None:
     house.call("POST", CUSTOMERS, JANE, key=key)
     house.call("PUT", f"{CUSTOMERS}/1001", {"fax": "1"}, key=key, headers={"If-Match": '"1"'})
     assert house.call("PUT", f"{CUSTOMERS}/1001", {"fax": "2"}, key=key, headers={"If-Match": '"1"'}).status == 412
+
+
+# --- quick add -------------------------------------------------------------------------------------------------------
+
+
+def test_at_the_desk_an_address_and_a_password_make_a_profile(house: TestHouse, key: str) -> None:
+    body = {
+        "email": "ada@example.com",
+        "password": "three words apart",
+        "first_name": "Ada",
+        "phone": "+1 212 555 0100",
+    }
+    made = house.call("POST", f"{CUSTOMERS}/quick_add", body, key=key, query={"_expand": "billing"})
+    assert made.status == 200
+    customer = made.json["customer"]
+    assert customer["email"] == "ada@example.com"
+    assert customer["billing"][0]["day_phone_e164"] == "+12125550100"
+    assert customer["billing"][0]["default_billing"] is True
+    assert "password" not in customer
+
+
+@pytest.mark.parametrize(
+    ("body", "problems"),
+    [
+        ({}, {"/email": "required", "/password": "required"}),
+        ({"email": "a@b.c"}, {"/password": "required"}),
+        ({"email": "a@b.c", "password": "short"}, {"/password": "out_of_range"}),
+        ({"email": "ada.b@example.com", "password": "ADA.B@example.com"}, {"/password": "invalid"}),
+        ({"email": "a@b.c", "password": "line\nbreak and more"}, {"/password": "invalid"}),
+        ({"email": "a@b.c", "password": "three words apart", "last_name": "x" * 31}, {"/last_name": "out_of_range"}),
+    ],
+)
+def test_at_the_desk_address_and_password_are_required(
+    house: TestHouse, key: str, body: dict[str, Any], problems: dict[str, str]
+) -> None:
+    before = house.everything()
+    reply = house.call("POST", f"{CUSTOMERS}/quick_add", body, key=key)
+    assert (reply.status, reply.problems) == (400, problems)
+    assert house.everything() == before
 
 
 # --- cards -----------------------------------------------------------------------------------------------------------

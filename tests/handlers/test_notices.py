@@ -38,6 +38,9 @@ def test_every_notice_is_listed_with_what_it_is_for(house: TestHouse, key: str) 
         "canceled",
         "held",
         "problem_digest",
+        "signup",
+        "set_password",
+        "my_account",
     ]
     assert all(one["title"] and one["description"] and one["subject"] for one in found)
     assert {one["template"] for one in found if one["recipient"] == "merchant"} == {"held", "problem_digest"}

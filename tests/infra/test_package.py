@@ -18,6 +18,7 @@ import pytest
 import app
 from chalicelib.config import QUEUES
 from chalicelib.domain.payments import GATEWAY_TIMEOUT_SECONDS
+from chalicelib.domain.transfers import PASSING_DAYS
 from chalicelib.flows.charge import SETTLE_SECONDS
 from chalicelib.stores.tables import TABLES
 from chalicelib.wiring import FUNCTION_SECONDS
@@ -36,8 +37,12 @@ DAY = 24 * 3600
 # What must stand still while the stack does not bill.
 BILLING = ("Sweep", "Rebill")
 # The only actions on things that are not named one by one, and what these are.
-WIDE = {"ses:SendEmail": ":identity/*", "ses:SendRawEmail": ":identity/*"}
+WIDE = {"ses:SendEmail": ":identity/*", "ses:SendRawEmail": ":identity/*"} | dict.fromkeys(
+    ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"), "${FilesBucket.Arn}/"
+)
 NEVER = ("iam:", "kms:", "lambda:", "ssm:", "sts:")
+# What needs longer than a request may take, and charges nothing.
+LONGER = {"Files": 300}
 # What charges, and so holds the merchants' keys.
 CHARGES = {"APIHandler", "Rebill", "Reconcile"}
 HERE = "${AWS::Region}:${AWS::AccountId}"
@@ -166,6 +171,8 @@ def queues_and_functions_agree(template: Template) -> Iterator[str]:
             yield f"{name} looks for queues by other names"
         if not tables >= {prefix + table.name for table in TABLES}:
             yield f"{name} looks for tables by other names"
+        if target(variables.get("BACKROOM_BUCKET")) not in of_type(template, "S3::Bucket"):
+            yield f"{name} does not know the bucket of private files"
         if variables.get("BACKROOM_ENGINE") != "aws":
             yield f"{name} does not know its engine"
         if target(variables.get("BACKROOM_PUBLIC_URL")) != "PublicUrl":
@@ -232,7 +239,7 @@ def nothing_kept_is_lost(template: Template) -> Iterator[str]:
             yield f"{name} cannot be restored"
         if not table.get("DeletionProtectionEnabled"):
             yield f"{name} can be deleted"
-    for name in [*tables, *of_type(template, "SQS::Queue")]:
+    for name in [*tables, *of_type(template, "SQS::Queue"), *of_type(template, "S3::Bucket")]:
         resource = template["Resources"][name]
         if resource.get("DeletionPolicy") != "Retain":
             yield f"{name} goes with the stack"
@@ -250,6 +257,28 @@ def nothing_is_readable_on_the_way_or_on_disk(template: Template) -> Iterator[st
         refusals = _policy(template, name, "Deny")
         if not any(s.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}} for s in refusals):
             yield f"{name} takes messages without TLS"
+
+
+def private_files_are_private_and_pass(template: Template) -> Iterator[str]:
+    """Encrypted, closed to the public, reached by TLS alone; what passes is thrown away, and a page may only post."""
+    for name, bucket in of_type(template, "S3::Bucket").items():
+        if "BucketEncryption" not in bucket:
+            yield f"{name} is not encrypted"
+        blocked = bucket.get("PublicAccessBlockConfiguration", {})
+        if len(blocked) != 4 or not all(blocked.values()):
+            yield f"{name} can be opened to the public"
+        rules = bucket.get("LifecycleConfiguration", {}).get("Rules", [])
+        if not any(r.get("ExpirationInDays") == PASSING_DAYS and r.get("Prefix") == "passing/" for r in rules):
+            yield f"{name} keeps what passes"
+        if any(r.get("ExpirationInDays") and not r.get("Prefix") for r in rules):
+            yield f"{name} throws away what is kept"
+        cors = bucket.get("CorsConfiguration", {}).get("CorsRules", [])
+        if [rule["AllowedMethods"] for rule in cors] != [["POST"]]:
+            yield f"{name} is read by other pages"
+        policies = [p for p in of_type(template, "S3::BucketPolicy").values() if target(p["Bucket"]) == name]
+        refused = [s for p in policies for s in p["PolicyDocument"]["Statement"] if s["Effect"] == "Deny"]
+        if not any(s.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}} for s in refused):
+            yield f"{name} is reached without TLS"
 
 
 def every_function_has_a_role_of_its_own_that_allows_little(template: Template) -> Iterator[str]:
@@ -313,8 +342,10 @@ def every_function_is_one_of_app_py(template: Template) -> Iterator[str]:
 
 
 def a_charge_has_time_to_be_recorded(template: Template) -> Iterator[str]:
+    """And what charges nothing but reads files has five minutes."""
     for name, function in functions(template).items():
-        if not GATEWAY_TIMEOUT_SECONDS + SETTLE_SECONDS < function.get("Timeout", 3) <= FUNCTION_SECONDS:
+        most = LONGER.get(name, FUNCTION_SECONDS)
+        if not GATEWAY_TIMEOUT_SECONDS + SETTLE_SECONDS < function.get("Timeout", 3) <= most:
             yield f"{name} has {function.get('Timeout')} seconds"
 
 
@@ -394,6 +425,7 @@ CHECKS: tuple[Check, ...] = (
     billing_can_be_switched_off_or_made_careful,
     nothing_kept_is_lost,
     nothing_is_readable_on_the_way_or_on_disk,
+    private_files_are_private_and_pass,
     every_function_has_a_role_of_its_own_that_allows_little,
     what_charges_can_read_the_payment_accounts,
     every_function_is_one_of_app_py,
@@ -448,8 +480,8 @@ HOLES: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
     ),
     (
         "{consumer}.Properties.Timeout",
-        61,
-        ("{consumer} may get a message again while it is still at it", "{consumer} has 61 seconds"),
+        301,
+        ("{consumer} may get a message again while it is still at it", "{consumer} has 301 seconds"),
     ),
     (SQS_EVENT + ".FunctionResponseTypes", GONE, ("what {consumer} hands back would be deleted",)),
     (SQS_EVENT + ".ScalingConfig", GONE, ("{consumer} may run 1000 times at once",)),
@@ -470,6 +502,30 @@ HOLES: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
         "other-",
         ("{function} looks for queues by other names", "{function} looks for tables by other names"),
     ),
+    (VARIABLES + ".BACKROOM_BUCKET", GONE, ("{function} does not know the bucket of private files",)),
+    ("FilesBucket.DeletionPolicy", GONE, ("FilesBucket goes with the stack",)),
+    ("FilesBucket.Properties.BucketEncryption", GONE, ("FilesBucket is not encrypted",)),
+    (
+        "FilesBucket.Properties.PublicAccessBlockConfiguration.BlockPublicPolicy",
+        False,
+        ("FilesBucket can be opened to the public",),
+    ),
+    (
+        "FilesBucket.Properties.LifecycleConfiguration.Rules.0.ExpirationInDays",
+        3650,
+        ("FilesBucket keeps what passes",),
+    ),
+    (
+        "FilesBucket.Properties.LifecycleConfiguration.Rules.0.Prefix",
+        GONE,
+        ("FilesBucket keeps what passes", "FilesBucket throws away what is kept"),
+    ),
+    (
+        "FilesBucket.Properties.CorsConfiguration.CorsRules.0.AllowedMethods",
+        ["GET", "POST"],
+        ("FilesBucket is read by other pages",),
+    ),
+    ("FilesBucketPolicy", GONE, ("FilesBucket is reached without TLS",)),
     (VARIABLES + ".BACKROOM_ENGINE", "embedded", ("{function} does not know its engine",)),
     (VARIABLES + ".BACKROOM_PUBLIC_URL", GONE, ("{function} does not know where it is reached",)),
     (SCHEDULE_EVENT + ".RetryPolicy", GONE, ("starting {schedule} is tried again without bound",)),

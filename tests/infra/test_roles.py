@@ -6,17 +6,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import pytest
 from chalice.app import SQSEvent
 
 from chalicelib import wiring
+from chalicelib.domain.attachments import file_of
 from chalicelib.domain.dates import later
 from chalicelib.domain.events import CATALOGUE
 from chalicelib.domain.payments import Charge, StoredCard
 from chalicelib.domain.webhooks import Answer
+from chalicelib.flows import merge_profiles, privacy
+from chalicelib.flows.ports import Files
 from chalicelib.gateways.accounts import Accounts, Described
 from chalicelib.gateways.queues import MAXIMUM_RECEIVES
 from chalicelib.gateways.sandbox import Behaviour
@@ -121,6 +124,18 @@ class GuardedAccounts:
         return {code: Described(place=code, text=json.dumps(account)) for code, account in self.told.items()}
 
 
+class GuardedFiles:
+    """A merchant's private files as a function reaches them."""
+
+    def __init__(self, tables: Guarded, files: Files) -> None:
+        self._tables = tables
+        self._files = files
+
+    def __getattr__(self, name: str) -> Any:
+        self._tables.ask("use", "files", lambda role: role.files)
+        return getattr(self._files, name)
+
+
 @dataclass
 class Outside:
     """The gateway and the receivers of webhooks: they do what the test says."""
@@ -164,9 +179,7 @@ class Deployed:
         wiring.use(self.house)
         with self.tables.as_(name):
             getattr(work, name)(None)
-        while messages := self.house.sent.take():
-            for queue, message in messages:
-                self.consume(queue, json.dumps(message))
+        self.consume_all()
 
     def consume(self, queue: str, body: str, receives: int = 1) -> bool:
         """Whether the message was handed back as failed."""
@@ -175,6 +188,12 @@ class Deployed:
         record["eventSource"] = "aws:sqs"
         with self.tables.as_(queue):
             return bool(getattr(work, queue)(SQSEvent({"Records": [record]}, None))["batchItemFailures"])
+
+    def consume_all(self) -> None:
+        """Every message that waits, and those that these send."""
+        while messages := self.house.sent.take():
+            for queue, message in messages:
+                self.consume(queue, json.dumps(message))
 
     def days(self, number: int) -> None:
         """So many days, on each of which every function runs."""
@@ -232,6 +251,8 @@ def shop() -> Deployed:
         return Accounts(accounts, house.clock.now, lambda *of: sandbox, stand_ins=True).of(merchant_id)
 
     house.payments_of = payments_of
+    files_of = house.files_of
+    house.files_of = lambda merchant_id: cast(Files, GuardedFiles(tables, files_of(merchant_id)))
     shop = Deployed(house, tables, accounts, outside, key)
     _open(shop)
     _bill(shop)
@@ -363,6 +384,9 @@ def _administer(shop: Deployed) -> None:
     assert not any(report["difference"].values()), shop.tables.refused
     shop.made("POST", "/rest/v2/configuration/reconciliation", {"gateway": "sandbox"})
     _hear_of_a_capture_that_is_nobodys(shop)
+    _become_one(shop)
+    _forget(shop)
+    _come_and_go_as_files(shop)
     shop.outside.status = 410  # gone: disabled, and its delivery dead
     shop.made("POST", "/rest/v2/item/items", {"merchant_item_id": "CUP"})
     shop.days(2)  # and on the second morning the shop reads of it
@@ -410,6 +434,7 @@ def _reward(shop: Deployed) -> None:
     shop.made("POST", f"{one}/loyalty/ledger_entries", entry)
     shop.made("POST", f"{one}/loyalty/redemptions", {"loyalty_reward_id": "FIVE"})
     assert shop.made("GET", f"{one}/loyalty")["customer_loyalty"]["current_points"] > 35, "no rebill has earned"
+    assert shop.made("GET", f"{one}?_expand=orders,activity")["customer"]["orders"], "no order is found"
     waits = shop.made("POST", f"{one}/adjust_loyalty_points", {"description": "Review", "loyalty_points": 4})
     assert waits["pending_points"] >= 4
     future = shop.made("GET", f"{one}/loyalty/future_ledger")["future_ledger"]
@@ -419,6 +444,92 @@ def _reward(shop: Deployed) -> None:
     shop.names |= {"code": made["gift_certificate"]["code"]}
     shop.names["gift_certificate_oid"] = oid = str(made["gift_certificate"]["gift_certificate_oid"])
     shop.made("PUT", f"/rest/v2/gift_certificate/gift_certificates/{oid}", {"email": "other@example.com"})
+
+
+def book() -> list[dict[str, str]]:
+    """A dealer's addresses: a search has more keys of them than one transaction takes changes."""
+    return [{"last_name": f"Buyer {number}", "postal_code": f"{number:05d}"} for number in range(60)]
+
+
+def _become_one(shop: Deployed) -> None:
+    """Three profiles become one: the first of them at once, the other is left to the relay."""
+    customers = "/rest/v2/customer/customers"
+    first = int(shop.names["customer_profile_oid"])
+    eve, last = (
+        int(shop.made("POST", customers, {"email": email})["customer"]["customer_profile_oid"])
+        for email in ("eve@example.com", "last@example.com")
+    )
+    assert shop.call("PUT", f"{customers}/{first}/merge", {"customer_profile_oid": eve}).status == 204
+    assert shop.call("GET", f"{customers}/{eve}").status == 404
+    merge_profiles.begin(shop.house.open_shop("DEMO"), last, {"customer_profile_oid": first}, by="test")
+    shop.days(1)
+    assert shop.call("GET", f"{customers}/{first}").status == 404
+    gone = shop.made("POST", customers, {"email": "gone@example.com"})["customer"]["customer_profile_oid"]
+    assert shop.call("DELETE", f"{customers}/{gone}").status == 204
+    shop.names["customer_profile_oid"] = str(last)
+
+
+def _forget(shop: Deployed) -> None:
+    """Two customers are forgotten: one at once, the other is left to the relay."""
+    customers, at_once = "/rest/v2/customer/customers", True
+    for email in ("zoe@example.com", "kim@example.com"):
+        dealer = {"email": email, "shipping": book()}
+        oid = shop.made("POST", customers, dealer)["customer"]["customer_profile_oid"]
+        order_id = shop.paid(billing={"email": email, "country_code": "US", "last_name": "Doe"})
+        shop.made("POST", "/rest/v2/gift_certificate/gift_certificates", {"amount": 5, "email": email})
+        found = shop.made("GET", f"/rest/v2/auto_order/auto_orders/reference_order_id/{order_id}")["auto_order"]
+        shop.made("PUT", f"{ALL}/{found['auto_order_oid']}", {"enabled": False, "canceled_by_user": email})
+        upload = shop.made("POST", f"{customers}/{oid}/attachments")["attachment_upload"]
+        number = upload["customer_profile_attachment_oid"]
+        shop.house.open_shop("DEMO").files.write(file_of(number), [b"%PDF"], "application/pdf")
+        said = {"file_name": "a.pdf", "mime_type": "application/pdf"}
+        shop.made("PUT", f"{customers}/{oid}/attachments/{number}", said)
+        shop.names["customer_profile_attachment_oid"] = str(number)
+        shop.made("GET", f"{customers}/{oid}/export")
+        if at_once:
+            assert shop.call("POST", f"{customers}/{oid}/erase").status == 204
+        else:
+            privacy.begin(shop.house.open_shop("DEMO"), oid, by="test")
+            shop.days(1)
+        assert shop.call("GET", f"{customers}/{oid}").status == 404, shop.tables.refused
+        at_once = False
+
+
+def _come_and_go_as_files(shop: Deployed) -> None:
+    """All profiles are exported; a file of some is imported, others go with it (but for who has an active auto order),
+    and all that is undone."""
+    base = "/rest/v2/customer"
+    export = shop.made("POST", f"{base}/exports", {"format": "csv"})["customer_export"]
+    shop.consume_all()
+    shop.names["export_id"] = export["export_id"]
+    assert shop.made("GET", f"{base}/exports/{export['export_id']}")["customer_export"]["state"] == "done"
+    oid = shop.made("POST", f"{base}/customers", {"email": "goes@example.com"})["customer"]["customer_profile_oid"]
+    file = shop.made("POST", f"{base}/import_files")["import_file"]["file"]
+    shop.made("POST", f"{base}/customers", {"email": "stays@example.com"})
+    shop.made("POST", f"{base}/customers", {"email": "dealer@example.com", "shipping": book()})
+    rows = "Mail,City,Odd\nstays@example.com,Paris,1\nnew@example.com,Rome,2\n,Oslo,3\n"
+    shop.house.open_shop("DEMO").files.write(f"passing/uploads/{file}", [rows.encode()], "text/csv")
+    asked = {"file": file, "format": "csv", "delete_missing": True}
+    shop.names["import_id"] = id_ = shop.made("POST", f"{base}/imports", asked)["customer_import"]["import_id"]
+    one = f"{base}/imports/{id_}"
+    shop.consume_all()
+    for _ in range(2):
+        shop.made("PUT", f"{one}/mapping", {"columns": {"Odd": ""}, "save_as": "odd"})
+        shop.consume_all()
+    shop.names["name"] = "odd"
+    digest = shop.made("GET", one)["customer_import"]["delete_digest"]
+    shop.made("POST", f"{one}/confirm", {"delete_digest": digest})
+    shop.consume_all()
+    done = shop.made("GET", one)["customer_import"]
+    assert (done["state"], done["number_created"], done["number_left"]) == ("applied", 1, 1), shop.tables.refused
+    assert shop.call("GET", f"{base}/customers/{oid}").status == 404
+    shop.made("POST", f"{one}/undo")
+    shop.consume_all()
+    shop.made("GET", f"{base}/customers/{oid}")
+    assert shop.made("GET", f"{base}/import_mappings")["import_mappings"]
+    shop.made("POST", f"{base}/imports", asked | {"mapping": "odd"})
+    shop.consume_all()
+    assert shop.call("DELETE", f"{base}/import_mappings/odd").status == 204
 
 
 def _sign_in(shop: Deployed) -> None:
@@ -456,6 +567,7 @@ def test_a_role_allows_nothing_that_its_function_never_does(shop: Deployed) -> N
     }
     allowed |= {(function.name, "send", queue) for function in FUNCTIONS for queue in function.sends}
     allowed |= {(function.name, "read", "accounts") for function in FUNCTIONS if function.charges}
+    allowed |= {(function.name, "use", "files") for function in FUNCTIONS if function.files}
     assert allowed - shop.tables.used == set()
 
 

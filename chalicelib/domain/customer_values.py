@@ -1,0 +1,134 @@
+"""What a form for a customer profile offers: the merchant's own lists, and what the world has. Field names are the
+contract's."""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Annotated, ClassVar, get_args, get_type_hints
+
+from msgspec import Meta
+
+from chalicelib.domain.errors import Invalid, Problem
+from chalicelib.domain.fields import rule
+from chalicelib.domain.loyalty import LoyaltyProgram, ManualEntry
+from chalicelib.domain.payments import CardType
+from chalicelib.domain.wire import Noun
+
+# Cards are issued for ten years at most; some merchants' own cards for longer.
+CARD_YEARS = 20
+# A form's list that is longer is no list to choose from.
+MAXIMUM_CHOICES = 200
+# Addresses there need their state; elsewhere a form may do without.
+WITH_STATES = frozenset({"AU", "CA", "US"})
+
+Term = Annotated[str, Meta(min_length=1, max_length=31)]
+SalesRep = Annotated[str, Meta(min_length=1, max_length=10)]
+
+
+class CustomerProfileSettings(Noun):
+    """The rules of profiles, and the merchant's own lists for them (QuickBooks Terms and Lists)."""
+
+    section: ClassVar[str] = "customer_profiles"
+
+    allow_storing_credit_cards: (
+        Annotated[bool, rule("Allow storing credit cards", "Off: profiles take no new cards. Blank: on.")] | None
+    ) = None
+    qb_classes: (
+        Annotated[
+            list[Term],
+            Meta(max_length=MAXIMUM_CHOICES, title="QuickBooks classes", description="Offered for qb_class."),
+        ]
+        | None
+    ) = None
+    require_customer_profile: (
+        Annotated[bool, rule("Require a customer profile", "No guests: who orders has a profile with that address.")]
+        | None
+    ) = None
+    sales_rep_codes: (
+        Annotated[
+            list[SalesRep],
+            Meta(max_length=MAXIMUM_CHOICES, title="Sales representatives", description="Offered for sales_rep_code."),
+        ]
+        | None
+    ) = None
+    terms: (
+        Annotated[
+            list[Term],
+            Meta(max_length=MAXIMUM_CHOICES, title="Payment terms", description="Offered for terms."),
+        ]
+        | None
+    ) = None
+    wholesale_signup: (
+        Annotated[bool, rule("Wholesale signup", "Storefronts may sign dealers up, into the tiers that say so.")] | None
+    ) = None
+    wholesale_signup_needs_approval: (
+        Annotated[bool, rule("Approve wholesale signups", "A dealer's tiers act once somebody has approved him.")]
+        | None
+    ) = None
+
+
+class Country(Noun):
+    iso_2_code: str
+    name: str
+
+
+class CustomerAffiliate(Noun):
+    affiliate_oid: int | None = None
+    email: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+
+
+class CustomerEditorValues(Noun):
+    """``affiliates`` and ``edi_channel_partners`` are empty: there are none here."""
+
+    affiliates: list[CustomerAffiliate]
+    card_exp_months: list[str]
+    card_exp_years: list[str]
+    card_types: list[str]
+    countries: list[Country]
+    edi_channel_partners: list[str]
+    loyalty_ledger_descriptions: list[str]
+    loyalty_program_type: str
+    qb_classes: list[str]
+    sales_rep_codes: list[str]
+    state_optional_countries: list[Country]
+    terms: list[str]
+
+
+def validate(settings: CustomerProfileSettings) -> None:
+    """Raises Invalid with all problems."""
+    problems = []
+    if settings.wholesale_signup_needs_approval and not settings.wholesale_signup:
+        message = "there is no wholesale signup to approve: set wholesale_signup too"
+        problems.append(Problem(pointer="/wholesale_signup_needs_approval", code="conflict", message=message))
+    for name in ("qb_classes", "sales_rep_codes", "terms"):
+        entries = getattr(settings, name) or []
+        for position, entry in enumerate(entries):
+            if entry in entries[:position]:
+                problems.append(Problem(pointer=f"/{name}/{position}", code="conflict", message="stands there twice"))
+    if problems:
+        raise Invalid(problems)
+
+
+def editor_values(
+    settings: CustomerProfileSettings,
+    program: LoyaltyProgram,
+    countries: Iterable[tuple[str, str]],
+    today: date,
+) -> CustomerEditorValues:
+    """``countries`` are (code, name)."""
+    known = [Country(iso_2_code=code, name=name) for code, name in countries]
+    return CustomerEditorValues(
+        affiliates=[],
+        card_exp_months=[f"{month:02d}" for month in range(1, 13)],
+        card_exp_years=[str(year) for year in range(today.year, today.year + CARD_YEARS)],
+        card_types=list(get_args(CardType)),
+        countries=known,
+        edi_channel_partners=[],
+        loyalty_ledger_descriptions=list(get_args(get_type_hints(ManualEntry)["type"])),
+        loyalty_program_type=program.kind(),
+        qb_classes=settings.qb_classes or [],
+        sales_rep_codes=settings.sales_rep_codes or [],
+        state_optional_countries=[one for one in known if one.iso_2_code not in WITH_STATES],
+        terms=settings.terms or [],
+    )
