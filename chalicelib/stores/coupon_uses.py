@@ -2,7 +2,7 @@
 where it paid for nothing. A row stays, once it is there.
 
 M#coupon_uses#CODE        uses    how often it was used, by all
-M#coupon_use#CODE#name    use     the key of the attempt by which the customer of that name has used it, if he has
+M#coupon_use#CODE#hash    use     the key of the attempt by which the customer with a name of that hash has used it
 """
 
 from chalicelib.domain.payments import Use
@@ -18,7 +18,7 @@ from chalicelib.stores.port import (
     TablePort,
     Update,
 )
-from chalicelib.stores.records import pk
+from chalicelib.stores.records import known_by, pk
 from chalicelib.stores.tables import PK, SK
 
 TABLE = "ledgers"
@@ -79,4 +79,4 @@ class CouponUses:
         return pk(self._merchant_id, "coupon_uses", code)
 
     def _one(self, code: str, name: str) -> str:
-        return pk(self._merchant_id, "coupon_use", code, name)
+        return pk(self._merchant_id, "coupon_use", code, known_by(self._merchant_id, name))
