@@ -46,7 +46,7 @@ def rebill_order(facts: Facts, attempt: Attempt, approved: Approved | None, now:
     made.payment = paid(replace(facts.original.payment or OrderPayment(), transactions=None), attempt, approved, now)
     made.charge_key = attempt.key
     made.late = late or None
-    return paid_with(made, attempt)
+    return with_what_paid(made, attempt)
 
 
 def receivable_order(facts: Facts, plan: FrozenPlan, run: int, reason: str, now: Instant) -> Order:
@@ -90,10 +90,17 @@ def _run_order(facts: Facts, plan: FrozenPlan, run: int, stage: Stage, now: Inst
     )
 
 
-def paid_with(order: Order, attempt: Attempt) -> Order:
-    """The paid order with what paid for it: gift certificate, store credit, and what the gateway took."""
-    plan, block = attempt.plan, order.gift_certificate
-    took = ZERO if attempt.is_free() or attempt.kind == "auth_test" else attempt.asked()
+def took(attempt: Attempt) -> Decimal:
+    """What the gateway took where the attempt was approved."""
+    return ZERO if attempt.is_free() or attempt.kind == "auth_test" else attempt.asked()
+
+
+def with_what_paid(order: Order, attempt: Attempt) -> Order:
+    """The paid order with what paid for it: gift certificate, store credit, and what the gateway took. An order that
+    says so already keeps it: only its money is paid once more."""
+    if order.charged is not None:
+        return order
+    plan, block, money = attempt.plan, order.gift_certificate, took(attempt)
     named = next((spend for spend in plan.spends if spend.code), None)
     own = next((spend for spend in plan.spends if not spend.code), None)
     return replace(
@@ -104,7 +111,7 @@ def paid_with(order: Order, attempt: Attempt) -> Order:
         summary=replace(
             order.summary or OrderSummary(), internal_gift_certificate_amount=Currency(own.amount) if own else None
         ),
-        charged=Currency(took) if took != plan.total else None,
+        charged=Currency(money) if money != plan.total else None,
     )
 
 

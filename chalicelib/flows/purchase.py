@@ -91,6 +91,9 @@ def _planned(shop: Shop, order: Order) -> FrozenPlan:
     """What the order costs, as it was priced, with what pays for it as that stands now. Raises Invalid where a coupon
     of it has been used up meanwhile: the order would have to cost more than was agreed."""
     plan, now = made_orders.plan_of(order), shop.clock.now()
+    if order.charged is not None:
+        # Paid once already: what balances paid stays paid, and the rest is all that can be owed again.
+        return replace(plan, total=order.money())
     spends = balances.of_order(shop, order, plan.total, now)
     if not plan.coupons or order.run is not None:
         return replace(plan, spends=spends)
@@ -378,7 +381,7 @@ class PaymentOf:
             notices.append(Notice(template="held", kind="order", id=self._order_id, facts=facts))
         event = self._event("paid", now, names, notices=notices)
         event.revenue, event.orders = attempt.plan.total, 1
-        event.credit = order.total() - order.money()
+        event.credit = attempt.plan.total - made_orders.took(attempt)
         self._counted(event, attempt)
         changes: list[Change] = [self.moved(self.head, after)]
         if begins:
@@ -422,7 +425,7 @@ class PaymentOf:
             charge_key=attempt.key,
             late=late or None,
         )
-        return made_orders.paid_with(paid, attempt)
+        return made_orders.with_what_paid(paid, attempt)
 
     def _auto_order(self, order: Order, now: Instant, event: Event) -> list[Change]:
         """The auto order that the paid order begins; its oid and its items' stand on the order's lines."""

@@ -12,7 +12,7 @@ from chalicelib.domain.dates import Instant, later, local_date, shown
 from chalicelib.domain.errors import Invalid, NotFound, Refused, Short
 from chalicelib.domain.events import Event, Happening, Notice, Template, event_id
 from chalicelib.domain.heads import Head, State
-from chalicelib.domain.made_orders import LONGEST_APPROVAL, rebill_order, receivable_order
+from chalicelib.domain.made_orders import LONGEST_APPROVAL, rebill_order, receivable_order, took
 from chalicelib.domain.mails import AGAIN
 from chalicelib.domain.networks import never_again
 from chalicelib.domain.orders import Order, OrderPayment
@@ -328,7 +328,7 @@ class RunOf:
             notices.append(self._notice("held", {"code": "balance_missing", "message": missing}))
         event = self._event(f"paid#{attempt.run}", now, happenings, notices=notices)
         event.revenue, event.orders, event.rebills = attempt.plan.total, 1, int(attempt.kind == "rebill")
-        event.credit = order.total() - order.money()
+        event.credit = attempt.plan.total - took(attempt)
         event.attempt = attempt.round + 1 if attempt.kind == "rebill" else 0
         self._counted(event, attempt)
         if event.gateway is not None and order.payment is not None:
