@@ -317,7 +317,8 @@ class World:
     def check(self, *oids: int, at_rest: bool = True) -> None:
         """Hold the gateway's ledger against the records: no double charge, none unrecorded, none lost."""
         accounts = [self.sandbox, *self.others.values()]
-        net = [capture for account in accounts for capture in account.captures() if capture.refunded_dts is None]
+        taken = [capture for account in accounts for capture in account.captures()]
+        net = [capture for capture in taken if capture.refunded_dts is None and capture.returned_dts is None]
         keys = Counter(capture.key for capture in net)
         per_order = Counter(capture.order_id for capture in net)
         assert all(count == 1 for count in keys.values()), f"charged twice under one key: {keys}"
@@ -348,4 +349,5 @@ class World:
         assert all(count == 1 for count in billed.values()), f"an item twice in one run: {billed}"
 
     def taken(self) -> Decimal:
-        return total_of(c.amount for c in self.sandbox.captures() if c.refunded_dts is None)
+        stays = [c for c in self.sandbox.captures() if c.refunded_dts is None and c.returned_dts is None]
+        return total_of(c.amount for c in stays)

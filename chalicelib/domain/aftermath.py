@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from chalicelib.domain.cancellation import prohibited_until
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.events import Template
+from chalicelib.domain.made_orders import credited
 from chalicelib.domain.mails import NO_EASY_CANCEL, kept_back
 from chalicelib.domain.payments import FrozenPlan
 from chalicelib.domain.rebills import Decision, Facts, Fail, Go, Reason, paid_for_one
@@ -23,10 +24,12 @@ def reasons(facts: Facts, decision: Decision, shipped: Instant | None, now: Inst
         case Go(plan=plan, kind="rebill"):
             notices = AFTER_A_REBILL + AFTER_A_DECLINE
             yield from _not_told(facts, plan)
+            yield from _credited(facts)
             if facts.original.marketing is not None and settings.skip_third_party_marketing_emails:
                 yield Reason(code="marketing_left_out", setting="skip_third_party_marketing_emails")
         case Fail():
             notices = AFTER_A_DECLINE
+    yield from _refunds_others(facts)
     for template in notices:
         if kept := kept_back(template, settings, rebill=True, facts=no_easy_cancel(facts)):
             yield Reason(code="notice_kept_back", params={"notice": template}, setting=kept.setting)
@@ -43,6 +46,23 @@ def _not_told(facts: Facts, plan: FrozenPlan) -> Iterator[Reason]:
         if (unit := paid_for_one(line, plan.currency)) > progress.paid:
             params = {"auto_order_item_oid": line.oid, "paid": progress.paid, "unit_cost": unit}
             yield Reason(code="higher_price_not_told", params=params)
+
+
+def _refunds_others(facts: Facts) -> Iterator[Reason]:
+    """What a refund of the original order leads to."""
+    for line in facts.original.items or []:
+        item = facts.items.get(line.merchant_item_id or "")
+        if item and item.auto_order and item.auto_order.refund_other_auto_orders:
+            params = {"item_id": item.merchant_item_id}
+            yield Reason(code="refund_refunds_others", params=params, setting="refund_other_auto_orders")
+
+
+def _credited(facts: Facts) -> Iterator[Reason]:
+    """The affiliates that the order names."""
+    setting = None if facts.auto_order.override_affiliate_id is None else "override_affiliate_id"
+    for one in credited(facts) or []:
+        params = {"affiliate_oid": one.affiliate_oid} | ({"sub_id": one.sub_id} if one.sub_id else {})
+        yield Reason(code="affiliate_credited", params=params, setting=setting)
 
 
 def no_easy_cancel(facts: Facts) -> dict[str, str]:

@@ -14,11 +14,12 @@ from chalicelib.domain.wire import Noun
 # Captures without an order that one report names; past it they are only counted.
 MAXIMUM_HELD = 100
 
-Verdict = Literal["matched", "repaired", "given_back"]
+Verdict = Literal["matched", "repaired", "given_back", "returned"]
 
 
 class Capture(msgspec.Struct, kw_only=True, frozen=True):
-    """Money that was taken. ``refunded_dts``: when all of it was given back."""
+    """Money that was taken. ``refunded_dts``: when all of it was given back; ``returned_dts``: when the bank took it
+    back, with the clearing house's code and its words."""
 
     key: str
     amount: Decimal
@@ -27,6 +28,9 @@ class Capture(msgspec.Struct, kw_only=True, frozen=True):
     transaction_id: str
     captured_dts: Instant
     refunded_dts: Instant | None = None
+    returned_dts: Instant | None = None
+    return_code: str = ""
+    return_reason: str = ""
     network_transaction_id: str | None = None
 
 
@@ -40,10 +44,12 @@ class CapturePage(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Hint(msgspec.Struct, kw_only=True, frozen=True):
-    """Which charge a gateway's own event is about: where to look, never what to believe."""
+    """Which charge a gateway's own event is about: where to look, never what to believe. ``returned``: it says that a
+    settled debit came back, so it is asked about though its order is paid."""
 
     key: str
     order_id: str
+    returned: bool = False
 
 
 class Held(msgspec.Struct, kw_only=True, frozen=True):
@@ -58,9 +64,10 @@ class Reconciliation(Noun):
     and how far its walk has come.
 
     ``number_of_matched``: an order stands for it. ``number_of_repaired``: one does now. ``number_of_given_back``: all
-    of it was refunded, before or now. ``number_of_held``: none of these; ``held_captures`` names the first hundred.
-    Together they are ``number_of_captures``. ``difference``, by currency: what was taken and not given back, less what
-    the orders say of it; 0 where all is well.
+    of it was refunded, before or now. ``number_of_returned``: the bank took it back, whenever it was taken.
+    ``number_of_held``: none of these; ``held_captures`` names the first hundred. Together they are
+    ``number_of_captures``. ``difference``, by currency: what was taken and neither given nor taken back, less what the
+    orders say of it; 0 where all is well.
 
     Without ``finished_dts`` the walk goes on by itself. ``problem``: why the gateway could not be read at the last try.
     """
@@ -76,6 +83,7 @@ class Reconciliation(Noun):
     number_of_matched: int = 0
     number_of_repaired: int = 0
     number_of_given_back: int = 0
+    number_of_returned: int = 0
     number_of_held: int = 0
     difference: dict[str, Decimal] = field(default_factory=dict)
     held_captures: list[Held] = field(default_factory=list)
@@ -97,10 +105,13 @@ class Reconciliation(Noun):
                 self.number_of_repaired += 1
             case "given_back":
                 self.number_of_given_back += 1
+            case "returned":
+                self.number_of_returned += 1
             case Held():
                 self.number_of_held += 1
                 self.held_captures += [verdict] if len(self.held_captures) < MAXIMUM_HELD else []
-        kept = ZERO if verdict == "given_back" else capture.amount
+        gone = verdict in ("given_back", "returned") or capture.returned_dts is not None
+        kept = ZERO if gone else capture.amount
         currency = capture.currency_code
         self.difference[currency] = self.difference.get(currency, ZERO) + kept - ordered
 

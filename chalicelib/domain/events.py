@@ -47,6 +47,16 @@ class Notice(msgspec.Struct, kw_only=True, omit_defaults=True):
     facts: dict[str, str] = {}
 
 
+class GiveBack(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The latest paid order of an auto order is to be refunded because order ``refunded`` was; empty where it has none.
+    ``left``: what of it is not, and why, in words."""
+
+    auto_order_oid: int
+    refunded: str
+    order_id: str = ""
+    left: str = ""
+
+
 class Merge(msgspec.Struct, kw_only=True, omit_defaults=True):
     """That one profile goes into another; ``email`` was the address of the one that goes."""
 
@@ -70,6 +80,9 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     ``attempt`` is the attempt of its run that was paid or declined, 1 the first.
     ``gateway`` is the rotating account that took the charge or declined it; ``failed`` says which.
     ``bought``: the order by which somebody bought, which may end auto orders that the customer had before.
+    ``refunded``: the order of which ``refunded_items`` were given back just now, which may refund others; ``give_back``
+    is one of those.
+    ``returned``: the order's debit came back, and with it what it had added to the totals.
     ``merge``: two profiles that are to become one by whoever tells of it.
     ``erase``: a customer who is to be forgotten by whoever tells of it.
     ``webhook_oid``: nothing happened; this endpoint alone asked to be told once more how things stand."""
@@ -89,6 +102,10 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     gateway: str | None = None
     failed: bool = False
     bought: str | None = None
+    refunded: str | None = None
+    refunded_items: list[str] = []
+    give_back: GiveBack | None = None
+    returned: bool = False
     merge: Merge | None = None
     erase: Erase | None = None
     webhook_oid: int | None = None

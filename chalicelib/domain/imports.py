@@ -1,6 +1,6 @@
 """What a row of somebody's file makes of a profile: a new one, some changed cells, nothing, or why it cannot be."""
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from hashlib import sha256
 from itertools import count
 
@@ -11,6 +11,8 @@ from chalicelib.domain.customers import Customer, normalised_email, numbered, va
 from chalicelib.domain.errors import Invalid, Problem
 from chalicelib.domain.transfers import REASONS, ImportChange, ImportColumn, ImportProblem, ImportRow, MissingCustomer
 
+# Makes whole what is named by half (a pricing tier by its name), knowing the profile as it was. Raises Invalid.
+Whole = Callable[[Customer, Customer | None], Customer]
 # Problems that are told of one row: enough to mend it in one go.
 MAXIMUM_PROBLEMS = 20
 
@@ -104,7 +106,8 @@ def judged(
     version: int,
     *,
     blanks_keep: bool,
-    oids: Container[str] = (),
+    oids: Container[str],
+    whole: Whole,
 ) -> ImportRow:
     """What the row means for the profile of its address. ``oids``: those of the row's that other profiles have."""
     row = ImportRow(row=number, verdict="same", email=cells.get(sheets.KEY, "").strip() or None, version=version)
@@ -115,7 +118,7 @@ def judged(
         return row
     if not problems:
         try:
-            wanted(before, edits, count(1))
+            wanted(before, edits, count(1), whole)
         except Invalid as invalid:
             problems = invalid.problems
     if problems:
@@ -134,10 +137,11 @@ def rejected(row: ImportRow, problems: Sequence[Problem]) -> ImportRow:
     return row
 
 
-def wanted(before: Customer | None, edits: Sequence[sheets.Edit], oids: Iterator[int]) -> Customer:
+def wanted(before: Customer | None, edits: Sequence[sheets.Edit], oids: Iterator[int], whole: Whole) -> Customer:
     """The profile as the edits make it, with every rule kept. Raises Invalid whose pointers are names of columns."""
     customer = sheets.changed(before, edits)
     try:
+        customer = whole(customer, before)
         validate(customer)
         return numbered(customer, before, oids)
     except Invalid as invalid:

@@ -211,7 +211,17 @@ class ItemAutoOrder(Noun):
         | None
     ) = None
     free_shipping_auto_order: bool | None = None
-    refund_other_auto_orders: bool | None = None
+    refund_other_auto_orders: (
+        Annotated[
+            bool,
+            rule(
+                "Refund other auto orders",
+                "When the order in which somebody bought it is refunded, so is the latest paid order of each other "
+                "auto order that he has had since then.",
+            ),
+        ]
+        | None
+    ) = None
     steps: Annotated[list[ItemAutoOrderStep], Meta(max_length=MAXIMUM_STEPS)] | None = None
 
 
@@ -349,10 +359,7 @@ class Item(Noun):
 
 
 # Fields of the auto-order tab whose rule is not built yet: refused by name rather than stored and ignored.
-UNFINISHED_TAB = (
-    "auto_order_cancel_item_oid",
-    "refund_other_auto_orders",
-)
+UNFINISHED_TAB = ("auto_order_cancel_item_oid",)
 
 Refuse = Callable[[str, str, str], None]
 

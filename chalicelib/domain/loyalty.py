@@ -227,6 +227,12 @@ def quantise_down(amount: Decimal, currency: str) -> Decimal:
     return amount.quantize(Decimal(1).scaleb(-EXPONENTS.get(currency, 2)), ROUND_DOWN) + 0
 
 
+def earned_names(order: Order) -> list[str]:
+    """Under which names the order's payments earn: the first one's is the order's id. All but the last came back."""
+    order_id, returns = order.order_id or "", len(order.returned or [])
+    return [order_id, *(f"{order_id}#{number}" for number in range(1, returns + 1))]
+
+
 def staying(amount: Decimal, order: Order) -> Decimal:
     """What stays of an amount when the refunded share of the order is taken off: of what was paid, whatever for.
 

@@ -10,6 +10,7 @@ from chalicelib.domain.items import Item, Weight
 from chalicelib.domain.money import ZERO, Currency, quantise, total_of
 from chalicelib.domain.orders import (
     Order,
+    OrderAffiliate,
     OrderAutoOrder,
     OrderCheckout,
     OrderCoupon,
@@ -30,6 +31,7 @@ from chalicelib.domain.payments import Approved, Attempt, FrozenPlan, PlanLine
 from chalicelib.domain.rebills import Facts, rebill_order_id
 
 UNPAID_STAGE: Stage = "Accounts Receivable"
+FAILED_STAGE: Stage = "Rejected"
 PAID_STAGE: Stage = "Shipping Department"
 # Transactions that stay on an order; older declines are in its attempt rows.
 MAXIMUM_TRANSACTIONS = 50
@@ -74,6 +76,7 @@ def _run_order(facts: Facts, plan: FrozenPlan, run: int, stage: Stage, now: Inst
         shipping=_ship_to(original.shipping, plan),
         checkout=_checkout(facts),
         marketing=marketing(facts),
+        affiliates=credited(facts),
         items=[_rebill_item(facts, line, index + 1, plan.currency) for index, line in enumerate(plan.lines)],
         coupons=[OrderCoupon(coupon_code=code, base_coupon_code=code) for code in plan.coupons] or None,
         summary=summary(plan),
@@ -230,6 +233,57 @@ def refunded(
     return replace(payment or OrderPayment(), transactions=_with(payment, one))
 
 
+def came_back(order: Order, key: str, code: str, reason: str, now: Instant, *, stage: Stage) -> Order:
+    """The order after the debit that had paid for it, under that key, came back: unpaid again."""
+    payment = order.payment or OrderPayment()
+    one = OrderPaymentTransaction(
+        transaction_id=_number(key),
+        transaction_gateway=gateway_of(order),
+        transaction_timestamp=now,
+        successful=False,
+        details=_details(("Reason", reason), ("Return Code", code[:LONGEST_CODE]), ("Reference", key)),
+    )
+    history = OrderCurrentStageHistory(before_stage=order.current_stage, after_stage=stage, transition_dts=now)
+    return replace(
+        order,
+        payment=replace(payment, payment_status="Declined", payment_dts=None, transactions=_with(payment, one)),
+        current_stage=stage,
+        current_stage_histories=[*(order.current_stage_histories or []), history],
+        reject_dts=now if stage == FAILED_STAGE else order.reject_dts,
+        returned=[*(order.returned or []), key],
+    )
+
+
+def stage_when_paid(order: Order) -> Stage:
+    """Where a paid order goes: an order whose debit came back goes back to where it was, for it may be on its way to
+    the customer, or there."""
+    if order.returned:
+        for history in reversed(order.current_stage_histories or []):
+            if history.after_stage == order.current_stage and history.before_stage is not None:
+                return history.before_stage
+    return PAID_STAGE
+
+
+def paid_with(order: Order, key: str) -> bool:
+    """Whether the charge under that key pays for the order, or did until it came back."""
+    return key == order.charge_key or key in (order.returned or [])
+
+
+def settled_debits(order: Order) -> list[Instant]:
+    """When the debits were settled that paid for the order, also those that came back."""
+    keys = {order.charge_key, *(order.returned or [])} - {None}
+    return [
+        one.transaction_timestamp
+        for one in (order.payment.transactions or [] if order.payment else [])
+        if one.successful and one.transaction_timestamp and any(d.value in keys for d in one.details or [])
+    ]
+
+
+def paid_transition(order: Order) -> str:
+    """What a payment of the order is called in its event: the first one, and each after a debit that came back."""
+    return f"paid#{len(order.returned)}" if order.returned else "paid"
+
+
 def names(order: Order, key: str) -> bool:
     """Whether a transaction of the order was made under that key."""
     return any(
@@ -285,6 +339,13 @@ def marketing(facts: Facts) -> OrderMarketing | None:
     if said.mailing_list is None and said.cell_phone_opt_in is None:
         return None
     return OrderMarketing(mailing_list=said.mailing_list, cell_phone_opt_in=said.cell_phone_opt_in)
+
+
+def credited(facts: Facts) -> list[OrderAffiliate] | None:
+    """Who is credited for a rebill: the one that the merchant has named on the auto order, else those of the original
+    order."""
+    override = facts.auto_order.override_affiliate_id
+    return facts.original.affiliates if override is None else [OrderAffiliate(affiliate_oid=override)]
 
 
 def plan_of(order: Order) -> FrozenPlan:

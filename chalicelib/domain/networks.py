@@ -23,6 +23,8 @@ MASTERCARD_NEVER_AGAIN = frozenset({"03", "21"})
 RETURNS_WORTH_ANOTHER = frozenset({"R01", "R09"})
 # Presentations of one debit: the first and two more.
 PRESENTATIONS = 3
+# From its first presentation on: after it a debit is never presented again.
+REPRESENTED_DAYS = 180
 # (attempts, in the last so many hours, of the same amount only) for each network that has ceilings.
 CEILINGS: dict[str, tuple[tuple[int, int, bool], ...]] = {
     "VISA": ((15, 30 * 24, True),),
@@ -55,6 +57,20 @@ def never_again(payment: OrderPayment | None, declined: Declined) -> bool:
 def was_last(payment: OrderPayment | None, attempts: int) -> bool:
     """Whether a debit was presented as often as it may be; ``attempts`` are those so far. Cards know no such number."""
     return payment is not None and payment.payment_method == "eCheck" and attempts >= PRESENTATIONS
+
+
+def worth_another(code: str, presentations: int) -> bool:
+    """Whether a debit that came back with this code may be presented again; ``presentations`` are those so far."""
+    return code in RETURNS_WORTH_ANOTHER and presentations < PRESENTATIONS
+
+
+def why_not_presented(presentations: int, first: Instant | None, now: Instant) -> str | None:
+    """Why a debit may not be presented again, though its last return did not forbid it."""
+    if presentations >= PRESENTATIONS:
+        return f"The debit was presented {presentations} times, and may not be any more."
+    if first is not None and now - first > timedelta(days=REPRESENTED_DAYS):
+        return f"The debit was presented first more than {REPRESENTED_DAYS} days ago, and may not be any more."
+    return None
 
 
 def allowed_from(

@@ -33,6 +33,8 @@ from chalicelib.domain.payments import CardType, StoredCard
 from chalicelib.domain.schedule import Frequency
 from chalicelib.domain.wire import Noun
 
+# The one who sent the order, and those who recruited him: more tiers than any programme pays.
+MAXIMUM_AFFILIATES = 10
 # An order of more lines is two orders; bounds the document and its write units.
 MAXIMUM_LINES = 250
 
@@ -301,8 +303,25 @@ class OrderProperty(Noun):
     value: Annotated[str, Meta(max_length=1500)] | None = None
 
 
+class OrderAffiliate(Noun):
+    """Who sent the order. There is no commission programme, so the contract's ``ledger_entries`` stay absent."""
+
+    affiliate_oid: Oid | None = None
+    sub_id: Text50 | None = None
+
+
 class OrderTag(Noun):
     tag_value: Text100 | None = None
+
+
+Affiliates = Annotated[
+    list[OrderAffiliate],
+    Meta(
+        max_length=MAXIMUM_AFFILIATES,
+        title="Affiliates",
+        description="The first one sent the order; each further one recruited the one before.",
+    ),
+]
 
 
 class OrderCurrentStageHistory(Noun):
@@ -336,12 +355,14 @@ class Order(Noun):
     """``own`` fields: the attempt's ``charge_key`` is the receipt of an approval; ``run`` is the rebill's number;
     ``late`` marks a capture that was learnt of after a cancel or a closed attempt; ``request_hash`` tells a repeated
     request from another one under the same Idempotency-Key; ``reasons`` are rules that had a say in a rebill's plan;
+    ``returned`` are the keys of debits that paid for it, were settled, and came back;
     ``sole_items`` are sold one per customer: before it is paid nobody else may be about to get one for the customer;
     ``store_credit_oid`` is the internal gift certificate behind the store credit; ``store_credit_of`` is the
     profile whose store credit it and its rebills may be paid with, by the merchant's word: an e-mail address alone,
     which anybody may type, is none; ``charged`` is what the gateway took, where that is not the total."""
 
     expansions: ClassVar[dict[str, str]] = {
+        "affiliates": "affiliate",
         "items": "item",
         "coupons": "coupon",
         "tags": "tags",
@@ -357,6 +378,7 @@ class Order(Noun):
             "customer_profile_oid",
             "request_hash",
             "reasons",
+            "returned",
             "sole_items",
             "store_credit_oid",
             "store_credit_of",
@@ -367,6 +389,7 @@ class Order(Noun):
         {"merchant_id", "current_stage_histories", "auto_order", "refund_dts", "reject_dts"}
     )
 
+    affiliates: Affiliates | None = None
     auto_order: OrderAutoOrder | None = None
     billing: OrderBilling | None = None
     checkout: OrderCheckout | None = None
@@ -399,6 +422,7 @@ class Order(Noun):
     customer_profile_oid: int | None = None
     request_hash: str | None = None
     reasons: list[dict[str, Any]] | None = None
+    returned: list[str] | None = None
     sole_items: list[str] | None = None
     store_credit_oid: int | None = None
     store_credit_of: int | None = None

@@ -89,12 +89,14 @@ NOTHING_HELD = Approved(transaction_id="", amount=ZERO, currency_code="")
 
 
 class Declined(msgspec.Struct, kw_only=True, frozen=True, tag=True):
-    """The bank said no. ``hard``: never again with this card. ``advice``: Mastercard's merchant advice code."""
+    """The bank said no. ``hard``: never again with this card. ``advice``: Mastercard's merchant advice code.
+    ``returned``: a debit that was settled and has come back since."""
 
     code: str
     reason: str
     hard: bool = False
     advice: str = ""
+    returned: bool = False
 
 
 class NotSent(msgspec.Struct, kw_only=True, frozen=True, tag=True):

@@ -14,14 +14,16 @@ from chalicelib.domain.coupons import Coupon, check_coupons
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import Invalid, Problem
-from chalicelib.domain.fields import ItemId, Quantity, Text20, Text50, Text100
+from chalicelib.domain.fields import ItemId, Oid, Quantity, Text20, Text50, Text100
 from chalicelib.domain.items import Item
 from chalicelib.domain.made_orders import UNPAID_STAGE, order_item_of, summary
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.money import Currency, quantise, total_of
 from chalicelib.domain.orders import (
     MAXIMUM_LINES,
+    Affiliates,
     Order,
+    OrderAffiliate,
     OrderBilling,
     OrderCheckout,
     OrderCoupon,
@@ -107,9 +109,18 @@ class StorefrontOrder(Noun):
     gift_certificate_code: Text20 | None = None
     store_credit_token: Annotated[str, Meta(max_length=LONGEST_TOKEN)] | None = None
     checkout: OrderCheckout | None = None
+    affiliates: Affiliates | None = None
     marketing: OrderMarketing | None = None
     language_iso_code: Annotated[str, Meta(max_length=3)] | None = None
     storefront_host_name: Text50 | None = None
+
+
+class OrderAssignToAffiliateRequest(Noun):
+    """Who is to be credited for an order."""
+
+    affiliate_email: Text100 | None = None
+    affiliate_id: Oid | None = None
+    affiliate_sub_id: Text50 | None = None
 
 
 def order_of(request: StorefrontOrder) -> Order:
@@ -134,6 +145,7 @@ def order_of(request: StorefrontOrder) -> Order:
         gift_certificate=OrderGiftCertificate(gift_certificate_code=request.gift_certificate_code)
         if request.gift_certificate_code is not None
         else None,
+        affiliates=request.affiliates,
         marketing=request.marketing,
         language_iso_code=request.language_iso_code,
         payment=_payment_of(request),
@@ -178,6 +190,7 @@ def placed(order: Order, shelves: Shelves, order_id: str, now: Instant, *, by_sh
     """
     problems = refused_fields(order) + _line_problems(order, shelves, by_shopper=by_shopper)
     problems += _echeck_problems(order, shelves)
+    problems += affiliate_problems(order.affiliates)
     codes = [coupon.coupon_code or "" for coupon in order.coupons or []]
     currency = shelves.merchant.currency()
     if shelves.terms.no_coupons and codes:
@@ -315,6 +328,32 @@ def _echeck_problems(order: Order, shelves: Shelves) -> list[Problem]:
         message = "e-checks are not accepted for auto orders: send a card"
         return [Problem(pointer="/payment/payment_method", code="not_allowed_value", message=message)]
     return []
+
+
+def affiliate_problems(affiliates: list[OrderAffiliate] | None) -> list[Problem]:
+    """Each has an oid, and stands there once."""
+    oids = [one.affiliate_oid for one in affiliates or []]
+    found = []
+    for position, oid in enumerate(oids):
+        pointer = f"/affiliates/{position}/affiliate_oid"
+        if oid is None:
+            found.append(Problem(pointer=pointer, code="required", message="is required: the affiliate's oid"))
+        elif oid in oids[:position]:
+            found.append(Problem(pointer=pointer, code="conflict", message="stands there twice"))
+    return found
+
+
+def assigned(request: OrderAssignToAffiliateRequest) -> list[OrderAffiliate]:
+    """Raises Invalid with all problems: affiliates are known by their ids only, nobody keeps a list of them here."""
+    problems = []
+    if request.affiliate_email is not None:
+        message = "affiliates are known by their ids only; send affiliate_id"
+        problems.append(Problem(pointer="/affiliate_email", code="not_available", message=message))
+    if request.affiliate_id is None:
+        problems.append(Problem(pointer="/affiliate_id", code="required", message="is required: the affiliate's oid"))
+    if problems:
+        raise Invalid(problems)
+    return [OrderAffiliate(affiliate_oid=request.affiliate_id, sub_id=request.affiliate_sub_id)]
 
 
 def refused_fields(order: Order) -> list[Problem]:

@@ -1211,14 +1211,62 @@ def cancel_item_dropped(facts: Facts, now: Instant, *, refused_card: str | None 
 
 def collected(head: Head, order: Order, now: Instant) -> Head:
     """The head after an order of its run was paid for in Accounts Receivable: now it is counted."""
-    after = replace(_closed(head), attempt=head.attempt, lease_until=head.lease_until, fence=head.fence + 1)
+    after = _beside(head)
     for line in order.items or []:
-        if line.item_reference_oid:
-            value = Decimal(line.total_cost_with_discount or 0)
+        value = Decimal(line.total_cost_with_discount or 0)
+        if order.run is None:
+            _count_original(after, line.item_reference_oid, value)
+        elif line.item_reference_oid:
             _count(after, line.item_reference_oid, value, Decimal(line.unit_cost_with_discount or 0), now)
-    after.state.held = head.state.held
     after.state.last_order_dts = now
     after.state.receivables = [name for name in head.state.receivables if name != order.order_id]
+    return after
+
+
+def _beside(head: Head) -> Head:
+    """A copy of the head to be changed while its own run goes on as it may: a claim that is thought out is refused."""
+    after = replace(_closed(head), attempt=head.attempt, lease_until=head.lease_until, fence=head.fence + 1)
+    after.state.held = head.state.held
+    return after
+
+
+def _count_original(head: Head, oid: int | None, value: Decimal) -> None:
+    """The part of an item's life time value that the original order is, as long as that is paid for."""
+    progress = head.state.items.get(str(oid))
+    if progress is not None:
+        progress.original_value = value
+
+
+def came_back(
+    head: Head, order: Order, now: Instant, *, receivable: bool, refused_card: str | None, disabled_for: str | None
+) -> Head:
+    """The head after the debit of an order of its own came back: what was counted for it is not any more, until it is
+    paid in Accounts Receivable (``receivable``). ``refused_card``: an account that may never be debited again.
+    ``disabled_for``: nobody collects that money any more, for this reason, so nothing more is sent either."""
+    after = _beside(head)
+    for line in order.items or []:
+        progress = after.state.items.get(str(line.item_reference_oid))
+        if progress is None:
+            continue
+        if order.run is None:
+            progress.original_value = Decimal(0)
+        else:
+            progress.number_of_rebills = max(0, progress.number_of_rebills - 1)
+            progress.rebill_value = max(Decimal(0), progress.rebill_value - Decimal(line.total_cost_with_discount or 0))
+    if receivable:
+        after.state.receivables = [*after.state.receivables, order.order_id or ""]
+    after.state.refused_card = refused_card or head.state.refused_card
+    if disabled_for is None or head.status != "active":
+        return after
+    after.status, after.state.failed, after.state.disabled_dts = "disabled", True, now
+    after.state.failure_reason = disabled_for[:LONGEST_REASON]
+    after.state.next_attempt = None
+    after.revision += 1
+    if after.attempt is not None:
+        # What is under way is looked at anew: it may not be sent again.
+        after.due_dts, after.attempt = now, replace(after.attempt, look_dts=None, missing=0)
+    elif after.state.cancel_item is None:
+        after.due_dts = None
     return after
 
 

@@ -43,7 +43,8 @@ class RefundedLine(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 class Refunded(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The order's refunded totals as they are to be. ``other`` is what belongs to no part. Of ``total`` so much goes to
-    the ``gift_certificate`` and to the ``store_credit`` that it came from; the rest is money."""
+    the ``gift_certificate`` and to the ``store_credit`` that it came from; the rest is money.
+    ``because`` is the order whose refund asked for this one."""
 
     total: Decimal
     subtotal_refunded: Decimal = ZERO
@@ -57,6 +58,7 @@ class Refunded(msgspec.Struct, kw_only=True, omit_defaults=True):
     refund_reason: Text50 | None = None
     by_user: Text100 | None = None
     reject: bool = False
+    because: str | None = None
 
     def money(self) -> Decimal:
         return self.total - self.gift_certificate - self.store_credit
@@ -82,6 +84,47 @@ def why_not_refundable(order: Order) -> str | None:
     if given_back(order) >= order.paid():
         return "The order has been refunded in full."
     return None
+
+
+def is_whole(order: Order) -> bool:
+    """Whether all of the order was given back."""
+    total = (order.summary.total if order.summary else None) or ZERO
+    return total > 0 and given_back(order) >= total
+
+
+def refunded_items(order: Order) -> list[str]:
+    """The items of which something was given back: by their line, or with the whole order."""
+    lines = [line for line in order.items or [] if is_whole(order) or line.quantity_refunded or line.total_refunded]
+    return list(dict.fromkeys(line.merchant_item_id or "" for line in lines))
+
+
+def newly_refunded(before: Order, after: Order) -> list[str]:
+    """The items that a refund is the first one of."""
+    known = refunded_items(before)
+    return [item_id for item_id in refunded_items(after) if item_id not in known]
+
+
+def whole(order: Order, reason: str) -> Refunded:
+    """The refunded totals where everything is given back, whatever was given back before."""
+    stands = order.summary or OrderSummary()
+    shipping = (stands.shipping_handling_total or ZERO) - (stands.shipping_handling_total_discount or ZERO)
+    currency = order.currency_code or "USD"
+    lines = [
+        OrderItem(
+            item_index=line.item_index,
+            quantity_refunded=line.quantity,
+            total_refunded=Currency(quantise((line.cost or ZERO) * (line.quantity or ZERO), currency)),
+        )
+        for line in order.items or []
+    ]
+    summary = OrderSummary(
+        subtotal_refunded=stands.subtotal,
+        subtotal_discount_refunded=stands.subtotal_discount,
+        shipping_handling_refunded=Currency(max(shipping, stands.shipping_handling_refunded or ZERO)),
+        tax_refunded=stands.tax,
+        total_refunded=stands.total,
+    )
+    return asked(order, Order(items=lines, summary=summary, refund_reason=reason))
 
 
 def asked(order: Order, request: Order) -> Refunded:
@@ -211,7 +254,7 @@ def _line(line: OrderItem, wanted: OrderItem, currency: str, problems: list[Prob
 
 def is_same(order: Order, refunded: Refunded) -> bool:
     """Whether the order says all that already."""
-    figures = replace(refunded, by_user=None, reject=False)
+    figures = replace(refunded, by_user=None, reject=False, because=None)
     return figures == asked(order, Order()) and (not refunded.reject or order.current_stage == "Rejected")
 
 
@@ -234,12 +277,20 @@ def applied(order: Order, refunded: Refunded, now: Instant | None) -> Order:
             total_refunded=_shown(refunded.total),
         ),
         items=[_applied_line(line, by_index.get(line.item_index or 0)) for line in order.items or []],
-        payment=replace(order.payment or OrderPayment(), payment_status="Refunded" if whole else "Processed"),
+        payment=_payment(order, whole=whole),
         internal=replace(order.internal or OrderInternal(), refund_by_user=refunded.by_user),
         refund_dts=now,
         refund_reason=refunded.refund_reason,
         **_rejected(order, now) if refunded.reject else {},
     )
+
+
+def _payment(order: Order, *, whole: bool) -> OrderPayment:
+    """A refund that is learnt of after the order's debit came back does not make the order paid."""
+    payment = order.payment or OrderPayment()
+    if order.returned and payment.payment_status == "Declined":
+        return payment
+    return replace(payment, payment_status="Refunded" if whole else "Processed")
 
 
 def _rejected(order: Order, now: Instant | None) -> dict[str, object]:

@@ -82,6 +82,7 @@ Kind = Literal[
     "payment_review",
     "cancel_item",
     "receivable",
+    "returned",
     "ended",
 ]
 
@@ -302,6 +303,9 @@ def of_order(order: Order) -> TimelineEntry:
 def _of_order(order: Order) -> tuple[Kind, str]:
     """What the order of a run was made for."""
     first = next(iter(order.current_stage_histories or []), None)
+    if order.returned:
+        paid = order.payment is not None and order.payment.payment_status == "Processed"
+        return "billed", "Billed, came back, and was paid since:" if paid else "Billed, and came back since:"
     if first is not None and first.after_stage == "Accounts Receivable":
         payment = order.payment
         paid = payment is not None and payment.payment_status == "Processed"

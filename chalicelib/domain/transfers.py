@@ -191,7 +191,9 @@ class CustomerImport(Noun, kw_only=True):
     """One file of profiles on its way in, step by step. How far the step is: ``number_done`` of ``number_of_rows``, and
     while it is written or undone of ``number_to_delete`` besides. ``delete_digest`` names the list of what would go."""
 
-    own: ClassVar[frozenset[str]] = frozenset({"pieces", "piece", "plan", "missing_pieces", "undo_dts", "step"})
+    own: ClassVar[frozenset[str]] = frozenset(
+        {"pieces", "piece", "plan", "missing_pieces", "rejected_format", "undo_dts", "step"}
+    )
 
     import_id: str
     file: str
@@ -226,6 +228,7 @@ class CustomerImport(Noun, kw_only=True):
     # Pieces of rows, of missing profiles, and how many of both the step has done; what is about to be written.
     pieces: int = 0
     missing_pieces: int = 0
+    rejected_format: Format | None = None
     piece: int = 0
     plan: str | None = None
     undo_dts: Instant | None = None

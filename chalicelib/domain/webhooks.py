@@ -75,6 +75,7 @@ API_VERSION = "2017-03-01"
 
 # What can be expanded in the noun that an event is about.
 _ORDER_EXPANSIONS = (
+    "affiliate",
     "auto_order",
     "billing",
     "checkout",

@@ -95,7 +95,12 @@ def go_on(shop: Shop, export_id: str) -> None:
 def _look_who_there_is(shop: Shop, kept: Kept[CustomerExport]) -> None:
     """The names of all, fixed: who comes while the export runs is not in it."""
     export = kept.noun
-    names = sorted((name for name, _ in shop.lists.rows("customer")), key=int)
+    try:
+        names = sorted((name for name, _ in shop.lists.rows("customer")), key=int)
+    except Invalid as invalid:
+        export.state, export.problem, export.finished_dts = "failed", invalid.problems[0].message, shop.clock.now()
+        _moved(shop, export, kept.version)
+        return
     shop.files.write(_part(export, "names"), [msgspec.json.encode(names)], "application/json")
     export.state, export.number_of_profiles, export.lengths = "gathering", len(names), {}
     _moved(shop, export, kept.version)

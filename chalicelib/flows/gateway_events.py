@@ -11,8 +11,9 @@ from chalicelib.domain.errors import NotFound
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.payments import ActionNeeded, Approved, Declined
 from chalicelib.flows import charge
-from chalicelib.flows.ports import Shop
+from chalicelib.flows.ports import Payments, Shop
 from chalicelib.flows.reconcile import agrees, find_attempt
+from chalicelib.flows.returns import came_back
 from chalicelib.flows.sweep import REBILL_QUEUE
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def heard(shop: Shop, gateway: str, body: bytes, signature_header: str, address:
     if account is None:
         raise NotFound("gateway", gateway)
     hint = account.hint(body, signature_header)
-    if hint is None or _has_its_order(shop, hint.order_id, hint.key):
+    if hint is None or (not hint.returned and _has_its_order(shop, hint.order_id, hint.key)):
         return False
     message = {"merchant_id": shop.merchant_id, "kind": HINT, "id": hint.order_id, "key": hint.key, "gateway": gateway}
     shop.queue.send(REBILL_QUEUE, [message])
@@ -53,7 +54,7 @@ def look_into(shop: Shop, gateway: str, order_id: str, key: str) -> bool:
     """
     account = shop.gateway(gateway)
     if _has_its_order(shop, order_id, key):
-        return False
+        return _look_into_its_debit(shop, account, order_id, key)
     standing = find_attempt(shop, order_id, key)
     if standing is None:
         # A capture that has neither order nor attempt is found by the reconciliation.
@@ -72,6 +73,20 @@ def look_into(shop: Shop, gateway: str, order_id: str, key: str) -> bool:
         return False
     charge.record(shop, work, attempt, found)
     return True
+
+
+def _look_into_its_debit(shop: Shop, account: Payments, order_id: str, key: str) -> bool:
+    """A settled debit may have come back; a card's charge that was taken back is for a person, at the gateway."""
+    order = shop.orders.get(order_id).noun
+    if order.payment is None or order.payment.payment_method != "eCheck" or key in (order.returned or []):
+        return False
+    found = account.look_up(key)
+    if not isinstance(found, Declined) or not found.returned:
+        return False
+    why_not = came_back(shop, order_id, key, found)
+    if why_not is not None:
+        log.error("a debit that came back is left to the reconciliation", extra={"key": key, "reason": why_not})
+    return why_not is None
 
 
 def _has_its_order(shop: Shop, order_id: str, key: str) -> bool:

@@ -7,6 +7,7 @@ changes nothing twice, and undoing finds what was there.
 """
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from hashlib import sha256
 from itertools import chain, islice
 from typing import Any, TypeVar
@@ -26,6 +27,7 @@ from chalicelib.domain.transfers import (
     REASONS,
     CustomerImport,
     CustomerImportRequest,
+    Format,
     ImportColumn,
     ImportConfirmation,
     ImportFile,
@@ -50,6 +52,7 @@ from chalicelib.flows.export_customers import (
     send,
 )
 from chalicelib.flows.ports import Kept, Shop
+from chalicelib.flows.pricing_tiers import with_tiers
 
 IMPORT = "import"
 # Rows of one piece: written in some ten seconds, and seen on one or two pages.
@@ -137,8 +140,8 @@ def undo(shop: Shop, import_id: str) -> CustomerImport:
 
 def shown(shop: Shop, job: CustomerImport) -> CustomerImport:
     """The import with a link to the file of what was rejected, where there is any."""
-    if job.number_rejected and job.state not in ("reading", "mapping", "comparing"):
-        name, type_ = f"rejected.{job.format}", CONTENT_TYPES[job.format]
+    if job.rejected_format is not None:
+        name, type_ = f"rejected.{job.rejected_format}", CONTENT_TYPES[job.rejected_format]
         job.rejected_url = shop.files.link(_part(job, f"rejected-{job.step}"), name, type_, LINK_SECONDS)
     return job
 
@@ -347,7 +350,7 @@ def _cut(shop: Shop, job: CustomerImport) -> tuple[list[str], set[int]]:
 def _compared_anew(job: CustomerImport) -> CustomerImport:
     job.state, job.problem, job.piece, job.number_done, job.step = "comparing", None, 0, 0, job.step + 1
     job.number_to_create = job.number_to_change = job.number_same = job.number_rejected = 0
-    job.number_to_delete, job.delete_digest, job.missing_pieces = 0, None, 0
+    job.number_to_delete, job.delete_digest, job.missing_pieces, job.rejected_format = 0, None, 0, None
     return job
 
 
@@ -400,17 +403,36 @@ def _judged(
             seen[email] = number
         noun, version = (before.noun, before.version) if before else (None, 0)
         keep = job.blank_cells == "keep"
-        found.append(imports.judged(number, cells, noun, version, blanks_keep=keep, oids=standing.keys()))
+        row = imports.judged(
+            number, cells, noun, version, blanks_keep=keep, oids=standing.keys(), whole=partial(with_tiers, shop)
+        )
+        found.append(row)
     return found
 
 
 def _all_compared(shop: Shop, job: CustomerImport, memory: dict[str, Any]) -> None:
-    if job.delete_missing:
-        _look_who_is_missing(shop, job, _seen(shop, job, memory)[1])
     if job.number_rejected:
-        written = shop.sheets.written(_rejected(shop, job), job.format)
-        shop.files.write(_part(job, f"rejected-{job.step}"), written, CONTENT_TYPES[job.format])
+        try:
+            _write_rejected(shop, job, job.format)
+        except Invalid:
+            # A cell of the file is longer than Excel's own.
+            _write_rejected(shop, job, "csv")
+    refused = None
+    if job.delete_missing:
+        try:
+            _look_who_is_missing(shop, job, _seen(shop, job, memory)[1])
+        except Invalid as invalid:
+            refused = invalid.problems[0].message
+    # Only now: up to here it says how many pieces have been seen.
     job.state, job.piece = "compared", 0
+    if refused is not None:
+        job.state, job.problem, job.finished_dts = "refused", refused, shop.clock.now()
+
+
+def _write_rejected(shop: Shop, job: CustomerImport, format_: Format) -> None:
+    written = shop.sheets.written(_rejected(shop, job), format_)
+    shop.files.write(_part(job, f"rejected-{job.step}"), written, CONTENT_TYPES[format_])
+    job.rejected_format = format_
 
 
 def _look_who_is_missing(shop: Shop, job: CustomerImport, oids: set[int]) -> None:
@@ -492,7 +514,7 @@ def _plan_of(
     by = job.created_by
     if row.verdict == "create":
         numbers = chain([next(oids)], shop.oids)
-        customer = stamped(imports.wanted(None, edits, numbers), None, now)
+        customer = stamped(imports.wanted(None, edits, numbers, partial(with_tiers, shop)), None, now)
         after = replace(
             customer, merchant_id=shop.merchant_id, signup_dts=now, last_modified_dts=now, last_modified_by=by
         )
@@ -502,7 +524,12 @@ def _plan_of(
     plan = ImportPlan(row=row.row, verdict="change", email=row.email, customer_profile_oid=oid, message=CHANGED_SINCE)
     if kept is None or kept.version != row.version:
         return plan
-    customer = stamped(imports.wanted(kept.noun, edits, shop.oids), kept.noun, now)
+    try:
+        customer = stamped(imports.wanted(kept.noun, edits, shop.oids, partial(with_tiers, shop)), kept.noun, now)
+    except Invalid as invalid:
+        # A rule has changed since.
+        plan.message = str(invalid)
+        return plan
     plan.over, plan.before, plan.message = kept.version, kept.noun, None
     plan.after = replace(customer, last_modified_dts=now, last_modified_by=by)
     return plan

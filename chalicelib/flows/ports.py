@@ -379,7 +379,7 @@ class Payments(Protocol):
         ...
 
     def captures_since(self, since: Instant, cursor: str | None = None) -> CapturePage:
-        """What was taken since then, a page at a time."""
+        """What was taken since then and what came back since then, whenever it was taken; a page at a time."""
         ...
 
     def hint(self, body: bytes, signature: str) -> Hint | None:

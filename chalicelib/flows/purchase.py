@@ -12,7 +12,7 @@ from chalicelib.domain.errors import Contended, Invalid, Refused, Short
 from chalicelib.domain.events import Event, Happening, Notice, event_id
 from chalicelib.domain.heads import Head, freed
 from chalicelib.domain.merchants import Merchant
-from chalicelib.domain.networks import allowed_from, never_again
+from chalicelib.domain.networks import allowed_from, never_again, why_not_presented
 from chalicelib.domain.orders import Order, OrderCurrentStageHistory
 from chalicelib.domain.payments import (
     ActionNeeded,
@@ -79,6 +79,8 @@ def _pay(shop: Shop, order_id: str, *, again: bool) -> Outcome | None:
         asked = Asked(kind="auth_test", plan=plan, gateway=card.gateway, card=card)
         if tests := _auth_tests(shop, work.order.noun, card):
             return _tested(shop, work, asked, tests)
+    if card is not None and (why := _presented_out(shop, work.order.noun, card)):
+        return Declined(code="presentations", reason=why)
     if work.head.round and card is not None and (why := _ceiling(shop, work.order.noun, plan)):
         return Declined(code="network_ceiling", reason=why)
     asked = Asked(kind=work.kind(), plan=plan)
@@ -106,8 +108,8 @@ def _planned(shop: Shop, order: Order) -> FrozenPlan:
 
 def _charge(shop: Shop, work: "PaymentOf", asked: Asked) -> Outcome | None:
     """Charge the order as it was read last: what it brings its customer alone is reserved for it first, each time, for
-    another order may have taken it over since."""
-    if work.order.noun.sole_items:
+    another order may have taken it over since. An order whose debit came back has brought it already."""
+    if work.order.noun.sole_items and not work.order.noun.returned:
         reserve(shop, work.order.noun)
     return charge.charge(shop, work, asked)
 
@@ -119,6 +121,27 @@ def _ceiling(shop: Shop, order: Order, plan: FrozenPlan) -> str | None:
     )
     zone_name = shop.configuration.remembered(Merchant).zone_name()
     return f"The card network allows no further attempt before {shown(free, zone_name)}." if free else None
+
+
+def _presented_out(shop: Shop, order: Order, account: StoredCard) -> str | None:
+    """Why the clearing house forbids to debit the order's account once more for it."""
+    if order.payment is None or order.payment.payment_method != "eCheck":
+        return None
+    return why_not_presented(*presentations(shop, order, account.fingerprint), shop.clock.now())
+
+
+def presentations(shop: Shop, order: Order, fingerprint: str) -> tuple[int, Instant | None]:
+    """How often the order's debit was presented to that account, by its auto order's run too, and when first."""
+    rows = shop.orders.attempts(order.order_id or "")
+    if order.run is not None and order.auto_order_oid is not None:
+        rows += [row for row in shop.auto_orders.attempts(order.auto_order_oid) if row.attempt.run == order.run]
+    came = [
+        row.attempt.first_sent_dts
+        for row in rows
+        if row.outcome == "declined" and row.attempt.card is not None and row.attempt.card.fingerprint == fingerprint
+    ]
+    settled = made_orders.settled_debits(order)
+    return len(came) + len(settled), min([*came, *settled], default=None)
 
 
 def _charged(shop: Shop, work: "PaymentOf", asked: Asked) -> Outcome | None:
@@ -223,7 +246,9 @@ class PaymentOf:
         return found.card if found else None
 
     def kind(self) -> Kind:
-        return "receivable" if self.order.noun.run is not None else "purchase"
+        """What belongs to an auto order that exists is collected for it."""
+        order = self.order.noun
+        return "receivable" if order.run is not None or (order.returned and order.auto_order_oid) else "purchase"
 
     def refresh(self) -> None:
         self.order: Kept[Order]
@@ -362,14 +387,17 @@ class PaymentOf:
         return False
 
     def paid_by(self, attempt: Attempt) -> bool:
-        return attempt.kind == "void" or attempt.key in (self.order.noun.charge_key, self.head.state.future_auth)
+        if attempt.kind == "void" or attempt.key == self.head.state.future_auth:
+            return True
+        return made_orders.paid_with(self.order.noun, attempt.key)
 
     def _paid(
         self, attempt: Attempt, approved: Approved, now: Instant, *, late: bool, missing: str = ""
     ) -> list[Change]:
         """The first payment begins the auto order, whenever and by whom it is learnt; one of an order that was closed
         meanwhile begins none. A rebill that waited in Accounts Receivable is counted at its auto order now."""
-        begins = self.head.status == "unpaid" and attempt.kind != "receivable"
+        # An order whose debit came back has begun all that it begins.
+        begins = self.head.status == "unpaid" and attempt.kind != "receivable" and not self.order.noun.returned
         order = self._paid_order(attempt, approved, now, late=late or self.head.status != "unpaid")
         after = replace(freed(self.head, due=None), status="paid", run=attempt.run + 1)
         if attempt.kind == "auth_test":
@@ -379,7 +407,7 @@ class PaymentOf:
         if missing:
             facts = {"code": "balance_missing", "message": missing}
             notices.append(Notice(template="held", kind="order", id=self._order_id, facts=facts))
-        event = self._event("paid", now, names, notices=notices)
+        event = self._event(made_orders.paid_transition(self.order.noun), now, names, notices=notices)
         event.revenue, event.orders = attempt.plan.total, 1
         event.credit = attempt.plan.total - made_orders.took(attempt)
         self._counted(event, attempt)
@@ -399,8 +427,9 @@ class PaymentOf:
         head = self._shop.auto_orders.head(oid) if oid else None
         if oid is None or head is None:
             return []
-        event.rebills = 1
-        event.happenings.append(Happening(name="auto_order_rebill", kind="auto_order", id=str(oid)))
+        if order.run is not None:
+            event.rebills = 1
+            event.happenings.append(Happening(name="auto_order_rebill", kind="auto_order", id=str(oid)))
         event.touched = [("auto_order", str(oid))]
         return [self._shop.auto_orders.moved(oid, head, collected(head, order, now))]
 
@@ -413,13 +442,12 @@ class PaymentOf:
         if card is not None and card.stored_card is not None and approved.network_transaction_id:
             stored = replace(card.stored_card, network_transaction_id=approved.network_transaction_id)
             payment.credit_card = replace(card, stored_card=stored)
-        history = OrderCurrentStageHistory(
-            before_stage=before.current_stage, after_stage=made_orders.PAID_STAGE, transition_dts=now
-        )
+        stage = made_orders.stage_when_paid(before)
+        history = OrderCurrentStageHistory(before_stage=before.current_stage, after_stage=stage, transition_dts=now)
         paid = replace(
             before,
             payment=payment,
-            current_stage=made_orders.PAID_STAGE,
+            current_stage=stage,
             current_stage_histories=[*(before.current_stage_histories or []), history],
             items=[replace(line) for line in before.items or []],
             charge_key=attempt.key,

@@ -12,7 +12,7 @@ from chalicelib.domain.dates import Instant, later, local_date, shown
 from chalicelib.domain.errors import Invalid, NotFound, Refused, Short
 from chalicelib.domain.events import Event, Happening, Notice, Template, event_id
 from chalicelib.domain.heads import Head, State
-from chalicelib.domain.made_orders import LONGEST_APPROVAL, rebill_order, receivable_order, took
+from chalicelib.domain.made_orders import LONGEST_APPROVAL, paid_with, rebill_order, receivable_order, took
 from chalicelib.domain.mails import AGAIN
 from chalicelib.domain.networks import never_again
 from chalicelib.domain.orders import Order, OrderPayment
@@ -298,7 +298,7 @@ class RunOf:
     def paid_by(self, attempt: Attempt) -> bool:
         for run in range(attempt.run, min(max(self.head.run, attempt.run + 1), attempt.run + MOST_TAKEN)):
             found = self._shop.orders.find(self.order_id(run))
-            if found is not None and found.noun.charge_key == attempt.key:
+            if found is not None and paid_with(found.noun, attempt.key):
                 return True
         return False
 

@@ -20,11 +20,12 @@ from chalicelib.domain.events import Event, Happening, Notice, event_id
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.orders import Order
-from chalicelib.domain.payments import GATEWAY_TIMEOUT_SECONDS, Approved, Attempt, ClosedAttempt
+from chalicelib.domain.payments import GATEWAY_TIMEOUT_SECONDS, Approved, Attempt, ClosedAttempt, Declined
 from chalicelib.flows import charge
 from chalicelib.flows.ports import Backroom, Shop
 from chalicelib.flows.purchase import PaymentOf
 from chalicelib.flows.rebill import RunOf
+from chalicelib.flows.returns import came_back
 from chalicelib.flows.sweep import BATCH
 from chalicelib.flows.sweep import STOP_BEFORE_SECONDS as SCHEDULE_STOPS_BEFORE_SECONDS
 
@@ -203,6 +204,8 @@ def _walked(shop: Shop, code: str, captures: list[Capture], report: Reconciliati
 
 def _stands(capture: Capture, order: Order | None) -> tuple[Verdict | Held, Decimal] | None:
     """The verdict on a capture that was given back or has its order; None where it has none."""
+    if capture.returned_dts is not None:
+        return ("returned", ZERO) if order is not None and capture.key in (order.returned or []) else None
     if capture.refunded_dts is not None:
         return "given_back", ZERO
     if order is None or order.charge_key != capture.key:
@@ -244,6 +247,8 @@ def _recorded(shop: Shop, capture: Capture) -> tuple[Verdict | Held, Decimal]:
     found = shop.orders.find(capture.order_id) if capture.order_id else None
     if found is not None and (verdict := _stands(capture, found.noun)):
         return verdict
+    if capture.returned_dts is not None:
+        return _returned(shop, capture, found.noun if found else None)
     standing = find_attempt(shop, capture.order_id, capture.key)
     if standing is None:
         return Held(capture=capture, reason=NO_ATTEMPT), ZERO
@@ -257,6 +262,21 @@ def _recorded(shop: Shop, capture: Capture) -> tuple[Verdict | Held, Decimal]:
         return Held(capture=capture, reason=closed.reason), ZERO
     charge.record(shop, standing.work, attempt, approved)
     return _after(shop, capture)
+
+
+def _returned(shop: Shop, capture: Capture, order: Order | None) -> tuple[Verdict | Held, Decimal]:
+    """What was taken and came back: its order is unpaid again; an attempt that is still open has failed. Where neither
+    is known, nobody has anything of it."""
+    back = Declined(code=capture.return_code, reason=capture.return_reason, returned=True)
+    if order is not None and order.charge_key == capture.key:
+        why_not = came_back(shop, capture.order_id, capture.key, back)
+        if why_not is not None:
+            return Held(capture=capture, reason=why_not), order.money()
+        return "returned", ZERO
+    standing = find_attempt(shop, capture.order_id, capture.key)
+    if standing is not None and standing.closed is None:
+        charge.record(shop, standing.work, standing.attempt, back)
+    return "returned", ZERO
 
 
 def _after(shop: Shop, capture: Capture) -> tuple[Verdict | Held, Decimal]:

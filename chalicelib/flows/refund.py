@@ -137,7 +137,7 @@ class RefundOf:
             row = ClosedAttempt(attempt=attempt, closed_dts=now, outcome="refunded", reason="given back")
             last = [
                 self._shop.orders.edited(order, self.order.version),
-                self._shop.events.happened(self._event(attempt, order, now)),
+                self._shop.events.happened(self._event(attempt, order, now, by_itself=self._is_by_itself())),
                 *balances.given_back(self._shop, self.order.noun, order, attempt.key, now),
             ]
         else:
@@ -161,7 +161,8 @@ class RefundOf:
         return [
             self._shop.orders.edited(order, self.order.version),
             self._shop.orders.closed(self._order_id, row),
-            self._shop.events.happened(self._event(attempt, order, now)),
+            # Nobody knows any more what asked for it, so it asks for no others.
+            self._shop.events.happened(self._event(attempt, order, now, by_itself=False)),
         ]
 
     def refunded(self, attempt: Attempt, reason: str, now: Instant, *, telling: str) -> list[Change]:
@@ -172,6 +173,11 @@ class RefundOf:
         notice = Notice(template="held", kind="order", id=self._order_id, facts=facts)
         event = self._happened(f"refund_review#{before.tries}", now, ["order_update"], [notice])
         return [self.moved(before, after), self._shop.events.happened(event)]
+
+    def _is_by_itself(self) -> bool:
+        """Whether no other order's refund has asked for this one: those lead to no further ones."""
+        totals = self.head.state.refund or self.wanted
+        return totals is not None and totals.because is None
 
     def _refunded_order(self, attempt: Attempt, approved: Approved, now: Instant) -> Order:
         totals = self.head.state.refund or self.wanted
@@ -186,12 +192,14 @@ class RefundOf:
             order.payment = made_orders.refunded(order.payment, attempt, approved, totals.by_user or "", now)
         return order
 
-    def _event(self, attempt: Attempt, order: Order, now: Instant) -> Event:
+    def _event(self, attempt: Attempt, order: Order, now: Instant, *, by_itself: bool) -> Event:
         names = ["order_refund"]
         if order.current_stage == "Rejected" and self.order.noun.current_stage != "Rejected":
             names += ["order_reject", "order_stage_change"]
         event = self._happened(f"refunded#{attempt.key}", now, names, [])
         event.revenue = refunds.given_back(self.order.noun) - refunds.given_back(order)
+        if by_itself and order.run is None and (items := refunds.newly_refunded(self.order.noun, order)):
+            event.refunded, event.refunded_items = self._order_id, items
         return event
 
     def _happened(self, transition: str, now: Instant, names: list[str], notices: list[Notice]) -> Event:

@@ -52,6 +52,7 @@ MOST_TRIES = 20
 MOST_DAYS_MERGED = 100
 PAID = "order_payment_process"
 REFUNDED = "order_refund"
+FAILED = "order_payment_failed"
 SIGNED_UP = "customer_create"
 EARNED = "earned#"
 
@@ -73,8 +74,8 @@ def earn(shop: Shop, event: Event) -> None:
     if event.webhook_oid is not None:
         return
     for happening in event.happenings:
-        if happening.name in (PAID, REFUNDED):
-            _order(shop, happening.id, refunded=happening.name == REFUNDED)
+        if happening.name in (PAID, REFUNDED) or (event.returned and happening.name == FAILED):
+            _order(shop, happening.id, refunded=happening.name != PAID)
         elif happening.name == SIGNED_UP:
             _sign_up(shop, int(happening.id))
 
@@ -86,24 +87,31 @@ def _order(shop: Shop, order_id: str, *, refunded: bool) -> None:
     earned = shop.ledgers.earned(order_id)
     if earned is None and not program.active:
         return
-    if earned is not None and not refunded:
-        return
     try:
         order = shop.orders.get(order_id).noun
     except NotFound:
         return
-    if earned is None:
-        _earn(shop, program, order)
-    # Whoever told first may have known of less that was given back.
+    *gone, stands = loyalty.earned_names(order)
+    if program.active and (shop.ledgers.earned(stands) if gone else earned) is None:
+        _earn(shop, program, order, stands)
+    if not refunded:
+        return
+    for name in gone:
+        _taken_back(shop, name, order, gone=True)
+    _taken_back(shop, stands, order, gone=False)
+
+
+def _taken_back(shop: Shop, name: str, order: Order, *, gone: bool) -> None:
+    """Whoever told first may have known of less that was given back. ``gone``: that payment of the order came back."""
     for _ in range(MOST_TRIES):
-        earned = shop.ledgers.earned(order_id) if refunded else None
-        if earned is None or _take_back(shop, earned, order):
+        earned = shop.ledgers.earned(name)
+        if earned is None or _take_back(shop, earned, order, gone=gone):
             return
     raise Contended("the order is being refunded by others; try again")
 
 
-def _earn(shop: Shop, program: LoyaltyProgram, order: Order) -> None:
-    """Once an order, under its id; what was given back of it by now is never earned."""
+def _earn(shop: Shop, program: LoyaltyProgram, order: Order, name: str) -> None:
+    """Once a payment of an order, under its name; what was given back of it by now is never earned."""
     oid, base, order_id = order.customer_profile_oid, loyalty.base_of(order), order.order_id or ""
     if oid is None or not loyalty.is_paid(order) or base <= 0:
         return
@@ -118,7 +126,7 @@ def _earn(shop: Shop, program: LoyaltyProgram, order: Order) -> None:
     amount = loyalty.earned_of(program, terms, base, currency)
     of = currency if program.cashback() else None
     earned = Earned(
-        order_id=order_id,
+        order_id=name,
         customer_profile_oid=oid,
         ledger_id=ledger_id(gift_certificates.internal(shop, oid)) if program.cashback() else points_id(oid),
         amount=amount,
@@ -130,7 +138,7 @@ def _earn(shop: Shop, program: LoyaltyProgram, order: Order) -> None:
         taken=loyalty.taken_of(amount, order, currency=of),
     )
     one = Posting(
-        cause=EARNED + order_id,
+        cause=EARNED + name,
         type="Earned",
         description=f"Order {order_id}",
         amount=earned.amount - earned.taken,
@@ -149,13 +157,14 @@ def _earn(shop: Shop, program: LoyaltyProgram, order: Order) -> None:
     )
 
 
-def _take_back(shop: Shop, earned: Earned, order: Order) -> bool:
-    """Exactly the refunded share of what was earned, less what was taken before. False where somebody was faster."""
+def _take_back(shop: Shop, earned: Earned, order: Order, *, gone: bool) -> bool:
+    """Exactly the refunded share of what was earned, less what was taken before; all of it where the payment is gone.
+    False where somebody was faster."""
     now = shop.clock.now()
-    taken = loyalty.taken_of(earned.amount, order, currency=earned.currency)
+    taken = earned.amount if gone else loyalty.taken_of(earned.amount, order, currency=earned.currency)
     missing = taken - earned.taken
     counted = 0
-    if earned.counted:
+    if earned.counted and not gone:
         counted = minor_units(loyalty.staying(earned.base, order), order.currency_code or "USD")
     if missing <= 0 and counted >= earned.counted:
         return True
@@ -163,11 +172,11 @@ def _take_back(shop: Shop, earned: Earned, order: Order) -> bool:
     one = Posting(
         cause=f"refund#{earned.order_id}#{after.taken}",
         type="Refund",
-        description=f"Refund of order {earned.order_id}",
+        description=f"{'Return of the payment' if gone else 'Refund'} of order {order.order_id}",
         amount=-max(missing, ZERO),
         dts=now,
         created_dts=now,
-        order_id=earned.order_id,
+        order_id=order.order_id,
         expires=earned.expires,
     )
     lost = earned.counted - after.counted

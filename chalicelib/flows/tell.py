@@ -24,6 +24,7 @@ from chalicelib.flows.customers_auto_orders import end_others
 from chalicelib.flows.facts import with_step_items
 from chalicelib.flows.notify import plan_mails
 from chalicelib.flows.ports import AutoOrders, Change, Orders, Shop
+from chalicelib.flows.refund_others import given_back, refund_others
 from chalicelib.flows.report import cancel_rows
 from chalicelib.flows.sweep import DELIVER_QUEUE
 
@@ -56,6 +57,7 @@ def tell(shop: Shop, event_id: str) -> bool:
     for kind, name in event.nouns() if event.webhook_oid is None else ():
         _note(telling, event, kind, name, merchant.zone_name())
     end_others(shop, event)
+    refund_others(shop, event)
     merge_profiles.go_on(shop, event)
     privacy.go_on(shop, event)
     reward.earn(shop, event)
@@ -63,6 +65,7 @@ def tell(shop: Shop, event_id: str) -> bool:
     amounts = _amounts(event, merchant)
     changes: list[Change] = [shop.lists.counted(day, amounts)] if amounts else []
     changes += _gateway_changes(shop, event, merchant)
+    changes += given_back(shop, event)
     changes += cancel_rows(shop, event, merchant.zone_name())
     try:
         shop.write(*changes, shop.events.told(event_id, shop.clock.now()))
@@ -205,8 +208,10 @@ def _note(shop: Shop, event: Event, kind: NounKind, name: str, zone_name: str) -
         if kind == "item":
             shop.lists.drop(kind, name, search.version_of_item(event.dts, event.seq))
         elif kind == "customer":
-            # Where an import that deleted it is undone it comes back, at a later version.
-            shop.lists.note_keyed(kind, name, None, event.seq)
+            # An event of this profile alone has its version, after which an import that is undone may bring it back.
+            # One that went into another comes back never.
+            alone = [happening.id for happening in event.happenings] == [name]
+            shop.lists.note_keyed(kind, name, None, event.seq if alone else search.LAST_VERSION)
 
 
 def _new(event: Event, kind: NounKind, name: str) -> bool:
@@ -238,5 +243,5 @@ def _amounts(event: Event, merchant: Merchant) -> dict[str, int]:
     if event.attempt and event.declines:
         amounts[declined_on(event.attempt)] = event.declines
     elif event.attempt:
-        amounts |= {paid_on(event.attempt): 1, revenue_on(event.attempt): amounts["revenue"]}
+        amounts |= {paid_on(event.attempt): event.orders, revenue_on(event.attempt): amounts["revenue"]}
     return {name: amount for name, amount in amounts.items() if amount}

@@ -57,6 +57,8 @@ Behaviour = Literal[
     "duplicate_answer",
     "returned_r01",
     "returned_r02",
+    "comes_back_r01",
+    "comes_back_r10",
 ]
 
 # What each test number does; any other number is approved. All pass the check digit.
@@ -87,11 +89,20 @@ TEST_ACCOUNTS: dict[str, Behaviour] = {
     "000123456789": "pending",
     "000111111113": "returned_r01",
     "000111111116": "returned_r02",
+    # These are settled like any other, and come back two days later.
+    "000222222227": "comes_back_r01",
+    "000222222236": "comes_back_r10",
 }
-RETURNS: dict[str, Declined] = {
-    "returned_r01": Declined(code="R01", reason="Insufficient funds."),
-    "returned_r02": Declined(code="R02", reason="The account is closed."),
+# The clearing house's codes of a debit that the bank sends back.
+RETURN_REASONS = {
+    "R01": "Insufficient funds.",
+    "R02": "The account is closed.",
+    "R09": "Uncollected funds.",
+    "R10": "The customer says that he has not authorised it.",
 }
+# Before it is settled, and after.
+RETURNS = {"returned_r01": "R01", "returned_r02": "R02"}
+COME_BACK = {"comes_back_r01": "R01", "comes_back_r10": "R10"}
 DECLINES: dict[str, Declined] = {
     "decline": Declined(code="05", reason="The bank declined the charge."),
     "insufficient_funds": Declined(code="51", reason="Insufficient funds."),
@@ -106,6 +117,8 @@ ONCE: frozenset[Behaviour] = frozenset({"timeout_before_capture", "timeout_after
 SLOW_SECONDS = 30
 # A pending payment (an e-check) is settled after this long.
 PENDING_SECONDS = 24 * 3600
+# A settled debit that comes back does so this long after.
+COMES_BACK_SECONDS = 2 * 24 * 3600
 # One page of the list of captures.
 CAPTURES_PAGE = 100
 # Of gateways as they are: both, keys only, look-up only, neither.
@@ -127,6 +140,7 @@ create table if not exists capture (
 );
 create index if not exists capture_by_key on capture (key);
 create table if not exists returned (key text primary key, behaviour text not null, returned_dts text not null);
+create table if not exists come_back (key text primary key, return_code text not null, returned_dts text not null);
 create table if not exists hold (
   number integer primary key autoincrement, key text not null, amount text not null, currency text not null,
   order_id text not null, transaction_id text not null, authorised_dts text not null, voided_dts text,
@@ -284,6 +298,12 @@ class Sandbox:
                 returned = str(later(now, seconds=PENDING_SECONDS))
                 self._db.execute("insert or ignore into returned values (?, ?, ?)", (key, behaviour, returned))
                 return Pending(transaction_id=f"sb_{key[-12:]}")
+            case "comes_back_r01" | "comes_back_r10":
+                settles = later(now, seconds=PENDING_SECONDS)
+                done = act(settles)
+                if isinstance(done, Approved):
+                    self._back(key, COME_BACK[behaviour], later(settles, seconds=COMES_BACK_SECONDS))
+                return Pending(transaction_id=f"sb_{key[-12:]}") if isinstance(done, Approved) else done
             case "timeout_before_capture":
                 return Unknown(reason="timed out")
             case "timeout_after_capture" | "duplicate_answer":
@@ -302,6 +322,11 @@ class Sandbox:
         if standing is None:
             return self._returned(key) or NotFound()
         if isinstance(standing, Capture):
+            if (
+                standing.returned_dts
+                and later(standing.returned_dts, seconds=self._capabilities.lookup_lag) <= self._now()
+            ):
+                return Declined(code=standing.return_code, reason=standing.return_reason, returned=True)
             return self._hidden(standing.captured_dts, standing.transaction_id) or self._approved(standing)
         if standing.voided_dts is not None and standing.voided_dts <= self._now():
             return VOIDED
@@ -313,7 +338,10 @@ class Sandbox:
             row = self._db.execute("select behaviour, returned_dts from returned where key = ?", (key,)).fetchone()
         if row is None:
             return None
-        return RETURNS[row[0]] if parse_instant(row[1]) <= self._now() else Pending(transaction_id=f"sb_{key[-12:]}")
+        if parse_instant(row[1]) > self._now():
+            return Pending(transaction_id=f"sb_{key[-12:]}")
+        code = RETURNS[row[0]]
+        return Declined(code=code, reason=RETURN_REASONS[code])
 
     def _hidden(self, when: Instant, transaction_id: str) -> Pending | NotFound | None:
         """Why what takes effect at that moment does not show yet; None where it does."""
@@ -380,7 +408,7 @@ class Sandbox:
 
     def _left(self, captures: list[Capture]) -> Decimal:
         """What is left of the captures of one key. In files older than the ledger of refunds only the mark says it."""
-        if all(capture.refunded_dts for capture in captures):
+        if all(capture.refunded_dts or capture.returned_dts for capture in captures):
             return ZERO
         given = self._given_of(captures[0].key)
         return total_of(capture.amount for capture in captures) - total_of(back.amount for back in given)
@@ -437,17 +465,19 @@ class Sandbox:
     # --- what was taken ----------------------------------------------------------------------------------------------
 
     def captures_since(self, since: Instant, cursor: str | None = None) -> CapturePage:
-        """What this account took since then, oldest first; it shows there as late as in a look-up."""
+        """What this account took, or the bank took back, since then, oldest first; it shows there as late as in a
+        look-up."""
         shown = later(self._now(), seconds=-self._capabilities.lookup_lag)
         with self._lock:
             rows = self._db.execute(
-                f"select number, {COLUMNS} from capture"
-                " where account = ? and number > ? and captured_dts >= ? and captured_dts <= ? order by number limit ?",
-                (self._account, int(cursor or 0), str(since), str(shown), CAPTURES_PAGE + 1),
+                f"select number, {COLUMNS} from {CAPTURES}"
+                " where account = ? and number > ? and (captured_dts between ? and ? or returned_dts between ? and ?)"
+                " order by number limit ?",
+                (self._account, int(cursor or 0), *(str(since), str(shown)) * 2, CAPTURES_PAGE + 1),
             ).fetchall()
         page = rows[:CAPTURES_PAGE]
         return CapturePage(
-            captures=[_capture(row[1:]) for row in page],
+            captures=[_capture(row[1:], shown) for row in page],
             cursor=str(page[-1][0]) if len(rows) > CAPTURES_PAGE else None,
         )
 
@@ -459,8 +489,13 @@ class Sandbox:
     def captures(self) -> list[Capture]:
         """Everything that was ever taken, oldest first."""
         with self._lock:
-            rows = self._db.execute(f"select {COLUMNS} from capture order by number").fetchall()
-        return [_capture(row) for row in rows]
+            rows = self._db.execute(f"select {COLUMNS} from {CAPTURES} order by number").fetchall()
+        return [_capture(row, self._now()) for row in rows]
+
+    def come_back(self, key: str, code: str) -> None:
+        """From now on the bank has taken the capture back."""
+        with self._lock, self._db:
+            self._back(key, code, self._now())
 
     def refunds(self) -> list[GivenBack]:
         """Everything that was ever given back, oldest first."""
@@ -500,8 +535,11 @@ class Sandbox:
         return next(iter(self._captures(key)), None)
 
     def _captures(self, key: str) -> list[Capture]:
-        rows = self._db.execute(f"select {COLUMNS} from capture where key = ? order by number", (key,)).fetchall()
-        return [_capture(row) for row in rows]
+        rows = self._db.execute(f"select {COLUMNS} from {CAPTURES} where key = ? order by number", (key,)).fetchall()
+        return [_capture(row, self._now()) for row in rows]
+
+    def _back(self, key: str, code: str, when: Instant) -> None:
+        self._db.execute("insert or ignore into come_back values (?, ?, ?)", (key, code, str(when)))
 
     def _held(self, key: str) -> Hold | None:
         """The hold under the key; of several, one that was not let go of."""
@@ -539,12 +577,15 @@ class Sandbox:
         )
 
 
-COLUMNS = "key, amount, currency, order_id, transaction_id, captured_dts, refunded_dts"
+COLUMNS = "key, amount, currency, order_id, transaction_id, captured_dts, refunded_dts, returned_dts, return_code"
 HOLD_COLUMNS = "key, amount, currency, order_id, transaction_id, authorised_dts, voided_dts"
+CAPTURES = "capture left join come_back using (key)"
 REFUND_COLUMNS = 'key, "of", amount, currency, order_id, refunded_dts'
 
 
-def _capture(row: tuple[str, str, str, str, str, str, str | None]) -> Capture:
+def _capture(row: tuple[str, str, str, str, str, str, str | None, str | None, str | None], now: Instant) -> Capture:
+    """``now``: what comes back later has not come back yet."""
+    back = parse_instant(row[7]) if row[7] and parse_instant(row[7]) <= now else None
     return Capture(
         key=row[0],
         amount=Decimal(row[1]),
@@ -553,6 +594,9 @@ def _capture(row: tuple[str, str, str, str, str, str, str | None]) -> Capture:
         transaction_id=row[4],
         captured_dts=parse_instant(row[5]),
         refunded_dts=parse_instant(row[6]) if row[6] else None,
+        returned_dts=back,
+        return_code=(back and row[8]) or "",
+        return_reason=RETURN_REASONS.get((back and row[8]) or "", ""),
         network_transaction_id=_network_transaction_id(row[0]),
     )
 

@@ -5,10 +5,12 @@ from typing import Any
 from chalicelib.domain import refunds, search
 from chalicelib.domain.errors import Invalid, Problem
 from chalicelib.domain.events import event_id
+from chalicelib.domain.made_orders import paid_transition
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import Approved, Outcome, Pending, Unknown
+from chalicelib.domain.placing import OrderAssignToAffiliateRequest
 from chalicelib.domain.wire import Noun, refuse_owned, whole
-from chalicelib.flows import edit, place_order, purchase, refund, ship, show
+from chalicelib.flows import assign, edit, place_order, purchase, refund, ship, show
 from chalicelib.flows.find import find
 from chalicelib.flows.rebill import NOT_KNOWN_YET
 from chalicelib.flows.tell import told_now
@@ -111,7 +113,7 @@ def process_payment(ask: Ask, order_id: str) -> dict[str, Any]:
     if transactions and transactions[0].transaction_timestamp:
         answer["payment_transaction"] = whole(transactions[0], ask.form)
     if paid:
-        told_now(ask.shop, event_id(ask.shop.merchant_id, f"order#{order_id}", "paid"))
+        told_now(ask.shop, event_id(ask.shop.merchant_id, f"order#{order_id}", paid_transition(after)))
     else:
         answer["error"] = {"developer_message": _why(outcome), "user_message": _why(outcome)}
     return answer
@@ -121,6 +123,21 @@ def _why(outcome: Outcome | None) -> str:
     if outcome is None or isinstance(outcome, Unknown | Pending):
         return NOT_KNOWN_YET
     return str(getattr(outcome, "reason", NOT_KNOWN_YET))
+
+
+@door(
+    "POST",
+    "/order/orders/{order_id}/assignToAffiliate",
+    "order_write",
+    summary="Assign an order to the affiliate who sent it; rebills to come name him too",
+    takes=OrderAssignToAffiliateRequest,
+    gives=Order,
+    query=EXPANSIONS,
+)
+def assign_to_affiliate(ask: Ask, order_id: str) -> dict[str, Any]:
+    assign.assign_to_affiliate(ask.shop, order_id, ask.body(OrderAssignToAffiliateRequest))
+    answer: dict[str, Any] = get_order(ask, order_id)
+    return answer
 
 
 class OrderRefundable(Noun):

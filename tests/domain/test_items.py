@@ -109,7 +109,7 @@ def test_these_rules_may_be_switched_on(name: str) -> None:
     assert problems(**{name: True}) == {}
 
 
-@pytest.mark.parametrize("name", ["auto_order_cancel_item_oid", "refund_other_auto_orders"])
+@pytest.mark.parametrize("name", ["auto_order_cancel_item_oid"])
 def test_a_rule_that_is_not_built_yet_is_refused_by_name(name: str) -> None:
     assert problems(**{name: True}) == {name: "not_available"}
 

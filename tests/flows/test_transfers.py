@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from chalicelib.domain import wire
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import Invalid, NotFound
+from chalicelib.domain.pricing_tiers import PricingTier, PricingTiers
 from chalicelib.domain.transfers import (
     CustomerExport,
     CustomerExportRequest,
@@ -267,6 +268,20 @@ def test_the_file_of_what_was_rejected_is_mended_and_comes_back(world: World) ->
     ]
     again = compared(world, data.replace(b"9" * 33, b"'+9"))
     assert numbers(again) == (1, 0, 0, 0)
+
+
+def test_a_pricing_tier_is_named_by_its_name_or_its_oid_and_one_that_there_is_not_is_rejected(world: World) -> None:
+    tiers = PricingTiers(tiers=[PricingTier(pricing_tier_oid=7, name="Dealer")])
+    world.shop.write(world.shop.configuration.save(tiers, world.shop.configuration.section(PricingTiers).version))
+    name, oid = "pricing_tiers_1_name", "pricing_tiers_1_pricing_tier_oid"
+    rows = [{"email": "ada@example.com", name: "dealer", oid: ""}, {"email": "bob@example.com", name: "", oid: "7"}]
+    job = applied(world, table(*rows, {"email": "x@example.com", name: "Nobody", oid: ""}))
+    assert (job.number_changed, job.number_rejected) == (2, 1)
+    tier = {"pricing_tier_oid": 7, "name": "Dealer"}
+    assert [customers(world)[row["email"]]["pricing_tiers"] for row in rows] == [[tier], [tier]]
+    [row] = rows_of(world, job, "reject")
+    assert [problem.column for problem in row.problems or []] == [name]
+    assert numbers(compared(world, exported(world, "csv"))) == (0, 0, 2, 0)
 
 
 def test_a_row_that_names_another_profile_by_its_oid_is_rejected(world: World) -> None:

@@ -163,8 +163,8 @@ def test_a_list_that_cannot_be_had_is_refused_by_name(
         (TEA | {"auto_order": {"auto_orderable": True, "auto_order_schedules": ["Fortnightly"]}},
          {"/auto_order/auto_order_schedules/0": "not_allowed_value"}),
         (TEA | {"auto_order": {"auto_orderable": True}}, {"/auto_order/auto_order_schedules": "required"}),
-        (TEA | {"auto_order": MONTHLY | {"refund_other_auto_orders": True}},
-         {"/auto_order/refund_other_auto_orders": "not_available"}),
+        (TEA | {"auto_order": MONTHLY | {"auto_order_cancel_item_oid": 5}},
+         {"/auto_order/auto_order_cancel_item_oid": "not_available"}),
         (TEA | {"restriction": {"minimum_quantity": -2}}, {"/restriction/minimum_quantity": "out_of_range"}),
     ],
 )  # fmt: skip

@@ -373,6 +373,7 @@ def test_answers_about_orders_and_auto_orders_are_as_documented(shop: Checked, k
     line = {"merchant_item_id": "TEA", "quantity": 1}
     unpaid = shop.call("insert_order", {"items": [line], "billing": JANE}, key=key, query=expanded("order")).json
     shop.call("process_payment", key=key, order_id=unpaid["order"]["order_id"], wanted=400)
+    shop.call("assign_to_affiliate", {"affiliate_id": 5}, key=key, order_id=order_id, query=expanded("order"))
     found = shop.call("get_auto_orders", key=key, query=expanded("auto_order")).json["auto_orders"]
     oid = found[0]["auto_order_oid"]
     shop.call("get_auto_order", key=key, auto_order_oid=oid, query=expanded("auto_order"))

@@ -71,6 +71,7 @@ def test_a_walk_is_begun_by_hand_and_its_report_shows_a_difference_of_zero(house
         "number_of_matched": 0,
         "number_of_repaired": 0,
         "number_of_given_back": 0,
+        "number_of_returned": 0,
         "number_of_held": 0,
         "difference": {"USD": 0},
         "held_captures": [],

@@ -963,13 +963,13 @@ def test_the_same_files_make_the_same_bytes(packages: dict[str, Package]) -> Non
 
 @pytest.mark.parametrize("architecture", package.ARCHITECTURES)
 def test_the_package_stays_light(packages: dict[str, Package], architecture: str) -> None:
-    """Lambda takes 50 and 250 MB; a cold start fetches and unpacks all of it."""
+    """Lambda takes 50 and 250 MB; a cold start fetches and unpacks all of it. Excel alone is 1 MB."""
     built = packages[architecture]
-    assert built.archive.stat().st_size < 20e6
+    assert built.archive.stat().st_size < 22e6
     assert built.unpacked < 80e6
 
 
 def test_what_was_built_is_told(runs_here: Package) -> None:
     told = package.told(runs_here)
     assert f"Python {runs_here.python.version}, {runs_here.architecture}" in told
-    assert "7 functions" in told
+    assert f"{len(FUNCTIONS)} functions" in told

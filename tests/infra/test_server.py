@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from chalice.app import Chalice, Response
 
+from chalicelib.gateways.files import EmbeddedFiles
 from chalicelib.handlers.http import MAXIMUM_BODY_BYTES
-from infra.server import MOST_CONNECTIONS, Reply, Server, packed
+from infra.server import MAXIMUM_FORM_BYTES, MOST_CONNECTIONS, Reply, Server, packed
 
 JSON = {"Content-Type": "application/json; charset=utf-8"}
 
@@ -343,6 +344,38 @@ def test_a_page_of_its_own_comes_before_the_app() -> None:
     client.connection.close()
     server.stop()
     thread.join(10)
+
+
+# --- private files ----------------------------------------------------------------------------------------------------
+
+NAME = "passing/uploads/word-1"
+
+
+def test_a_file_is_posted_to_its_link_and_had_by_another(server: Server, client: Client) -> None:
+    files = EmbeddedFiles(":memory:", server.url, lambda: 0.0)
+    server.files, demo = files, files.of("DEMO")
+    data = b"email\r\n" + b"x" * (2 * MAXIMUM_BODY_BYTES)
+    part = b'--xyz\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
+    form = {"Content-Type": "multipart/form-data; boundary=xyz"}
+    path = demo.upload(NAME, len(data)).url.removeprefix(server.url)
+    posted = client.ask("POST", path, part + data + b"\r\n--xyz--\r\n", form)
+    assert (posted.status, posted.headers["Access-Control-Allow-Origin"]) == (204, "*")
+    link = demo.link(NAME, "a.csv", "text/csv", 60).removeprefix(server.url)
+    got = client.ask("GET", link)
+    assert (got.status, got.body) == (200, data)
+    assert got.headers["Content-Disposition"].startswith("attachment;")
+    assert (got.headers["Content-Type"], got.headers["X-Content-Type-Options"]) == ("text/csv", "nosniff")
+    assert client.ask("HEAD", link).body == b""
+    for method, target in (("GET", path), ("POST", link), ("GET", "/files/"), ("GET", "/files/../etc/passwd")):
+        refused = client.ask(method, target, b"" if method == "POST" else None, form)
+        assert (refused.status, refused.json()["error"]["error_code"]) == (401, "401"), target
+    assert client.ask("PUT", path, b"x").status == 404
+
+
+def test_a_form_that_is_larger_than_any_file_is_refused_before_it_is_read(server: Server, client: Client) -> None:
+    server.files = EmbeddedFiles(":memory:", server.url, lambda: 0.0)
+    told = client.raw(b"POST /files/x HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (MAXIMUM_FORM_BYTES + 1))
+    assert told.startswith(b"HTTP/1.1 413")
 
 
 def test_a_long_answer_is_packed_where_the_client_takes_that() -> None:

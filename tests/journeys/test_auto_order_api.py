@@ -29,6 +29,7 @@ from ultracart.models import (
     ItemAutoOrder,
     ItemPricing,
     Order,
+    OrderAssignToAffiliateRequest,
     OrderBilling,
     OrderItem,
     OrderPayment,
@@ -283,6 +284,29 @@ def test_a_hundred_are_left_to_the_workers_and_the_answer_is_read_all_the_same(a
     status, told = bought.shop.ask("GET", f"/rest/v2/auto_order/batches/{batch['batch_id']}")
     assert (status, told["batch"]["number_done"]) == (200, 2)
     assert {api.get_auto_order(oid).auto_order.override_affiliate_id for oid in oids} == {6}
+
+
+def test_who_sent_an_order_is_credited_for_its_rebills_until_the_merchant_names_another(
+    client: Any, api: Any, bought: Shopper
+) -> None:
+    orders = OrderApi(client)
+    order_id = bought.order("Weekly")
+    request = OrderAssignToAffiliateRequest(affiliate_id=7, affiliate_sub_id="spring")
+    for _ in range(2):
+        (sent,) = orders.assign_to_affiliate(order_id, request, expand="affiliate").order.affiliates
+        assert (sent.affiliate_oid, sent.sub_id) == (7, "spring")
+    oid = api.get_auto_order_by_reference_order_id(order_id).auto_order.auto_order_oid
+    bought.travel(8)
+    api.update_auto_order(oid, AutoOrder(override_affiliate_id=9))
+    bought.travel(7)
+    shown = api.get_auto_order(oid, expand="rebill_orders,rebill_orders.affiliate").auto_order
+    assert [[one.affiliate_oid for one in order.affiliates] for order in shown.rebill_orders] == [[7], [9]]
+    (first,) = orders.get_order(f"{order_id}-001", expand="affiliate").order.affiliates
+    assert first.sub_id == "spring"
+    assert "ledger_entries" not in first.to_dict()
+    by_email = OrderAssignToAffiliateRequest(affiliate_email="jo@example.com")
+    refused = refusal(lambda: orders.assign_to_affiliate(order_id, by_email))
+    assert refused == {"/affiliate_email": "not_available", "/affiliate_id": "required"}
 
 
 def test_what_failed_is_billed_by_hand_and_not_within_a_day_of_a_billing(api: Any, bought: Shopper) -> None:
