@@ -332,7 +332,7 @@ def of_attempt(row: ClosedAttempt) -> TimelineEntry:
         log_dts=row.closed_dts,
         kind=kind,
         actor=SYSTEM,
-        log_message=_cut(f"{words}: {row.reason} ({attempt.plan.total:f} {attempt.plan.currency}){hard}"),
+        log_message=_cut(f"{words}: {row.reason} ({attempt.plan.rest():f} {attempt.plan.currency}){hard}"),
         reason=row.reason[:1024],
         reasons=_shown(row.reasons),
         run=attempt.run,
