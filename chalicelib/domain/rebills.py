@@ -1220,6 +1220,9 @@ def collected(head: Head, order: Order, now: Instant) -> Head:
             _count(after, line.item_reference_oid, value, Decimal(line.unit_cost_with_discount or 0), now)
     after.state.last_order_dts = now
     after.state.receivables = [name for name in head.state.receivables if name != order.order_id]
+    # An order whose debit came back was counted when it was paid first.
+    if order.run is not None and not order.returned and _was_the_last(after):
+        after.due_dts = now if after.attempt is not None else None
     return after
 
 
@@ -1279,15 +1282,23 @@ def _count_down(facts: Facts, state: State, line: PlanLine) -> None:
         progress.add_ons = counted_down(progress.add_ons, add_ons, line.item_id)
 
 
+def _was_the_last(head: Head) -> bool:
+    """One more order is paid: whether that cancels the auto order."""
+    state: State = head.state
+    if not state.cancel_after_next_x_orders or head.status not in ("active", "disabled"):
+        return False
+    state.cancel_after_next_x_orders -= 1
+    if state.cancel_after_next_x_orders:
+        return False
+    head.status, state.cancel_after_next_x_orders = "canceled", None
+    return True
+
+
 def _end_if_done(facts: Facts, head: Head, now: Instant) -> bool:
     """After a paid run: count down 'cancel after x orders'; end what has no rebills left."""
     state: State = head.state
-    if state.cancel_after_next_x_orders and head.status == "active":
-        state.cancel_after_next_x_orders -= 1
-        if state.cancel_after_next_x_orders == 0:
-            head.status = "canceled"
-            state.cancel_after_next_x_orders = None
-            return True
+    if _was_the_last(head):
+        return True
     waits = any(entry.paused for entry in facts.auto_order.items or []) or _unknown(facts)
     if head.status == "active" and not waits and not _coming(facts, head):
         head.status = "disabled"

@@ -21,6 +21,8 @@ from chalicelib.domain.payments import ClosedAttempt
 from chalicelib.domain.rebills import Reason
 from chalicelib.domain.wire import Noun
 
+# Why an auto order ended by cancel_after_next_x_orders.
+LAST_ORDER = "Canceled after the last of its orders"
 # Who acts where no person does; a customer who acts by a link or a page of the shop's.
 SYSTEM = "system"
 CUSTOMER = "customer"

@@ -31,7 +31,7 @@ from chalicelib.domain.payments import (
 from chalicelib.domain.placing import AuthTests, auth_tests
 from chalicelib.domain.rebills import Facts, collected, gateways_of_items, next_look
 from chalicelib.domain.rotating import RotatingGateways, Wanted, choose, may_cascade
-from chalicelib.domain.timeline import SYSTEM, TimelineEntry
+from chalicelib.domain.timeline import LAST_ORDER, SYSTEM, TimelineEntry, decided_entry
 from chalicelib.flows import balances, charge
 from chalicelib.flows.charge import Asked
 from chalicelib.flows.customers_auto_orders import names_of, reserve
@@ -431,7 +431,14 @@ class PaymentOf:
             event.rebills = 1
             event.happenings.append(Happening(name="auto_order_rebill", kind="auto_order", id=str(oid)))
         event.touched = [("auto_order", str(oid))]
-        return [self._shop.auto_orders.moved(oid, head, collected(head, order, now))]
+        after = collected(head, order, now)
+        changes: list[Change] = [self._shop.auto_orders.moved(oid, head, after)]
+        if after.status == "canceled" and head.status != "canceled":
+            event.happenings.append(Happening(name="auto_order_cancel", kind="auto_order", id=str(oid)))
+            event.notices.append(Notice(template="canceled", kind="auto_order", id=str(oid)))
+            entry = decided_entry("ended", now, LAST_ORDER, run=order.run or 0)
+            changes.append(self._shop.auto_orders.logged(oid, entry, event.seq, event.event_id))
+        return changes
 
     def _paid_order(self, attempt: Attempt, approved: Approved, now: Instant, *, late: bool) -> Order:
         before = self.order.noun

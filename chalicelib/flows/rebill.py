@@ -44,7 +44,7 @@ from chalicelib.domain.rebills import (
     Settled,
     rebill_order_id,
 )
-from chalicelib.domain.timeline import TimelineEntry, decided_entry, kept_reasons
+from chalicelib.domain.timeline import LAST_ORDER, TimelineEntry, decided_entry, kept_reasons
 from chalicelib.flows import charge
 from chalicelib.flows.facts import read_facts
 from chalicelib.flows.ports import Change, Shop
@@ -339,7 +339,7 @@ class RunOf:
             self._shop.events.happened(event),
         ]
         if settled.ended or settled.head.state.completed:
-            words = "Canceled after the last of its orders" if settled.ended else "Ended: nothing of it is left to bill"
+            words = LAST_ORDER if settled.ended else "Ended: nothing of it is left to bill"
             changes.append(self._logged(decided_entry("ended", now, words, run=attempt.run), event))
         return changes
 

@@ -289,6 +289,27 @@ def pay_with(world: World, order_id: str, number: str) -> None:
     assert isinstance(pay(shop, order_id), Approved)
 
 
+@pytest.mark.parametrize(("left", "then"), [(2, ("active", 1)), (1, ("canceled", None))])
+def test_an_order_in_accounts_receivable_is_one_of_those_after_which_it_is_canceled_once_it_is_paid(
+    left: int, then: tuple[str, int | None]
+) -> None:
+    world, oid, order_id = a_failed_run()
+    edit.update(world.shop, oid, {"enabled": True, "cancel_after_next_x_orders": left})
+    assert world.head(oid).state.cancel_after_next_x_orders == left, "nothing is counted before it is paid"
+    pay_with(world, order_id, GOOD)
+    assert pay(world.shop, order_id) is None
+    world.work()
+    head = world.head(oid)
+    assert (head.status, head.state.cancel_after_next_x_orders) == then
+    canceled = then[0] == "canceled"
+    assert (head.due_dts is None) is canceled
+    mails = [mail.template for mail in world.shop.mails.of(f"auto_order#{oid}")]
+    assert mails.count("canceled") == int(canceled)
+    world.travel(60)
+    assert len(world.rebills(oid)) == (1 if canceled else 2)
+    world.check(oid)
+
+
 def test_a_card_that_the_bank_refused_for_good_is_not_sent_for_a_receivable_either() -> None:
     world, _, order_id = a_failed_run(LOST)
     posts = world.sandbox.posts()
