@@ -13,7 +13,7 @@ import msgspec
 
 from chalicelib import config
 from chalicelib.domain.access import KEY_BYTES
-from chalicelib.domain.coupons import Coupon
+from chalicelib.domain.coupons import Coupon, OneTimeCode
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.fields import LARGEST_OID
@@ -42,6 +42,7 @@ from chalicelib.gateways.sheets import Spreadsheets
 from chalicelib.stores.auto_orders import AutoOrders
 from chalicelib.stores.batches import Batches
 from chalicelib.stores.configuration import LINKS, SEAL, Configuration, Keys, Memory, Merchants
+from chalicelib.stores.coupon_uses import CouponUses
 from chalicelib.stores.customer_passwords import CustomerPasswords
 from chalicelib.stores.declines import CardDeclines
 from chalicelib.stores.deliveries import Deliveries
@@ -142,6 +143,7 @@ class House:
             configuration=Configuration(port, merchant_id, self.memory, lambda: self.now_of(merchant_id)),
             items=Shelf(port, merchant_id, "configuration", "item", Item),
             coupons=Shelf(port, merchant_id, "configuration", "coupon", Coupon),
+            coupon_codes=Shelf(port, merchant_id, "configuration", "coupon_code", OneTimeCode),
             customers=Shelf(port, merchant_id, "customers", "customer", Customer),
             merges=Merges(port, merchant_id),
             customer_passwords=CustomerPasswords(port, merchant_id),
@@ -152,6 +154,7 @@ class House:
             lists=Lists(port, merchant_id),
             ledgers=Ledgers(port, merchant_id),
             certificates=Shelf(port, merchant_id, "ledgers", "certificate", GiftCertificate),
+            coupon_uses=CouponUses(port, merchant_id),
             usage=GatewayUsage(port, merchant_id),
             declines=CardDeclines(port, merchant_id),
             reports=Reports(port, merchant_id),

@@ -39,6 +39,9 @@ RUNTIME_HAS = frozenset({"boto3", "botocore", "dateutil", "jmespath", "s3transfe
 RENAMED = {"python_dateutil": "dateutil"}
 # What an installer may leave behind and no function imports.
 LEFTOVERS = frozenset({"_distutils_hack", "bin", "pip", "pkg_resources", "setuptools", "wheel"})
+# What packed libraries ask for and no call of ours reaches: cffi makes modules that are made already (argon2), and
+# requests is Stripe's own way to ask, where nobody hands it another.
+UNREACHED = frozenset({"certifi", "cffi", "charset_normalizer", "idna", "pycparser", "requests"})
 # The first moment that a zip can say: the same files make the same bytes, so what did not change is not deployed anew.
 MOMENT = (1980, 1, 1, 0, 0, 0)
 MODE = 0o644
@@ -170,11 +173,12 @@ def _lay_out(source: Path, architecture: str) -> None:
 
 
 def belongs(name: str) -> bool:
-    """Whether an entry of Chalice's zip stays: not what the runtime ships, installers leave or others compiled."""
+    """Whether an entry of Chalice's zip stays: not what the runtime ships, installers leave, others compiled or nobody
+    reaches."""
     top, *rest = name.split("/")
     module = top.partition("-")[0].partition(".")[0].lower()
     leftover = top.endswith((".data", ".pth")) or "__pycache__" in rest or name.endswith(".pyc")
-    return not leftover and RENAMED.get(module, module) not in RUNTIME_HAS | LEFTOVERS
+    return not leftover and RENAMED.get(module, module) not in RUNTIME_HAS | LEFTOVERS | UNREACHED
 
 
 def compile_all(files: Path, python: Path) -> None:

@@ -1,23 +1,32 @@
 """Stories about money, to be cut at any of their calls: a rebill until its outcome is known, one that was canceled
 meanwhile, a capture that comes late, a first payment. Each begins on a prepared shop, which is cloned for every cut."""
 
+import dataclasses
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache, partial
 from typing import Any
 
+from chalicelib.domain.gift_certificates import ledger_id
 from chalicelib.domain.heads import Head
-from chalicelib.domain.payments import Approved, Charge, ClosedAttempt
-from chalicelib.flows import edit
+from chalicelib.domain.money import total_of
+from chalicelib.domain.orders import OrderCoupon
+from chalicelib.domain.payments import Approved, Charge, ClosedAttempt, Use
+from chalicelib.flows import edit, gift_certificates, ledgers
+from chalicelib.flows.catalogue import insert_coupon
 from chalicelib.flows.charge import record
 from chalicelib.flows.purchase import look_at, pay
 from chalicelib.flows.rebill import RunOf
 from chalicelib.gateways.sandbox import PROFILES, Behaviour
 from chalicelib.stores.auto_orders import AutoOrders
+from chalicelib.stores.coupon_uses import CouponUses
+from chalicelib.stores.ledgers import Ledgers
 from chalicelib.stores.orders import Orders
 from chalicelib.stores.port import TablePort
 from chalicelib.stores.sqlite import SqliteTables
+from tests.balances import ADA, a_certificate, a_customer_with, certificate_oid, paying_with
 from tests.cutting import Crash, CutGateway, CutPort, Scissors, Side
 from tests.worlds import MERCHANT, World
 
@@ -48,6 +57,10 @@ class Stage(World):
     def __init__(self, profile: str, **named: Any) -> None:
         self.next: Behaviour | None = None
         super().__init__(capabilities=PROFILES[profile], behave=self._behaves, **named)
+
+    def open(self, **rules: Any) -> "Stage":
+        super().open(**rules)
+        return self
 
     def _behaves(self, charge: Charge, posts: int) -> Behaviour | None:
         behaviour, self.next = self.next, None
@@ -143,9 +156,9 @@ class Late:
     approved: Approved
 
 
-def a_late_capture(then: str, stage: Stage) -> Late:
+def a_late_capture(then: str, stage: Stage, prepare: Callable[[Stage], int] = a_due_rebill) -> Late:
     """``then``: what has become of the run since its attempt was closed."""
-    oid = a_due_rebill(stage)
+    oid = prepare(stage)
     stage.next = "timeout_before_capture"
     stage.visit(oid)
     if then == "canceled":
@@ -171,7 +184,7 @@ def a_late_capture(then: str, stage: Stage) -> Late:
     captured = stage.sandbox.charge(
         Charge(
             key=attempt.key,
-            amount=attempt.plan.total,
+            amount=attempt.asked(),
             currency_code=attempt.plan.currency,
             card=attempt.card,
             order_id=RunOf(stage.shop, oid).order_id(attempt.run),
@@ -236,11 +249,101 @@ def paid_once(stage: Stage, order_id: str) -> None:
     assert head.due_dts is None
     status = order.noun.payment.payment_status
     assert (status == "Processed") == (head.status == "paid")
-    assert len(taken) == (head.status == "paid"), f"{status}, {taken}"
+    charged = head.status == "paid" and order.noun.money() > 0
+    assert len(taken) == charged, f"{status}, {taken}"
     oid = stage.shop.auto_orders.oid_by_original_order(order_id)
     assert (oid is not None) == (head.status == "paid")
     if oid is not None:
         stage.check(oid)
+
+
+# --- paid with balances ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Paying:
+    """An auto order or an order, ``of`` which a ledger that ``had`` so much pays some; the ``use`` that its coupon
+    takes; and what its ``story`` is about."""
+
+    of: int | str
+    ledger: str
+    had: Decimal
+    story: Any
+    use: Use | None = None
+
+
+def a_rebill_with_credit(stage: Stage) -> Paying:
+    """A subscriber whose store credit pays some of the rebill that is due now."""
+    stage.open(**RULES, use_store_credit_for_rebills=True)
+    customer = a_customer_with(stage, "10")
+    oid = stage.subscribe()
+    stage.tell_all()
+    stage.clock.go(stage.bills_at(oid))
+    return Paying(oid, ledger_id(gift_certificates.internal(stage.shop, customer)), Decimal(10), oid)
+
+
+def an_order_with_a_certificate(amount: str, stage: Stage) -> Paying:
+    """An order that a gift certificate pays for, wholly or in part, with a coupon for one use."""
+    stage.open(**RULES)
+    code = a_certificate(stage, amount)
+    raw = {"merchant_code": "ONCE", "percent_off_subtotal": {"discount_percent": 10}}
+    insert_coupon(stage.shop, {**raw, "maximum_uses": 1, "usable_by": "OncePerCustomer"})
+    order_id = stage.place({"COFFEE": "Monthly"}, coupons=[OrderCoupon(coupon_code="ONCE")], **paying_with(code))
+    stage.tell_all()
+    use = Use(code="ONCE", most=1, customers=[f"email#{ADA}"])
+    return Paying(order_id, ledger_id(certificate_oid(stage, code)), Decimal(amount), order_id, use)
+
+
+def a_late_capture_with_credit(then: str, stage: Stage) -> Paying:
+    made: list[Paying] = []
+
+    def prepared(stage: Stage) -> int:
+        made.append(a_rebill_with_credit(stage))
+        return int(made[0].of)
+
+    late = a_late_capture(then, stage, prepared)
+    return dataclasses.replace(made[0], story=late)
+
+
+Visit = Callable[[Stage, Any, TablePort], bool]
+Check = Callable[[Stage, Any], None]
+
+
+def with_balance(visit: Visit, stage: Stage, paying: Paying, uncut: TablePort) -> bool:
+    """One visit; wherever it is cut off, nothing is held but by the open attempt."""
+    try:
+        return visit(stage, paying.story, uncut)
+    finally:
+        key = _open_key(paying, uncut)
+        holds = [hold.key for hold in Ledgers(uncut, MERCHANT).read(paying.ledger).noun.holds]
+        assert holds == ([key] if key else []), f"held by {holds}, open is {key}"
+        if paying.use is not None:
+            used, mine = CouponUses(uncut, MERCHANT).of(paying.use)
+            assert (used or 0) == len(mine), "the two counts of one use differ"
+            assert not key or list(mine.values()) == [key]
+
+
+def _open_key(paying: Paying, port: TablePort) -> str | None:
+    """The key of the open attempt."""
+    of = paying.of
+    head = Orders(port, MERCHANT).read(of)[1] if isinstance(of, str) else AutoOrders(port, MERCHANT).head(of)
+    return head.attempt.key if head is not None and head.attempt is not None else None
+
+
+def spent_once(check: Check, stage: Stage, paying: Paying) -> None:
+    """What is gone from the balance is what the paid orders say, and nothing is held but by what a person decides on;
+    a use is taken by who paid with it."""
+    check(stage, paying.story)
+    of = paying.of
+    orders = [stage.shop.orders.get(of).noun] if isinstance(of, str) else stage.rebills(of)
+    paid = [order for order in orders if order.payment and order.payment.payment_status == "Processed"]
+    spent = total_of(order.certificate_amount() + order.store_credit() for order in paid)
+    ledger, is_open = stage.shop.ledgers.read(paying.ledger).noun, _open_key(paying, stage.tables) is not None
+    assert (ledger.balance, ledger.held() > 0) == (paying.had - spent, is_open)
+    assert ledgers.verify(stage.shop, paying.ledger) == []
+    if paying.use is not None:
+        used, _ = stage.shop.coupon_uses.of(paying.use)
+        assert (used or 0) == len(paid) + is_open
 
 
 # --- all of them -----------------------------------------------------------------------------------------------------
@@ -263,6 +366,25 @@ def scenes() -> dict[str, Scene]:
         told[f"canceled, {profile}, {unknown}"] = Scene(profile, "approve", prepare, billed, at_rest)
     for then, check_late in (("canceled", late_order), ("paid", given_back), ("open", given_back)):
         told[f"late capture, {then}"] = Scene("lookup", "approve", partial(a_late_capture, then), learnt, check_late)
+    return told | with_balances()
+
+
+def with_balances() -> dict[str, Scene]:
+    """The same stories where balances pay: what they hold stands and falls with the attempt."""
+    told: dict[str, Scene] = {}
+    for first in FIRSTS:
+        visit, check = partial(with_balance, billed), partial(spent_once, one_rebill)
+        told[f"credit, {first}"] = Scene("lookup", first, a_rebill_with_credit, visit, check)
+        visit, check = partial(with_balance, paid), partial(spent_once, paid_once)
+        part, whole = (partial(an_order_with_a_certificate, amount) for amount in ("10", "50"))
+        told[f"certificate, {first}"] = Scene("lookup", first, part, visit, check)
+    told["certificate, nothing to charge"] = Scene("lookup", "approve", whole, visit, check)
+    for then, check_late in (("canceled", late_order), ("open", given_back)):
+        prepare = partial(a_late_capture_with_credit, then)
+        check = partial(spent_once, check_late)
+        told[f"credit, late capture, {then}"] = Scene(
+            "lookup", "approve", prepare, partial(with_balance, learnt), check
+        )
     return told
 
 

@@ -5,8 +5,10 @@ are refused as unknown fields, so that no coupon is ever stored that takes nothi
 regard to case, as the contract's shops do.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from base64 import b32encode
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from decimal import Decimal
+from hashlib import sha256
 from types import MappingProxyType
 from typing import Annotated, ClassVar, Literal
 
@@ -18,16 +20,24 @@ from chalicelib.domain.errors import Invalid, Problem
 from chalicelib.domain.fields import Amount, ItemId, Oid, Percentage, Text3, Text20, Text50
 from chalicelib.domain.items import Item
 from chalicelib.domain.money import formatted, quantise
+from chalicelib.domain.payments import Use
 from chalicelib.domain.wire import Noun
 
 # Items and tags that one coupon may name; a longer list is better said by a tag. Bounds the document.
 MAXIMUM_NAMED = 500
+# Codes for one order that one request makes: as many as one transaction takes.
+MOST_CODES = 100
+# Letters by chance of such a code, and how much may stand before them: together no longer than a code may be.
+CODE_LETTERS, LONGEST_PREFIX = 12, 8
+LONGEST_CODE_SECONDS = 10 * 366 * 24 * 3600
+# A coupon that may be used more often than this is as good as one without a bound.
+MOST_USES = 1_000_000
 
 # Nobody has used anything: what a rebill hands in, see ``select``.
 NO_USES: Mapping[str, int] = MappingProxyType({})
 
 UsableBy = Literal["Anyone", "UniqueCode", "OncePerCustomer", "OncePerNewCustomer", "OncePerNewCustomerForItem"]
-UNFINISHED_USABLE_BY = ("UniqueCode", "OncePerNewCustomer", "OncePerNewCustomerForItem")
+UNFINISHED_USABLE_BY = ("OncePerNewCustomer", "OncePerNewCustomerForItem")
 
 Limit = Annotated[int, Meta(ge=1, le=100_000)]
 Items = Annotated[list[ItemId], Meta(max_length=MAXIMUM_NAMED)]
@@ -73,7 +83,8 @@ class CouponFreeShipping(Noun):
 
 
 class Coupon(Noun):
-    """``merchant_code`` is what the customer types. ``skip_on_rebill``: for the first order only."""
+    """``merchant_code`` is what the customer types. ``skip_on_rebill``: for the first order only. ``maximum_uses`` (a
+    field of our own) bounds its first orders, of all customers together; they are counted from when it is set."""
 
     read_only: ClassVar[frozenset[str]] = frozenset({"calculated_description", "coupon_oid", "coupon_type"})
 
@@ -86,6 +97,7 @@ class Coupon(Noun):
     description: Text50 | None = None
     expiration_dts: Instant | None = None
     free_shipping: CouponFreeShipping | None = None
+    maximum_uses: Annotated[int, Meta(ge=1, le=MOST_USES)] | None = None
     merchant_code: Text20 | None = None
     merchant_notes: Annotated[str, Meta(max_length=250)] | None = None
     percent_off_items: CouponPercentOffItems | None = None
@@ -97,6 +109,25 @@ class Coupon(Noun):
 
     def code(self) -> str:
         return self.merchant_code or ""
+
+
+class OneTimeCode(Noun):
+    """A code for one order, which takes off what the coupon does that it was made off."""
+
+    base_coupon_code: Text20
+    code: Text20
+    coupon_code_oid: Oid
+    created_dts: Instant
+    expiration_dts: Instant | None = None
+
+
+class CouponCodesRequest(Noun):
+    """``expiration_seconds`` count from now; or it is an instant; or the coupon's own."""
+
+    quantity: Annotated[int, Meta(ge=1, le=MOST_CODES)]
+    expiration_dts: Instant | None = None
+    expiration_seconds: Annotated[int, Meta(ge=1, le=LONGEST_CODE_SECONDS)] | None = None
+    prefix: Annotated[str, Meta(max_length=LONGEST_PREFIX, pattern=r"^[A-Za-z0-9-]*$")] | None = None
 
 
 KINDS = ("amount_off_items", "amount_off_subtotal", "free_shipping", "percent_off_items", "percent_off_subtotal")
@@ -125,7 +156,16 @@ def described(coupon: Coupon, currency_code: str) -> Coupon:
 # --- may it be used -------------------------------------------------------------------------------------------------
 
 Why = Literal[
-    "unknown", "twice", "not_started", "expired", "skip_on_rebill", "used_up", "other_currency", "not_combinable"
+    "unknown",
+    "twice",
+    "not_started",
+    "expired",
+    "skip_on_rebill",
+    "used_up",
+    "exhausted",
+    "unique_code",
+    "other_currency",
+    "not_combinable",
 ]
 
 
@@ -153,11 +193,13 @@ def select(
     ignore_expiration: bool,
     used: Mapping[str, int],
     currency_code: str,
+    exhausted: Container[str] = (),
 ) -> tuple[list[Coupon], list[Dropped]]:
     """The coupons that count, in the order named, and the codes that do not, each with its reason.
 
     ``ignore_expiration`` is a rule for rebills only. ``used`` says how often this customer used a code elsewhere:
     the order being priced and, for a rebill, its original order do not count, or no coupon would outlive the first.
+    ``exhausted``: codes (``code_key``) that were used as often as they may be, by all.
     Coupons combine only where each of them says that it can be used with others; the first named stays.
     """
     known = {code_key(coupon.code()): coupon for coupon in coupons}
@@ -182,6 +224,7 @@ def select(
                 ignore_expiration=ignore_expiration and on_rebill,
                 uses=uses.get(key, 0),
                 currency_code=currency_code,
+                exhausted=key in exhausted,
             )
         seen.add(key)
         if verdict is not None:
@@ -198,6 +241,8 @@ TOLD: dict[Why, str] = {
     "expired": "coupon {code} has expired",
     "skip_on_rebill": "coupon {code} is for the first order only",
     "used_up": "coupon {code} can be used once per customer and was",
+    "exhausted": "coupon {code} has been used as often as it can be",
+    "unique_code": "coupon {code} is used by codes for one order, not by its own",
     "other_currency": "coupon {code} is in another currency",
     "not_combinable": "coupon {code} cannot be used together with the other coupons",
 }
@@ -210,6 +255,7 @@ def check_coupons(
     now: Instant,
     used: Mapping[str, int],
     currency_code: str,
+    exhausted: Container[str] = (),
 ) -> list[Problem]:
     """What a storefront order must be told of the codes that it names: each that does not count, by name.
 
@@ -223,6 +269,7 @@ def check_coupons(
         ignore_expiration=False,
         used=used,
         currency_code=currency_code,
+        exhausted=exhausted,
     )
     return [
         Problem(
@@ -232,6 +279,48 @@ def check_coupons(
         )
         for drop in dropped
     ]
+
+
+def use_of(coupon: Coupon, customers: list[str]) -> Use | None:
+    """The use that one order of the customer of these names takes; None where it may be used at will. Who left no name
+    is a customer of his own."""
+    names = customers if coupon.usable_by == "OncePerCustomer" else []
+    if not names and not coupon.maximum_uses:
+        return None
+    return Use(code=code_key(coupon.code()), most=coupon.maximum_uses or 0, customers=names)
+
+
+def one_time(code: OneTimeCode, base: Coupon) -> Coupon:
+    """What a code for one order is: its coupon under a code of its own, for one first order, until either ends."""
+    ends = [moment for moment in (code.expiration_dts, base.expiration_dts) if moment is not None]
+    return msgspec.structs.replace(
+        base,
+        merchant_code=code.code,
+        maximum_uses=1,
+        usable_by=None,
+        skip_on_rebill=True,
+        expiration_dts=min(ends, default=None),
+    )
+
+
+def drawn_code(word: str, prefix: str) -> str:
+    """A code that nobody guesses, out of a random word: letters and digits, none of them 0, 1, 8 or 9."""
+    return (prefix + b32encode(sha256(word.encode()).digest()).decode()[:CODE_LETTERS]).upper()
+
+
+def validate_codes(request: CouponCodesRequest, now: Instant) -> None:
+    """Raises Invalid where codes would have expired already, or would end at two moments."""
+    if request.expiration_dts is not None and request.expiration_seconds is not None:
+        raise Invalid.one("/expiration_seconds", "conflict", "name expiration_dts or expiration_seconds, not both")
+    if request.expiration_dts is not None and request.expiration_dts <= now:
+        raise Invalid.one("/expiration_dts", "past_date", f"must be later than now, {now}")
+
+
+def why_used_up(use: Use, uses: int, *, mine: bool) -> str | None:
+    """Why one use more is one too many; None where it is not. ``uses`` by all, ``mine``: by this customer."""
+    if mine:
+        return TOLD["used_up"].format(code=use.code)
+    return TOLD["exhausted"].format(code=use.code) if use.most and uses >= use.most else None
 
 
 def takes_part(rule: OnItems, item: Item) -> bool:
@@ -264,7 +353,7 @@ def validate(coupon: Coupon, currency_code: str) -> None:
         refuse(
             "/usable_by",
             "not_available",
-            f"'{coupon.usable_by}' is not available yet; allowed are 'Anyone', 'OncePerCustomer'",
+            f"'{coupon.usable_by}' is not available yet; allowed are 'Anyone', 'OncePerCustomer', 'UniqueCode'",
         )
     if coupon.start_dts and coupon.expiration_dts and coupon.expiration_dts <= coupon.start_dts:
         refuse("/expiration_dts", "conflict", "must be after start_dts")
@@ -318,6 +407,7 @@ def _refusal(
     ignore_expiration: bool,
     uses: int,
     currency_code: str,
+    exhausted: bool,
 ) -> tuple[Why, str] | None:
     """Why the coupon does not count, and the field that says so; None where it does."""
     if on_rebill and coupon.skip_on_rebill:
@@ -328,6 +418,10 @@ def _refusal(
         return "expired", "ignore_coupon_expiration" if on_rebill else "expiration_dts"
     if coupon.usable_by == "OncePerCustomer" and uses > 0:
         return "used_up", "usable_by"
+    if exhausted:
+        return "exhausted", "maximum_uses"
+    if coupon.usable_by == "UniqueCode" and not on_rebill:
+        return "unique_code", "usable_by"
     rule = coupon.amount_off_items or coupon.amount_off_subtotal
     if rule is not None and rule.currency_code not in (None, currency_code):
         return "other_currency", "currency_code"

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, get_args, get_type_hints
 
 from msgspec import Meta
 
+from chalicelib.domain.customers import MAXIMUM_ADDRESSES
 from chalicelib.domain.errors import Invalid, Problem
 from chalicelib.domain.fields import rule
 from chalicelib.domain.loyalty import LoyaltyProgram, ManualEntry
@@ -31,6 +32,28 @@ class CustomerProfileSettings(Noun):
 
     allow_storing_credit_cards: (
         Annotated[bool, rule("Allow storing credit cards", "Off: profiles take no new cards. Blank: on.")] | None
+    ) = None
+    enable_customer_profiles: (
+        Annotated[
+            bool,
+            rule(
+                "Enable customer profiles",
+                "Off: nobody signs in, asks for a password or signs up at a storefront. Blank: on.",
+            ),
+        ]
+        | None
+    ) = None
+    limit_checkout_address_book: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                le=MAXIMUM_ADDRESSES,
+                title="Limit the checkout address book",
+                description="Of each address book the default and the latest are offered, so many. Blank: all.",
+            ),
+        ]
+        | None
     ) = None
     qb_classes: (
         Annotated[
@@ -65,6 +88,14 @@ class CustomerProfileSettings(Noun):
         | None
     ) = None
 
+    def enabled(self) -> bool:
+        return self.enable_customer_profiles is not False
+
+    def refuse_disabled(self) -> None:
+        """Raises Invalid where there are no profiles at storefronts."""
+        if not self.enabled():
+            raise Invalid.one("", "not_enabled", "customer profiles are not enabled")
+
 
 class Country(Noun):
     iso_2_code: str
@@ -98,6 +129,10 @@ class CustomerEditorValues(Noun):
 def validate(settings: CustomerProfileSettings) -> None:
     """Raises Invalid with all problems."""
     problems = []
+    for name in ("require_customer_profile", "wholesale_signup"):
+        if getattr(settings, name) and not settings.enabled():
+            message = "customer profiles are not enabled: set enable_customer_profiles too"
+            problems.append(Problem(pointer=f"/{name}", code="conflict", message=message))
     if settings.wholesale_signup_needs_approval and not settings.wholesale_signup:
         message = "there is no wholesale signup to approve: set wholesale_signup too"
         problems.append(Problem(pointer="/wholesale_signup_needs_approval", code="conflict", message=message))

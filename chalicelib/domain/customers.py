@@ -322,12 +322,20 @@ class SignedInCustomer(Noun):
 
     customer_profile_oid: int | None = None
     email: str | None = None
+    billing: list[CustomerBilling] | None = None
     first_name: str | None = None
+    shipping: list[CustomerShipping] | None = None
     unapproved: bool | None = None
 
 
-def signed_in(customer: "Customer") -> SignedInCustomer:
+def signed_in(customer: "Customer", most_addresses: int | None) -> SignedInCustomer:
+    """``most_addresses`` of each book are shown: the default one, then the latest. None: all."""
+    billing, shipping = (customer.billing or [])[::-1], (customer.shipping or [])[::-1]
+    billing.sort(key=lambda one: not one.default_billing)
+    shipping.sort(key=lambda one: not one.default_shipping)
     return SignedInCustomer(
+        billing=billing[:most_addresses] or None,
+        shipping=shipping[:most_addresses] or None,
         customer_profile_oid=customer.customer_profile_oid,
         email=customer.email,
         first_name=first_name_of(customer) or None,

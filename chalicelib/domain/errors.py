@@ -11,6 +11,7 @@
     ├── Stale              If-Match named a version that is no longer the current one
     ├── Refused            a condition of a write did not hold (somebody else was first)
     └── Contended          the engine was busy with the same record: try again
+        └── Short          a balance is not what a plan counted on any more: think again
 
 A declined card is not here: it is an answer (``domain.payments``), not an error.
 """
@@ -94,3 +95,10 @@ class Refused(ShopError):
 
 class Contended(ShopError):
     code = "contended"
+
+
+class Short(Contended):
+    """Somebody else has spent some of a balance, or taken the last use of a coupon, since the plan was made. Nothing
+    was written."""
+
+    code = "short"

@@ -76,6 +76,7 @@ class Erase(msgspec.Struct, kw_only=True, omit_defaults=True):
 class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     """``touched`` are nouns whose list rows change; ``revenue`` and ``orders`` add to the day's totals.
     ``seq`` rises with every change of the subject, so that a receiver can drop what is older than it knows.
+    ``credit`` is so much of the revenue as no gateway took: gift certificates and store credit paid it.
     ``attempt`` is the attempt of its run that was paid or declined, 1 the first.
     ``gateway`` is the rotating account that took the charge or declined it; ``failed`` says which.
     ``bought``: the order by which somebody bought, which may end auto orders that the customer had before.
@@ -93,6 +94,7 @@ class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
     notices: list[Notice] = []
     touched: list[tuple[NounKind, str]] = []
     revenue: Decimal = Decimal(0)
+    credit: Decimal = Decimal(0)
     orders: int = 0
     rebills: int = 0
     declines: int = 0

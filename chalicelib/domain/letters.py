@@ -92,7 +92,7 @@ def receipt(order: Order, merchant: Merchant) -> Letter:
         words["date"] = day_words(local_date(paid, merchant.zone_name()))
     if order.run:
         words["rebill"] = str(order.run)
-    if totals.total:
+    if order.money():
         words |= _card(order)
     return _letter(
         "receipt",
@@ -100,7 +100,7 @@ def receipt(order: Order, merchant: Merchant) -> Letter:
         merchant,
         words | _shipping_method(order),
         rows=[_order_row(line, currency) for line in order.items or []],
-        totals=_totals(totals, currency),
+        totals=_totals(order, currency),
     )
 
 
@@ -400,7 +400,8 @@ def _order_row(line: OrderItem, currency: str) -> Row:
     )
 
 
-def _totals(totals: OrderSummary, currency: str) -> list[tuple[str, str]]:
+def _totals(order: Order, currency: str) -> list[tuple[str, str]]:
+    totals = order.summary or OrderSummary()
     discount = (totals.subtotal_discount or ZERO) + (totals.shipping_handling_total_discount or ZERO)
     parts = [
         ("Subtotal", totals.subtotal or ZERO, True),
@@ -408,6 +409,9 @@ def _totals(totals: OrderSummary, currency: str) -> list[tuple[str, str]]:
         ("Discount", -discount, bool(discount)),
         ("Tax", totals.tax or ZERO, bool(totals.tax)),
         ("Total", totals.total or ZERO, True),
+        ("Gift certificate", -order.certificate_amount(), order.certificate_amount() > 0),
+        ("Store credit", -order.store_credit(), order.store_credit() > 0),
+        ("Charged", order.money(), order.charged is not None),
     ]
     return [(label, formatted(amount, currency)) for label, amount, shows in parts if shows]
 

@@ -7,7 +7,9 @@ of a mail change nothing.
 from typing import Literal
 
 # What a link allows; one of one purpose opens nothing of another.
-Purpose = Literal["cancel", "device", "magic_link", "my_account", "set_password", "update_billing", "verify_email"]
+Purpose = Literal[
+    "cancel", "device", "magic_link", "my_account", "set_password", "store_credit", "update_billing", "verify_email"
+]
 
 # A browser in which a user has signed in before keeps such a token: it opens nothing, and others' tries do not count
 # against it. Half a year, as most people keep a browser.
@@ -20,6 +22,8 @@ PAGES: dict[Purpose, str] = {
     "set_password": "/storefront/set_password",
     "update_billing": "/storefront/update_billing",
 }
+# A shopper who is signed in at the merchant's own shop has his cart filled by then; as long as a card's token.
+STORE_CREDIT_SECONDS = 2 * 3600
 # As long as a decline is being tried again and a while after; whoever comes later asks for a fresh link.
 UPDATE_BILLING_SECONDS = 30 * 24 * 3600
 # Who has forgotten a password reads his mail today; who is told of one by the shop comes round to it.

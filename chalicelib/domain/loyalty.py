@@ -66,7 +66,7 @@ class LoyaltyTier(Noun):
 
 
 class LoyaltyReward(Noun):
-    """What points are redeemed for: a gift certificate."""
+    """What points are redeemed for: a gift certificate, or a code for one order off a coupon."""
 
     loyalty_reward_id: Annotated[
         str, Meta(min_length=1, max_length=20, pattern=r"^[A-Za-z0-9._-]+$", title="Id", description="Unique.")
@@ -74,6 +74,7 @@ class LoyaltyReward(Noun):
     points: Annotated[int, Meta(ge=1, le=MOST_POINTS, title="Points", description="What it costs.")]
     active: Annotated[bool, rule("Active", "Can be redeemed.")] | None = None
     amount: Annotated[Amount, rule("Amount", "Of the gift certificate.")] | None = None
+    coupon_code: Annotated[Text20, rule("Coupon", "The coupon that the code for one order is made off.")] | None = None
     description: Annotated[Text50, rule("Description", "Shown to the customer.")] | None = None
     expiration_days: Annotated[Days, rule("Expires after days", "Blank or 0: never.")] | None = None
     reward_type: Annotated[Literal["gift_certificate", "coupon"], rule("Type", "What is given.")] | None = None
@@ -141,11 +142,15 @@ def validate(program: LoyaltyProgram) -> None:
         if reward.loyalty_reward_id in ids:
             problems.append(_problem(f"{at}/loyalty_reward_id", "duplicate", "another reward has that id"))
         ids.add(reward.loyalty_reward_id)
-        if reward.reward_type == "coupon":
-            message = "coupons as rewards are not available yet: codes for one use are missing; use gift_certificate"
-            problems.append(_problem(f"{at}/reward_type", "not_available", message))
-        if not reward.amount:
+        coupon = reward.reward_type == "coupon"
+        if coupon and not reward.coupon_code:
+            problems.append(_problem(f"{at}/coupon_code", "required", "name the coupon that the code is made off"))
+        if coupon and reward.amount:
+            problems.append(_problem(f"{at}/amount", "conflict", "is of a gift certificate; the coupon has its own"))
+        if not coupon and not reward.amount:
             problems.append(_problem(f"{at}/amount", "required", "is required, more than 0"))
+        if not coupon and reward.coupon_code:
+            problems.append(_problem(f"{at}/coupon_code", "conflict", "is of a reward_type coupon"))
     if problems:
         raise Invalid(problems)
 
@@ -354,8 +359,12 @@ class CustomerLoyaltyLedger(Noun):
 
 
 class CustomerLoyaltyRedemption(Noun):
-    """Points that became a gift certificate. ``remaining_balance`` is read from the certificate."""
+    """Points that became a gift certificate, or a code for one order. ``remaining_balance`` is read from the
+    certificate, ``coupon_used`` from where uses are counted."""
 
+    coupon_code: str | None = None
+    coupon_code_oid: int | None = None
+    coupon_used: bool | None = None
     description_for_customer: Text200 | None = None
     expiration_dts: Instant | None = None
     gift_certificate_code: str | None = None

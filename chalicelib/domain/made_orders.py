@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from chalicelib.domain.auto_orders import add_ons_at
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.items import Item, Weight
-from chalicelib.domain.money import ZERO, Currency, quantise
+from chalicelib.domain.money import ZERO, Currency, quantise, total_of
 from chalicelib.domain.orders import (
     Order,
     OrderAffiliate,
@@ -48,7 +48,7 @@ def rebill_order(facts: Facts, attempt: Attempt, approved: Approved | None, now:
     made.payment = paid(replace(facts.original.payment or OrderPayment(), transactions=None), attempt, approved, now)
     made.charge_key = attempt.key
     made.late = late or None
-    return made
+    return with_what_paid(made, attempt)
 
 
 def receivable_order(facts: Facts, plan: FrozenPlan, run: int, reason: str, now: Instant) -> Order:
@@ -89,6 +89,32 @@ def _run_order(facts: Facts, plan: FrozenPlan, run: int, stage: Stage, now: Inst
         auto_order_oid=auto_order.auto_order_oid,
         customer_profile_oid=original.customer_profile_oid,
         run=run,
+        store_credit_oid=next((spend.oid for spend in plan.spends if not spend.code), None),
+    )
+
+
+def took(attempt: Attempt) -> Decimal:
+    """What the gateway took where the attempt was approved."""
+    return ZERO if attempt.is_free() or attempt.kind == "auth_test" else attempt.asked()
+
+
+def with_what_paid(order: Order, attempt: Attempt) -> Order:
+    """The paid order with what paid for it: gift certificate, store credit, and what the gateway took. An order that
+    says so already keeps it: only its money is paid once more."""
+    if order.charged is not None:
+        return order
+    plan, block, money = attempt.plan, order.gift_certificate, took(attempt)
+    named = next((spend for spend in plan.spends if spend.code), None)
+    own = next((spend for spend in plan.spends if not spend.code), None)
+    return replace(
+        order,
+        gift_certificate=replace(block, gift_certificate_amount=Currency(named.amount if named else ZERO))
+        if block
+        else None,
+        summary=replace(
+            order.summary or OrderSummary(), internal_gift_certificate_amount=Currency(own.amount) if own else None
+        ),
+        charged=Currency(money) if money != plan.total else None,
     )
 
 
@@ -127,6 +153,7 @@ def order_item_of(line: PlanLine, item: Item | None, index: int, currency: str) 
 
 
 def summary(plan: FrozenPlan) -> OrderSummary:
+    own = total_of(spend.amount for spend in plan.spends if not spend.code)
     return OrderSummary(
         subtotal=Currency(plan.subtotal),
         subtotal_discount=Currency(plan.discount),
@@ -134,6 +161,7 @@ def summary(plan: FrozenPlan) -> OrderSummary:
         shipping_handling_total_discount=Currency(plan.shipping_discount),
         taxable_subtotal=Currency(plan.taxable),
         tax=Currency(plan.tax),
+        internal_gift_certificate_amount=Currency(own) if own else None,
         total=Currency(plan.total),
     )
 

@@ -174,8 +174,25 @@ class OrderPayment(Noun):
         return self.credit_card.card_type if self.credit_card and self.payment_method != "eCheck" else None
 
 
+class OrderGiftCertificate(Noun):
+    """The gift certificate that an order is paid with. ``gift_certificate_amount`` is what it paid; before the payment
+    what it would pay. ``refunded``: what of it was given back."""
+
+    own: ClassVar[frozenset[str]] = frozenset({"refunded"})
+
+    gift_certificate_amount: Currency | None = None
+    gift_certificate_code: Text20 | None = None
+    gift_certificate_oid: Oid | None = None
+    refunded: Currency | None = None
+
+
 class OrderSummary(Noun):
+    """``total`` is what the order costs, whatever it is paid with; ``internal_gift_certificate_amount`` what the
+    customer's store credit paid of it, before the payment the most that it may pay."""
+
     arbitrary_shipping_handling_total: Currency | None = None
+    internal_gift_certificate_amount: Currency | None = None
+    internal_gift_certificate_refunded: Currency | None = None
     other_refunded: Currency | None = None
     shipping_handling_refunded: Currency | None = None
     shipping_handling_total: Currency | None = None
@@ -232,8 +249,13 @@ class OrderItem(Noun):
 
 
 class OrderCoupon(Noun):
+    """``base_coupon_code`` is another one where a code for one order was made off it."""
+
     base_coupon_code: Text20 | None = None
     coupon_code: Text20 | None = None
+
+    def is_one_time(self) -> bool:
+        return self.base_coupon_code not in (None, self.coupon_code)
 
 
 class OrderTaxes(Noun):
@@ -334,7 +356,10 @@ class Order(Noun):
     ``late`` marks a capture that was learnt of after a cancel or a closed attempt; ``request_hash`` tells a repeated
     request from another one under the same Idempotency-Key; ``reasons`` are rules that had a say in a rebill's plan;
     ``returned`` are the keys of debits that paid for it, were settled, and came back;
-    ``sole_items`` are sold one per customer: before it is paid nobody else may be about to get one for the customer."""
+    ``sole_items`` are sold one per customer: before it is paid nobody else may be about to get one for the customer;
+    ``store_credit_oid`` is the internal gift certificate behind the store credit; ``store_credit_of`` is the
+    profile whose store credit it and its rebills may be paid with, by the merchant's word: an e-mail address alone,
+    which anybody may type, is none; ``charged`` is what the gateway took, where that is not the total."""
 
     expansions: ClassVar[dict[str, str]] = {
         "affiliates": "affiliate",
@@ -355,6 +380,9 @@ class Order(Noun):
             "reasons",
             "returned",
             "sole_items",
+            "store_credit_oid",
+            "store_credit_of",
+            "charged",
         }
     )
     read_only: ClassVar[frozenset[str]] = frozenset(
@@ -370,6 +398,7 @@ class Order(Noun):
     currency_code: Text3 | None = None
     current_stage: Stage | None = None
     current_stage_histories: list[OrderCurrentStageHistory] | None = None
+    gift_certificate: OrderGiftCertificate | None = None
     internal: OrderInternal | None = None
     items: Annotated[list[OrderItem], Meta(max_length=MAXIMUM_LINES)] | None = None
     language_iso_code: Text3 | None = None
@@ -395,6 +424,33 @@ class Order(Noun):
     reasons: list[dict[str, Any]] | None = None
     returned: list[str] | None = None
     sole_items: list[str] | None = None
+    store_credit_oid: int | None = None
+    store_credit_of: int | None = None
+    charged: Currency | None = None
+
+    def total(self) -> Decimal:
+        """What it costs."""
+        return Decimal((self.summary.total if self.summary else None) or 0)
+
+    def certificate_amount(self) -> Decimal:
+        return Decimal((self.gift_certificate.gift_certificate_amount if self.gift_certificate else None) or 0)
+
+    def certificate_refunded(self) -> Decimal:
+        return Decimal((self.gift_certificate.refunded if self.gift_certificate else None) or 0)
+
+    def store_credit(self) -> Decimal:
+        return Decimal((self.summary.internal_gift_certificate_amount if self.summary else None) or 0)
+
+    def store_credit_refunded(self) -> Decimal:
+        return Decimal((self.summary.internal_gift_certificate_refunded if self.summary else None) or 0)
+
+    def money(self) -> Decimal:
+        """What the gateway took of a paid order."""
+        return self.total() if self.charged is None else Decimal(self.charged)
+
+    def paid(self) -> Decimal:
+        """All that was paid for a paid order, whatever with."""
+        return self.money() + self.certificate_amount() + self.store_credit()
 
 
 def masked(last_four: str) -> str:

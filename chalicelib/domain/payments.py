@@ -12,7 +12,7 @@ import msgspec
 
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.fields import Month, Text30, Year
-from chalicelib.domain.money import ZERO
+from chalicelib.domain.money import ZERO, total_of
 from chalicelib.domain.wire import Noun
 
 # What an attempt moves: a run of an auto order, its cancel item, a first payment, a rebill that waits in Accounts
@@ -163,6 +163,8 @@ SHORT_LINE = {
     "override": "x",
     "add_on": "a",
 }
+SHORT_SPEND = {"oid": "o", "amount": "a", "code": "c"}
+SHORT_USE = {"code": "c", "most": "m", "customers": "of"}
 SHORT_PLAN = {"currency": "in", "discount": "off", "shipping_method": "method", "shipping_discount": "shipping_off"}
 SHORT_ATTEMPT = {
     "claimed_dts": "claimed",
@@ -191,8 +193,28 @@ class PlanLine(msgspec.Struct, kw_only=True, omit_defaults=True, rename=SHORT_LI
     add_on: bool = False
 
 
+class Spend(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True, rename=SHORT_SPEND):
+    """So much of a plan's total is paid from the ledger of the gift certificate of that oid, not by the gateway.
+    ``code`` is what the customer named; his own store credit has none."""
+
+    oid: int
+    amount: Decimal
+    code: str = ""
+
+
+class Use(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True, rename=SHORT_USE):
+    """One use of a coupon that may not be used at will. ``most``: uses in all, 0 where they are not counted;
+    ``customers``: the names of the customer who may use it once, none where anybody may more often."""
+
+    code: str
+    most: int = 0
+    customers: list[str] = []
+
+
 class FrozenPlan(msgspec.Struct, kw_only=True, omit_defaults=True, rename=SHORT_PLAN):
-    """All that an order's money is made of, fixed before anything is sent. Nothing of it is computed again."""
+    """All that an order's money is made of, fixed before anything is sent. Nothing of it is computed again.
+
+    ``spends`` pay for some of the total; the gateway is asked for the rest."""
 
     lines: list[PlanLine]
     subtotal: Decimal
@@ -207,6 +229,16 @@ class FrozenPlan(msgspec.Struct, kw_only=True, omit_defaults=True, rename=SHORT_
     tax_rate: Decimal = ZERO
     tax_shipping: bool = False
     taxable: Decimal = ZERO
+    spends: list[Spend] = []
+    uses: list[Use] = []
+
+    def spent(self) -> Decimal:
+        """What balances pay."""
+        return total_of(spend.amount for spend in self.spends)
+
+    def rest(self) -> Decimal:
+        """What the gateway is asked for."""
+        return self.total - self.spent()
 
 
 class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True, rename=SHORT_ATTEMPT):
@@ -214,7 +246,7 @@ class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True, rename=SHORT_ATT
 
     ``revision`` is the head's when it was claimed: an edit since then forbids sending again. ``looks`` counts how
     often the resolver asked; ``missing`` how often a look-up after the quarantine found nothing; before ``look_dts``
-    it does not ask again, whoever comes by. ``amount`` is what is asked for where that is not the plan's total (a test
+    it does not ask again, whoever comes by. ``amount`` is what is asked for where that is not the plan's rest (a test
     authorisation); ``of`` the key of the capture or the authorisation that a refund or a void is about.
     """
 
@@ -244,7 +276,7 @@ class Attempt(msgspec.Struct, kw_only=True, omit_defaults=True, rename=SHORT_ATT
 
     def asked(self) -> Decimal:
         """The amount that the gateway is asked for."""
-        return self.plan.total if self.amount is None else self.amount
+        return self.plan.rest() if self.amount is None else self.amount
 
 
 class ClosedAttempt(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -18,7 +18,7 @@ from chalicelib.domain.fields import ItemId, Oid, Quantity, Text20, Text50, Text
 from chalicelib.domain.items import Item
 from chalicelib.domain.made_orders import UNPAID_STAGE, order_item_of, summary
 from chalicelib.domain.merchants import Merchant
-from chalicelib.domain.money import total_of
+from chalicelib.domain.money import Currency, quantise, total_of
 from chalicelib.domain.orders import (
     MAXIMUM_LINES,
     Affiliates,
@@ -28,6 +28,7 @@ from chalicelib.domain.orders import (
     OrderCheckout,
     OrderCoupon,
     OrderCurrentStageHistory,
+    OrderGiftCertificate,
     OrderInternal,
     OrderItem,
     OrderItemOption,
@@ -39,6 +40,7 @@ from chalicelib.domain.orders import (
     OrderSummary,
     OrderTaxes,
 )
+from chalicelib.domain.payments import FrozenPlan, Spend
 from chalicelib.domain.pricing import Line, Tables, Unpriceable, price
 from chalicelib.domain.pricing_tiers import NOBODY, CustomerTerms, refused
 from chalicelib.domain.schedule import ARBITRARY, Frequency
@@ -48,6 +50,7 @@ from chalicelib.domain.taxes import TaxSettings
 from chalicelib.domain.wire import Noun
 
 OF_ACCOUNT = "/payment/echeck/bank_account_token"
+STORE_CREDIT = "/summary/internal_gift_certificate_amount"
 # Blocks of an order that only the system fills: refused on an insert, by name.
 FILLED_BY_SYSTEM = ("current_stage", "creation_dts", "taxes", "currency_code", "refund_reason")
 PAYMENT_FILLED_BY_SYSTEM = ("payment_dts", "payment_status", "transactions", "rotating_transaction_gateway_code")
@@ -70,6 +73,11 @@ LINE_FILLED_BY_SYSTEM = (
 LONGEST_NOTES = 2000
 # What a card is tested with where an item does not say (the product page's figure).
 DEFAULT_AUTH_TEST_AMOUNT = Decimal(1)
+# A token of a link of ours has some 120 characters.
+LONGEST_TOKEN = 500
+# What an insert may say of an order's totals: a shipping cost of the merchant's own, and the most that the customer's
+# store credit may pay.
+SAID_OF_TOTALS = ("arbitrary_shipping_handling_total", "internal_gift_certificate_amount")
 
 
 class AuthTests(msgspec.Struct, kw_only=True, frozen=True):
@@ -98,6 +106,8 @@ class StorefrontOrder(Noun):
     coupons: Annotated[list[Text20], Meta(max_length=10)] | None = None
     bank_account_token: Text100 | None = None
     card_token: Text100 | None = None
+    gift_certificate_code: Text20 | None = None
+    store_credit_token: Annotated[str, Meta(max_length=LONGEST_TOKEN)] | None = None
     checkout: OrderCheckout | None = None
     affiliates: Affiliates | None = None
     marketing: OrderMarketing | None = None
@@ -132,6 +142,9 @@ def order_of(request: StorefrontOrder) -> Order:
         shipping=request.shipping,
         coupons=[OrderCoupon(coupon_code=code) for code in request.coupons or []] or None,
         checkout=checkout,
+        gift_certificate=OrderGiftCertificate(gift_certificate_code=request.gift_certificate_code)
+        if request.gift_certificate_code is not None
+        else None,
         affiliates=request.affiliates,
         marketing=request.marketing,
         language_iso_code=request.language_iso_code,
@@ -155,7 +168,15 @@ class Shelves(msgspec.Struct, kw_only=True):
     taxes: TaxSettings
     items: Mapping[str, Item]
     coupons: list[Coupon]
+    # Codes for one order, each with the code of the coupon that it was made off.
+    bases: Mapping[str, str] = {}
+    # Coupons that the customer has used, and those that were used as often as they may be.
     used: Mapping[str, int] = {}
+    exhausted: frozenset[str] = frozenset()
+    # All that is on the gift certificate that the order names, and the customer's store credit.
+    customer_profile_oid: int | None = None
+    certificate: Spend | None = None
+    credit: Spend | None = None
     # Items that are sold one per customer and that the customer has on an active auto order.
     owned: frozenset[str] = frozenset()
     # By which terms the customer buys.
@@ -179,7 +200,10 @@ def placed(order: Order, shelves: Shelves, order_id: str, now: Instant, *, by_sh
             for at in range(len(codes))
         ]
     else:
-        problems += check_coupons(codes, shelves.coupons, now=now, used=shelves.used, currency_code=currency)
+        problems += check_coupons(
+            codes, shelves.coupons, now=now, used=shelves.used, currency_code=currency, exhausted=shelves.exhausted
+        )
+    problems += _credit_problems(order, shelves)
     if problems:
         raise Invalid(problems)
     lines = [_line(line, shelves.items, now) for line in order.items or []]
@@ -202,7 +226,7 @@ def placed(order: Order, shelves: Shelves, order_id: str, now: Instant, *, by_sh
     if isinstance(priced, Unpriceable):
         pointer = "/shipping/shipping_method" if priced.code == "no_shipping_method" else "/items"
         raise Invalid.one(pointer, priced.code, priced.message)
-    plan = priced.plan
+    plan = replace(priced.plan, spends=_spends(order, shelves, priced.plan.total))
     if by_shopper:
         units = total_of(line.quantity for line in plan.lines)
         if too_little := refused(shelves.terms, plan.subtotal, units, currency):
@@ -226,11 +250,53 @@ def placed(order: Order, shelves: Shelves, order_id: str, now: Instant, *, by_sh
             for index, (line, asked) in enumerate(zip(plan.lines, order.items or [], strict=True))
         ],
         shipping=shipping if order.shipping or plan.shipping_method else None,
-        coupons=[OrderCoupon(coupon_code=code, base_coupon_code=code) for code in plan.coupons] or None,
+        coupons=[OrderCoupon(coupon_code=code, base_coupon_code=shelves.bases.get(code, code)) for code in plan.coupons]
+        or None,
         sole_items=sole_items(order, shelves.items) or None,
         payment=_unprocessed(order.payment or OrderPayment()),
         summary=summary(plan),
+        gift_certificate=_certificate(plan),
+        store_credit_oid=next((spend.oid for spend in plan.spends if not spend.code), None),
         taxes=OrderTaxes(tax_rate=plan.tax_rate, tax_shipping=plan.tax_shipping) if plan.tax_rate else None,
+    )
+
+
+def _credit_problems(order: Order, shelves: Shelves) -> list[Problem]:
+    """Store credit that the merchant would have the order paid with and that there is not."""
+    if order.store_credit_of is not None and order.store_credit_of != shelves.customer_profile_oid:
+        message = "is not of the customer with the order's e-mail address"
+        return [Problem(pointer=STORE_CREDIT, code="conflict", message=message)]
+    wanted, there = order.store_credit(), shelves.credit.amount if shelves.credit else Decimal(0)
+    if 0 <= wanted <= there:
+        if quantise(wanted, currency := shelves.merchant.currency()) == wanted:
+            return []
+        message = f"is finer than the smallest coin of {currency}"
+        return [Problem(pointer=STORE_CREDIT, code="invalid", message=message)]
+    message = f"is more than the {there} of store credit that the customer has" if wanted > 0 else "may not be negative"
+    return [Problem(pointer=STORE_CREDIT, code="out_of_range", message=message)]
+
+
+def _spends(order: Order, shelves: Shelves, total: Decimal) -> list[Spend]:
+    """What the gift certificate and the store credit would pay as they stand. Nothing is kept for the order yet: they
+    pay when it is paid for."""
+    found, left = list[Spend](), total
+    if shelves.certificate is not None:
+        found.append(replace(shelves.certificate, amount=min(shelves.certificate.amount, left)))
+        left -= found[0].amount
+    if shelves.credit is not None:
+        wanted = shelves.credit.amount if order.store_credit_of is not None else order.store_credit()
+        found.append(replace(shelves.credit, amount=min(wanted, left)))
+    return [spend for spend in found if spend.amount > 0 or spend.code]
+
+
+def _certificate(plan: FrozenPlan) -> OrderGiftCertificate | None:
+    named = next((spend for spend in plan.spends if spend.code), None)
+    if named is None:
+        return None
+    return OrderGiftCertificate(
+        gift_certificate_amount=Currency(named.amount),
+        gift_certificate_code=named.code,
+        gift_certificate_oid=named.oid,
     )
 
 
@@ -315,7 +381,13 @@ def refused_fields(order: Order) -> list[Problem]:
         found += [
             _filled(f"/summary/{name}")
             for name in msgspec.structs.asdict(order.summary)
-            if name != "arbitrary_shipping_handling_total" and getattr(order.summary, name) is not None
+            if name not in SAID_OF_TOTALS and getattr(order.summary, name) is not None
+        ]
+    if order.gift_certificate:
+        found += [
+            _filled(f"/gift_certificate/{name}")
+            for name in ("gift_certificate_amount", "gift_certificate_oid")
+            if getattr(order.gift_certificate, name) is not None
         ]
     for position, line in enumerate(order.items or []):
         found += [

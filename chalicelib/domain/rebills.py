@@ -49,6 +49,7 @@ from chalicelib.domain.payments import (
     Kind,
     NotSent,
     PlanLine,
+    Spend,
     StoredCard,
 )
 from chalicelib.domain.pricing import Line, Priced, Tables, Unpriceable, price
@@ -93,6 +94,7 @@ LONGEST_REASON = 200
 class Facts(msgspec.Struct, kw_only=True):
     """All that a plan reads. ``items`` are catalogue items by id, ``coupons`` those that the original order names,
     ``usage`` what the rotating gateways have taken, ``declines`` those of the card (read where it is tried again),
+    ``credit`` all of the customer's store credit (read where rebills are paid with it),
     ``terms`` those by which the customer buys."""
 
     merchant: Merchant
@@ -107,6 +109,7 @@ class Facts(msgspec.Struct, kw_only=True):
     rotation: RotatingGateways = msgspec.field(default_factory=RotatingGateways)
     usage: Mapping[str, Usage] = {}
     declines: list[CardDecline] = []
+    credit: Spend | None = None
     terms: CustomerTerms = NOBODY
 
     def zone_name(self) -> str:
@@ -733,8 +736,17 @@ def _priced(facts: Facts, due: list[Due], now: Instant, reasons: list[Reason]) -
         return Planned(decision=Hold(code=priced.code, message=priced.message, at=again), reasons=reasons)
     reasons += _told(priced)
     marked = [replace(line, **mark) for line, mark in zip(priced.plan.lines, marks, strict=True)]
-    frozen = replace(priced.plan, lines=marked)
+    frozen = with_credit(replace(priced.plan, lines=marked), facts.credit)
+    for spend in frozen.spends:
+        params = {"amount": spend.amount, "rest": frozen.rest()}
+        reasons.append(Reason(code="store_credit", params=params, setting="use_store_credit_for_rebills"))
     return replace(_payable(facts, frozen, now, reasons), priced=frozen)
+
+
+def with_credit(frozen: FrozenPlan, credit: Spend | None) -> FrozenPlan:
+    """The plan with as much of it paid by the customer's store credit as there is."""
+    amount = min(credit.amount, frozen.total) if credit else Decimal(0)
+    return replace(frozen, spends=[replace(credit, amount=amount)]) if credit and amount > 0 else frozen
 
 
 def _price(facts: Facts, lines: list[Line], coupons: list[Coupon], now: Instant) -> Priced | Unpriceable:
@@ -858,7 +870,7 @@ def left_out(facts: Facts, attempt: Attempt) -> list[str]:
 
 def _payable(facts: Facts, frozen: FrozenPlan, now: Instant, reasons: list[Reason]) -> Planned:
     """The payment rules: all that can fail before anything is sent."""
-    if frozen.total == 0:
+    if frozen.rest() == 0:
         reasons.append(Reason(code="nothing_to_charge"))
         return Planned(decision=Go(plan=frozen, card=None), reasons=reasons)
     payment = facts.original.payment
@@ -879,7 +891,7 @@ def _payable(facts: Facts, frozen: FrozenPlan, now: Instant, reasons: list[Reaso
     if expires := _expires(facts, frozen, payment, now):
         message, setting = expires
         return _failing(frozen, reasons, "card_expires", message, setting=setting)
-    free = allowed_from(card_type, frozen.total, facts.declines, now)
+    free = allowed_from(card_type, frozen.rest(), facts.declines, now)
     if free is not None:
         reasons.append(Reason(code="network_ceiling", params={"card_type": card_type, "free": free}))
         return Planned(decision=Look(at=free), reasons=reasons)
@@ -916,7 +928,7 @@ def _gateway(facts: Facts, frozen: FrozenPlan, now: Instant, tried: list[str]) -
         run=facts.head.run,
         round=facts.head.round,
         day=local_date(now, facts.zone_name()),
-        total=frozen.total,
+        total=frozen.rest(),
         currency=frozen.currency,
         cards=payment.stored(),
         card_type=payment.card_type(),
@@ -1223,6 +1235,9 @@ def collected(head: Head, order: Order, now: Instant) -> Head:
             _count(after, line.item_reference_oid, value, Decimal(line.unit_cost_with_discount or 0), now)
     after.state.last_order_dts = now
     after.state.receivables = [name for name in head.state.receivables if name != order.order_id]
+    # An order whose debit came back was counted when it was paid first.
+    if order.run is not None and not order.returned and _was_the_last(after):
+        after.due_dts = now if after.attempt is not None else None
     return after
 
 
@@ -1282,15 +1297,23 @@ def _count_down(facts: Facts, state: State, line: PlanLine) -> None:
         progress.add_ons = counted_down(progress.add_ons, add_ons, line.item_id)
 
 
+def _was_the_last(head: Head) -> bool:
+    """One more order is paid: whether that cancels the auto order."""
+    state: State = head.state
+    if not state.cancel_after_next_x_orders or head.status not in ("active", "disabled"):
+        return False
+    state.cancel_after_next_x_orders -= 1
+    if state.cancel_after_next_x_orders:
+        return False
+    head.status, state.cancel_after_next_x_orders = "canceled", None
+    return True
+
+
 def _end_if_done(facts: Facts, head: Head, now: Instant) -> bool:
     """After a paid run: count down 'cancel after x orders'; end what has no rebills left."""
     state: State = head.state
-    if state.cancel_after_next_x_orders and head.status == "active":
-        state.cancel_after_next_x_orders -= 1
-        if state.cancel_after_next_x_orders == 0:
-            head.status = "canceled"
-            state.cancel_after_next_x_orders = None
-            return True
+    if _was_the_last(head):
+        return True
     waits = any(entry.paused for entry in facts.auto_order.items or []) or _unknown(facts)
     if head.status == "active" and not waits and not _coming(facts, head):
         head.status = "disabled"

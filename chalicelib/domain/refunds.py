@@ -42,8 +42,9 @@ class RefundedLine(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Refunded(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The order's refunded totals as they are to be. ``other`` is what belongs to no part; ``because`` is the order
-    whose refund asked for this one."""
+    """The order's refunded totals as they are to be. ``other`` is what belongs to no part. Of ``total`` so much goes to
+    the ``gift_certificate`` and to the ``store_credit`` that it came from; the rest is money.
+    ``because`` is the order whose refund asked for this one."""
 
     total: Decimal
     subtotal_refunded: Decimal = ZERO
@@ -51,11 +52,16 @@ class Refunded(msgspec.Struct, kw_only=True, omit_defaults=True):
     shipping_handling_refunded: Decimal = ZERO
     tax_refunded: Decimal = ZERO
     other: Decimal = ZERO
+    gift_certificate: Decimal = ZERO
+    store_credit: Decimal = ZERO
     lines: list[RefundedLine] = []
     refund_reason: Text50 | None = None
     by_user: Text100 | None = None
     reject: bool = False
     because: str | None = None
+
+    def money(self) -> Decimal:
+        return self.total - self.gift_certificate - self.store_credit
 
 
 def given_back(order: Order) -> Decimal:
@@ -63,15 +69,19 @@ def given_back(order: Order) -> Decimal:
     return (order.summary.total_refunded if order.summary else None) or ZERO
 
 
+def money_given_back(order: Order) -> Decimal:
+    """What of that was money."""
+    return given_back(order) - order.certificate_refunded() - order.store_credit_refunded()
+
+
 def why_not_refundable(order: Order) -> str | None:
     """Why nothing can be given back of the order; None where something can."""
     paid = order.payment is not None and order.payment.payment_status in ("Processed", "Refunded")
     if not paid:
         return "Payment has not been processed on this order.  No refund can be issued."
-    total = (order.summary.total if order.summary else None) or ZERO
-    if total <= 0:
+    if order.paid() <= 0:
         return "The order cost nothing.  No refund can be issued."
-    if given_back(order) >= total:
+    if given_back(order) >= order.paid():
         return "The order has been refunded in full."
     return None
 
@@ -135,12 +145,15 @@ def asked(order: Order, request: Order) -> Refunded:
             value = total_of(line.total for line in lines)
         figures[name] = _figure(f"/summary/{name}", value, stands, limit, currency, problems)
     parts = total_of(figures.values()) - 2 * figures["subtotal_discount_refunded"]
-    other, total = _total(before, wanted, parts, currency, problems)
+    other, total = _total(order, wanted, parts, currency, problems)
+    certificate, credit = (ZERO, ZERO) if problems else _to_balances(order, wanted, total, currency, problems)
     if problems:
         raise Invalid(problems)
     return Refunded(
         total=total,
         other=other,
+        gift_certificate=certificate,
+        store_credit=credit,
         lines=lines,
         refund_reason=request.refund_reason or order.refund_reason,
         subtotal_refunded=figures["subtotal_refunded"],
@@ -150,10 +163,39 @@ def asked(order: Order, request: Order) -> Refunded:
     )
 
 
+def _to_balances(
+    order: Order, wanted: OrderSummary, total: Decimal, currency: str, problems: list[Problem]
+) -> tuple[Decimal, Decimal]:
+    """(what the gift certificate, what the store credit is to have got back). Money goes back first, then what the gift
+    certificate paid, then store credit; a request that names the store credit's part is followed."""
+    certificate, credit = order.certificate_refunded(), order.store_credit_refunded()
+    left = total - given_back(order)
+    named = wanted.internal_gift_certificate_refunded
+    if named is not None:
+        pointer = "/summary/internal_gift_certificate_refunded"
+        part = _figure(pointer, named, credit, order.store_credit(), currency, problems)
+        credit, left = part, left - (part - credit)
+    if left < 0:
+        message = "what goes to store credit is more than what is given back in all"
+        problems.append(Problem(pointer="/summary/total_refunded", code="conflict", message=message))
+        return certificate, credit
+    left -= min(left, max(order.money() - money_given_back(order), ZERO))
+    part = min(left, order.certificate_amount() - certificate)
+    certificate, left = certificate + part, left - part
+    if named is None:
+        part = min(left, order.store_credit() - credit)
+        credit, left = credit + part, left - part
+    if left:
+        message = f"{left} is more than money and gift certificate paid; let more of it go to store credit"
+        problems.append(Problem(pointer="/summary/total_refunded", code="conflict", message=message))
+    return certificate, credit
+
+
 def _total(
-    before: OrderSummary, wanted: OrderSummary, parts: Decimal, currency: str, problems: list[Problem]
+    order: Order, wanted: OrderSummary, parts: Decimal, currency: str, problems: list[Problem]
 ) -> tuple[Decimal, Decimal]:
     """(other, total). What belongs to no part may be less than nothing where a restocking fee is kept."""
+    before = order.summary or OrderSummary()
     other = before.other_refunded or ZERO
     if wanted.other_refunded is not None:
         other = quantise(wanted.other_refunded, currency)
@@ -164,7 +206,7 @@ def _total(
             message = f"is {named}, but the refunded parts add up to {total}"
             problems.append(Problem(pointer="/summary/total_refunded", code="conflict", message=message))
         other, total = named - parts, named
-    _figure("/summary/total_refunded", total, before.total_refunded or ZERO, before.total or ZERO, currency, problems)
+    _figure("/summary/total_refunded", total, before.total_refunded or ZERO, order.paid(), currency, problems)
     return other, total
 
 
@@ -219,10 +261,11 @@ def is_same(order: Order, refunded: Refunded) -> bool:
 def applied(order: Order, refunded: Refunded, now: Instant | None) -> Order:
     """The order after the refund."""
     by_index = {line.item_index: line for line in refunded.lines}
-    before = order.summary or OrderSummary()
-    whole = refunded.total >= (before.total or ZERO)
+    before, block = order.summary or OrderSummary(), order.gift_certificate
+    whole = refunded.total >= order.paid()
     return replace(
         order,
+        gift_certificate=replace(block, refunded=_shown(refunded.gift_certificate)) if block else None,
         summary=replace(
             before,
             subtotal_refunded=_shown(refunded.subtotal_refunded),
@@ -230,6 +273,7 @@ def applied(order: Order, refunded: Refunded, now: Instant | None) -> Order:
             shipping_handling_refunded=_shown(refunded.shipping_handling_refunded),
             tax_refunded=_shown(refunded.tax_refunded),
             other_refunded=_shown(refunded.other),
+            internal_gift_certificate_refunded=_shown(refunded.store_credit),
             total_refunded=_shown(refunded.total),
         ),
         items=[_applied_line(line, by_index.get(line.item_index or 0)) for line in order.items or []],

@@ -321,6 +321,17 @@ class AutoOrderProcessing(Noun):
         ]
         | None
     ) = None
+    use_store_credit_for_rebills: (
+        Annotated[
+            bool,
+            rule(
+                "Use store credit for rebills",
+                "Rebills are paid with the customer's store credit and cashback first; the card is charged the rest. "
+                "Of storefront orders only those that came with a store credit token: anybody may type an address.",
+            ),
+        ]
+        | None
+    ) = None
     cancel_reasons: (
         Annotated[
             list[AutoOrderCancelReason],

@@ -195,6 +195,10 @@ def _in_request(pointer: str) -> str:
         return "/card_token"
     if pointer.startswith(("/payment/echeck", "/payment/payment_method")):
         return "/bank_account_token"
+    if pointer.startswith("/gift_certificate"):
+        return "/gift_certificate_code"
+    if pointer.startswith("/summary/internal_gift_certificate_amount"):
+        return "/store_credit_token"
     return re.sub(r"^(/coupons/\d+)/coupon_code$", r"\1", pointer)
 
 

@@ -21,6 +21,8 @@ from chalicelib.domain.payments import ClosedAttempt
 from chalicelib.domain.rebills import Reason
 from chalicelib.domain.wire import Noun
 
+# Why an auto order ended by cancel_after_next_x_orders.
+LAST_ORDER = "Canceled after the last of its orders"
 # Who acts where no person does; a customer who acts by a link or a page of the shop's.
 SYSTEM = "system"
 CUSTOMER = "customer"
@@ -332,7 +334,7 @@ def of_attempt(row: ClosedAttempt) -> TimelineEntry:
         log_dts=row.closed_dts,
         kind=kind,
         actor=SYSTEM,
-        log_message=_cut(f"{words}: {row.reason} ({attempt.plan.total:f} {attempt.plan.currency}){hard}"),
+        log_message=_cut(f"{words}: {row.reason} ({attempt.plan.rest():f} {attempt.plan.currency}){hard}"),
         reason=row.reason[:1024],
         reasons=_shown(row.reasons),
         run=attempt.run,

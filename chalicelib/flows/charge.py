@@ -5,6 +5,7 @@ the open attempt, the fence, the owner and the key; the lease only saves work.
 """
 
 import logging
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -12,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from chalicelib.domain.dates import Instant, later
-from chalicelib.domain.errors import Contended, Refused
+from chalicelib.domain.errors import Contended, Refused, Short
 from chalicelib.domain.heads import Head, claimed, may_send, reauthorised
 from chalicelib.domain.payments import (
     GATEWAY_TIMEOUT_SECONDS,
@@ -36,6 +37,7 @@ from chalicelib.domain.payments import (
     attempt_key,
     look_again_seconds,
 )
+from chalicelib.flows import balances
 from chalicelib.flows.ports import Change, Payments, Shop
 
 log = logging.getLogger(__name__)
@@ -89,6 +91,9 @@ class Work(Protocol):
 
     def subject(self) -> str: ...
     def order_id(self, run: int) -> str: ...
+    def paid_order(self, attempt: Attempt) -> str:
+        """The id of the order that the attempt pays for; another one than before where ``refused`` avoids its id."""
+
     def fits(self, kind: Kind) -> bool:
         """Whether the status still allows that money of that kind moves."""
 
@@ -106,9 +111,10 @@ class Work(Protocol):
     def paid_by(self, attempt: Attempt) -> bool:
         """Whether what the attempt has moved is recorded already."""
 
-    def late(self, attempt: Attempt, approved: Approved, now: Instant) -> list[Change] | None:
+    def late(self, attempt: Attempt, approved: Approved, now: Instant, *, missing: str) -> list[Change] | None:
         """The changes that give a capture its order though its attempt was closed; None where its run is paid for,
-        another attempt for it is open, or somebody is giving it back (that is read later than the head)."""
+        another attempt for it is open, or somebody is giving it back (that is read later than the head). ``missing``:
+        what the merchant is told of balances that can pay no more."""
 
     def refunded(self, attempt: Attempt, reason: str, now: Instant, *, telling: str) -> list[Change]:
         """The changes that record what becomes of a second capture of a paid run, and tell the merchant so."""
@@ -120,8 +126,9 @@ class Work(Protocol):
 def charge(shop: Shop, work: Work, asked: Asked) -> Outcome | None:
     """Claim, send, settle. Returns the outcome, or None where somebody else was faster.
 
-    A plan that costs nothing is settled without a gateway. Raises Contended where too little time is left, Invalid
-    where the order could not be kept; nothing is claimed then.
+    A plan of which nothing is left to be charged is settled without a gateway. Raises Contended where too little time
+    is left, Short where a balance is not what the plan counted on, Invalid where the order could not be kept; nothing
+    is claimed then.
     """
     if not has_time(shop):
         raise Contended("too little time is left for a gateway call")
@@ -146,11 +153,26 @@ def _claim(shop: Shop, work: Work, asked: Asked, tries: int) -> Attempt | None:
     now = shop.clock.now()
     attempt = _attempt(shop, work, asked, tries, now)
     work.writable(attempt, now)
-    if _moved(shop, work, claimed(work.head, attempt, now), attempt):
+    if _opened(shop, work, claimed(work.head, attempt, now), attempt):
         return attempt
     # Claimed, and changed before anybody could send: it is closed where it is ours.
     _record(shop, work, attempt, NotSent(reason="it was changed at this moment"))
     return None
+
+
+def _opened(shop: Shop, work: Work, after: Head, attempt: Attempt) -> bool:
+    """Write the claim, with all that the plan spends of balances in the same transaction. Where only a balance has
+    moved, it is looked at once more whether there still is enough of it."""
+    for _ in range(MOST_TRIES):
+        try:
+            return _moved(shop, work, after, attempt, balances.holding(shop, attempt))
+        except _BalanceMoved:
+            continue
+    raise Short(f"the balances of {attempt.key} are being spent by others")
+
+
+class _BalanceMoved(Exception):
+    """The head would have let the attempt claim; what its plan spends has moved."""
 
 
 def _attempt(shop: Shop, work: Work, asked: Asked, tries: int, now: Instant) -> Attempt:
@@ -173,12 +195,14 @@ def _attempt(shop: Shop, work: Work, asked: Asked, tries: int, now: Instant) -> 
     )
 
 
-def _moved(shop: Shop, work: Work, after: Head, attempt: Attempt) -> bool:
+def _moved(shop: Shop, work: Work, after: Head, attempt: Attempt, holds: Sequence[Change] = ()) -> bool:
     """Write the head with a permission to send. A refusal is first asked: was that me? (an answer may get lost)
     What was changed since is not sent, whoever wrote the permission."""
     try:
-        shop.write(work.moved(work.head, after))
-    except Refused:
+        shop.write(work.moved(work.head, after), *holds)
+    except Refused as refusal:
+        if refusal.change > 0:
+            raise _BalanceMoved from refusal  # the head comes first, so it has not moved
         work.refresh()
         return _is_mine(work, attempt) and _is_unchanged(work)
     work.head = after
@@ -311,7 +335,7 @@ def record(shop: Shop, work: Work, attempt: Attempt, outcome: Outcome) -> Outcom
     if isinstance(outcome, Unknown | Pending):
         _look_again(shop, work, attempt, pending=isinstance(outcome, Pending))
     else:
-        _record(shop, work, attempt, outcome)
+        return _record(shop, work, attempt, outcome) or NotSent(reason="it was changed at this moment")
     return outcome
 
 
@@ -321,21 +345,26 @@ def _is_as_asked(approved: Approved, attempt: Attempt) -> bool:
     return attempt.kind == "void" or (approved.amount == attempt.asked() and same_currency)
 
 
-def _record(shop: Shop, work: Work, attempt: Attempt, outcome: Known | None) -> None:
+def _record(shop: Shop, work: Work, attempt: Attempt, outcome: Known | None) -> Known | None:
+    """Returns what was recorded."""
     for _ in range(MOST_TRIES):
         stands = work.head.attempt
         if stands is None or stands.key != attempt.key:
             if isinstance(outcome, Approved):
                 _late_capture(shop, work, attempt, outcome)
-            return
+            return outcome
+        if stands.is_free() and isinstance(outcome, Approved) and not _is_unchanged(work):
+            outcome = None  # nobody was asked: what was changed or canceled meanwhile does not happen
         if (outcome is None or isinstance(outcome, NotSent)) and stands.owner != attempt.owner:
-            return  # true of what was known then: somebody else was given permission since, and may have sent
+            return outcome  # true of what was known then: somebody else was given permission since, and may have sent
         try:
-            shop.write(*work.settled(stands, outcome, shop.clock.now()))
+            now = shop.clock.now()
+            changes, paid = work.settled(stands, outcome, now), isinstance(outcome, Approved)
+            shop.write(*changes, *balances.closing(shop, stands, work.paid_order(stands), now, paid=paid))
         except (Refused, Contended) as error:
             _think_again(work, error)
             continue
-        return
+        return outcome
     raise Contended(f"the outcome of {attempt.key} could not be recorded in {MOST_TRIES} tries")
 
 
@@ -353,9 +382,11 @@ def _late_capture(shop: Shop, work: Work, attempt: Attempt, approved: Approved) 
         if attempt.is_free() or work.paid_by(attempt):
             return
         now = shop.clock.now()
-        changes = work.late(attempt, approved, now)
         try:
-            shop.write(*(_giving_back(work, attempt, now) if changes is None else changes))
+            left = balances.late(shop, attempt, work.paid_order(attempt), now)
+            paying = replace(attempt, plan=left.plan, amount=attempt.asked())
+            changes = work.late(paying, approved, now, missing=left.missing)
+            shop.write(*(_giving_back(work, attempt, now) if changes is None else [*changes, *left.changes]))
         except (Refused, Contended) as error:
             _think_again(work, error)
             continue
@@ -447,8 +478,8 @@ def resolve(shop: Shop, work: Work) -> None:
     if attempt is None or work.head.leased(now) or (attempt.look_dts is not None and now < attempt.look_dts):
         return
     if attempt.is_free():
-        # Nothing was sent: where it was changed or canceled meanwhile, nothing happens.
-        _record(shop, work, attempt, _nothing_to_pay(attempt) if _is_unchanged(work) else None)
+        # Nothing was sent, and nothing needs to be.
+        _record(shop, work, attempt, _nothing_to_pay(attempt))
         return
     gateway = shop.payments.get(attempt.gateway)
     if gateway is None:

@@ -3,6 +3,7 @@ shop to those who have none. A mail never holds a password."""
 
 from typing import Any
 
+from chalicelib.domain.customer_values import CustomerProfileSettings
 from chalicelib.domain.customers import (
     Customer,
     CustomerEmailRequest,
@@ -60,6 +61,7 @@ def ask_for_link(shop: Shop, raw: Any, address: str) -> None:
     Raises TooMany, and Invalid with all problems.
     """
     asked, now = made(raw, CustomerEmailRequest), shop.clock.now()
+    shop.configuration.section(CustomerProfileSettings).noun.refuse_disabled()
     shop.limits.take(f"set_password#address#{address}", ADDRESS_ASKS, ADDRESS_SECONDS, now)
     email = normalised_email(asked.email)
     shop.limits.take(f"set_password#email#{email}", EMAIL_ASKS, EMAIL_SECONDS, now)

@@ -11,7 +11,7 @@ from chalicelib.domain import aftermath, rebills, wire
 from chalicelib.domain.dates import Instant, later, local_date
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.merchants import Merchant
-from chalicelib.domain.payments import Approved, Attempt, FrozenPlan
+from chalicelib.domain.payments import Approved, Attempt, FrozenPlan, Spend
 from chalicelib.domain.rebills import Facts, Go, Hold, Look, Planned, Reason, plan
 from chalicelib.domain.settings import AutoOrderProcessing, standing
 from chalicelib.flows.facts import last_shipment, read_facts
@@ -99,6 +99,8 @@ def _plan(frozen: FrozenPlan) -> dict[str, Any]:
         "shipping": frozen.shipping - frozen.shipping_discount,
         "tax": frozen.tax,
         "total": frozen.total,
+        "store_credit": frozen.spent(),
+        "charged": frozen.rest(),
         "currency_code": frozen.currency,
         "coupons": frozen.coupons,
     }
@@ -193,6 +195,7 @@ def runs(facts: Facts, now: Instant, until: Instant, most: int = MOST_RUNS) -> t
                     )
                 )
                 head = rebills.settle(facts, _attempt(facts, decision, moment), _approved(frozen), moment).head
+                facts = replace(facts, credit=_left(facts.credit, frozen))
             case rebills.Remind() | rebills.Forewarn() | rebills.CardExpires() as reminder:
                 head = rebills.reminded(facts, reminder, moment)
             case Look(at=again) if again is not None and again > moment:
@@ -236,5 +239,10 @@ def _attempt(facts: Facts, go: Go, moment: Instant) -> Attempt:
     )
 
 
+def _left(credit: Spend | None, frozen: FrozenPlan) -> Spend | None:
+    """The store credit that the runs to come may count on."""
+    return replace(credit, amount=credit.amount - frozen.spent()) if credit else None
+
+
 def _approved(frozen: FrozenPlan) -> Approved:
-    return Approved(transaction_id="", amount=frozen.total, currency_code=frozen.currency)
+    return Approved(transaction_id="", amount=frozen.rest(), currency_code=frozen.currency)

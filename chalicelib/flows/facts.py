@@ -8,9 +8,11 @@ from chalicelib.domain.items import Item
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.networks import CardDecline
 from chalicelib.domain.orders import Order
+from chalicelib.domain.payments import Spend
 from chalicelib.domain.pricing_tiers import NOBODY, CustomerTerms, PricingTiers, terms_of
 from chalicelib.domain.rebills import Facts, rebill_order_id
 from chalicelib.domain.rotating import RotatingGateways, Usage, needs_usage
+from chalicelib.flows.balances import store_credit
 from chalicelib.flows.ports import Kept, Shop
 
 # Orders that are asked for their shipping dates: the latest dozen and the first. Whoever ships at all ships within
@@ -54,7 +56,13 @@ def facts_of(shop: Shop, auto_order: AutoOrder, head: Head, original: Order, *, 
         usage=usage_of(shop, rotation, merchant) if to_charge else {},
         terms=terms_of_customer(shop, original.customer_profile_oid),
         declines=declines_of(shop, original) if to_charge and (head.round or head.state.tried) else [],
+        credit=_credit(shop, original, head) if to_charge and settings.use_store_credit_for_rebills else None,
     )
+
+
+def _credit(shop: Shop, original: Order, head: Head) -> Spend | None:
+    """The customer's store credit, where a plan may come to spend it: an open attempt has its plan."""
+    return store_credit(shop, original.store_credit_of) if head.attempt is None else None
 
 
 def terms_of_customer(shop: Shop, profile: int | None) -> CustomerTerms:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from chalicelib.domain import gift_certificates as rules
 from chalicelib.domain import ledgers
 from chalicelib.domain.customers import normalised_email
-from chalicelib.domain.dates import Instant
+from chalicelib.domain.dates import Instant, later
 from chalicelib.domain.drafts import changed, made
 from chalicelib.domain.errors import Contended, Invalid, NotFound, Refused, Stale
 from chalicelib.domain.gift_certificates import (
@@ -26,6 +26,7 @@ from chalicelib.domain.gift_certificates import (
     ledger_id,
 )
 from chalicelib.domain.ledgers import Ledger, Pending, Posting, Step
+from chalicelib.domain.links import STORE_CREDIT_SECONDS
 from chalicelib.domain.loyalty import expires_on, vests_on
 from chalicelib.domain.merchants import Merchant
 from chalicelib.flows import ledgers as posting
@@ -282,6 +283,14 @@ def store_credit(shop: Shop, customer_profile_oid: int) -> CustomerStoreCredit:
         return rules.store_credit(Ledger(ledger_id=""), [], None, shop.clock.now())
     ledger, entries = posting.with_latest(shop, ledger_id(oid), MOST_LISTED)
     return rules.store_credit(ledger, entries, oid, shop.clock.now())
+
+
+def store_credit_token(shop: Shop, customer_profile_oid: int) -> tuple[str, Instant]:
+    """What lets a shopper pay with the customer's store credit: the merchant's own shop, which has seen who he is, asks
+    for it. An e-mail address alone, which anybody may type, does not. Raises NotFound."""
+    shop.customers.get(customer_profile_oid)
+    token = shop.links.sign("store_credit", str(customer_profile_oid), STORE_CREDIT_SECONDS)
+    return token, later(shop.clock.now(), seconds=STORE_CREDIT_SECONDS)
 
 
 def add_store_credit(shop: Shop, customer_profile_oid: int, raw: Any, *, by: str) -> None:

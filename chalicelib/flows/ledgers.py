@@ -10,7 +10,7 @@ from decimal import Decimal
 import msgspec
 
 from chalicelib.domain import ledgers
-from chalicelib.domain.errors import Contended, Invalid, Refused
+from chalicelib.domain.errors import Contended, Invalid, Refused, Short
 from chalicelib.domain.ledgers import MOST_AT_ONCE, Entry, Finding, Ledger, Pending, Posting, Step
 from chalicelib.flows.ports import Change, Kept, Shop
 
@@ -143,36 +143,63 @@ def merge(shop: Shop, source_id: str, target_id: str, *, by: str, also: Sequence
     raise Contended("the ledger is being changed by others; try again")
 
 
-# --- holds -----------------------------------------------------------------------------------------------------------
+# --- for payment attempts --------------------------------------------------------------------------------------------
+#
+# These are changes, to be written with the one that claims the attempt, or closes it: so a hold stands exactly as long
+# as its attempt is open, and what allows an attempt to be closed once allows its hold to be spent once.
 
 
-def hold(shop: Shop, ledger_id: str, key: str, amount: Decimal) -> bool:
-    """Keep so much for the payment attempt of this key. False where that attempt is over already: it was spent or
-    released. Raises Invalid where there is not enough."""
-    now = shop.clock.now()
-    moved = change(shop, ledger_id, lambda ledger: (ledgers.held(ledger, key, amount, now), []), cause=_held(key))
-    return moved.new or moved.ledger.hold(key) is not None
+def holding(shop: Shop, ledger_id: str, key: str, amount: Decimal) -> list[Change]:
+    """Keep so much for the payment attempt of this key. Raises Short where there is not enough."""
+    kept, before, due = _standing(shop, ledger_id)
+    try:
+        after = ledgers.held(before, key, amount, shop.clock.now())
+    except Invalid as error:
+        raise Short(str(error)) from error
+    return shop.ledgers.moved(kept.version, after, due)
 
 
-def spend(shop: Shop, ledger_id: str, key: str, posting: Posting) -> Moved:
-    """The attempt took the money: what was held is gone. ``posting`` says what it was for; its cause and its amount
-    follow from the hold. Raises Invalid where nothing is held under the key, and nothing was spent."""
-    posting = msgspec.structs.replace(posting, cause=f"spent#{key}")
-    return change(shop, ledger_id, lambda ledger: ledgers.spent(ledger, key, posting), cause=posting.cause)
+def spending(shop: Shop, ledger_id: str, key: str, posting: Posting) -> list[Change] | None:
+    """The attempt took the money: what was held is gone. ``posting`` says what it was for; its amount follows from the
+    hold. None where nothing is held under the key."""
+    kept, before, due = _standing(shop, ledger_id)
+    if before.hold(key) is None:
+        return None
+    after, new = ledgers.spent(before, key, posting)
+    return shop.ledgers.moved(kept.version, after, [*due, *new])
 
 
-def release(shop: Shop, ledger_id: str, key: str) -> Moved:
-    """The attempt is over and took nothing: what was held is free again. A hold that comes later is none."""
-    if not shop.ledgers.has_caused(ledger_id, _held(key)):
-        # Nobody has held it yet: whoever is late must not.
-        moved = change(shop, ledger_id, lambda ledger: (ledger, []), cause=_held(key))
-        if moved.new:
-            return moved
-    return change(shop, ledger_id, lambda ledger: (ledgers.released(ledger, key), []))
+def releasing(shop: Shop, ledger_id: str, key: str) -> list[Change]:
+    """The attempt is over and took nothing: what was held is free again. None where nothing is held."""
+    kept, before, due = _standing(shop, ledger_id)
+    if before.hold(key) is None:
+        return []
+    return shop.ledgers.moved(kept.version, ledgers.released(before, key), due)
 
 
-def _held(key: str) -> str:
-    return f"held#{key}"
+def taking(shop: Shop, ledger_id: str, posting: Posting) -> tuple[Decimal, list[Change]]:
+    """Take what nobody holds any more, as far as it is there: (how much that is, the changes)."""
+    kept, before, due = _standing(shop, ledger_id)
+    there = min(-posting.amount, before.available())
+    if there <= 0:
+        return Decimal(0), []
+    after, new = ledgers.posted(before, msgspec.structs.replace(posting, amount=-there))
+    return there, shop.ledgers.moved(kept.version, after, [*due, *new])
+
+
+def adding(shop: Shop, ledger_id: str, posting: Posting) -> list[Change]:
+    """Put something back, with what says that it is given back."""
+    kept, before, due = _standing(shop, ledger_id)
+    after, new = ledgers.posted(before, posting)
+    return shop.ledgers.moved(kept.version, after, [*due, *new])
+
+
+def _standing(shop: Shop, ledger_id: str) -> tuple[Kept[Ledger], Ledger, list[Entry]]:
+    """The ledger as it is kept, or the one that all of it has gone to; as it stands now, and what came due."""
+    kept = _caught_up(shop, ledger_id)
+    while kept.noun.moved_to is not None:
+        kept = _caught_up(shop, kept.noun.moved_to)
+    return kept, *ledgers.caught_up(kept.noun, shop.clock.now())
 
 
 # --- by itself -------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@ an address is his own. What a token allows to do, it allows once."""
 
 from typing import Any
 
+from chalicelib.domain.customer_values import CustomerProfileSettings
 from chalicelib.domain.customers import (
     EmailVerifyTokenRequest,
     EmailVerifyTokenValidateRequest,
@@ -27,8 +28,10 @@ OPENED = "The link was opened before. Please ask for a new one."
 
 def magic_link(shop: Shop, oid: int, host: str) -> str:
     """Where somebody of the shop signs in as the customer, for a few minutes and once: a page of the storefront, which
-    hands the token on. Raises NotFound, and Invalid for a host that is none of the shop's storefronts."""
+    hands the token on. Raises NotFound, and Invalid for a host that is none of the shop's storefronts and where
+    profiles are not enabled."""
     customer = shop.customers.get(oid).noun
+    shop.configuration.section(CustomerProfileSettings).noun.refuse_disabled()
     origins = shop.configuration.section(Merchant).noun.allowed_origins or []
     origin = next((one for one in origins if one.partition("://")[2].lower() == host.lower()), None)
     if origin is None:
@@ -40,14 +43,17 @@ def magic_link(shop: Shop, oid: int, host: str) -> str:
 
 
 def open_magic_link(shop: Shop, raw: Any) -> SignedInCustomer:
-    """Whose link it is; opened once. Raises Unauthorised for what is no link of ours, or was opened."""
+    """Whose link it is, with the addresses that checkout offers; opened once. Raises Unauthorised for what is no link
+    of ours, or was opened, and Invalid where profiles are not enabled."""
     asked = made(raw, MagicLinkRequest)
+    settings = shop.configuration.section(CustomerProfileSettings).noun
+    settings.refuse_disabled()
     subject = shop.links.read("magic_link", asked.token)
     kept = shop.customers.find(int(subject.partition("#")[0]))
     until = later(shop.clock.now(), seconds=MAGIC_LINK_SECONDS)
     if kept is None or not shop.limits.once(f"magic_link#{subject}", until):
         raise Unauthorised(OPENED)
-    return signed_in(kept.noun)
+    return signed_in(kept.noun, settings.limit_checkout_address_book)
 
 
 def email_token(shop: Shop, raw: Any) -> str:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain import wire
 from chalicelib.domain.consents import AutoOrderConsentRequest, Seen, given
+from chalicelib.domain.coupons import Coupon
 from chalicelib.domain.customer_values import CustomerProfileSettings
 from chalicelib.domain.customers import normalised_email
 from chalicelib.domain.dates import Instant, later
@@ -21,6 +22,7 @@ from chalicelib.domain.placing import OF_ACCOUNT, Shelves, placed, rebills_by_it
 from chalicelib.domain.pricing_tiers import NOBODY, PricingTiers, terms_of
 from chalicelib.domain.storefront import BankAccountRequest, is_aba_code
 from chalicelib.domain.wire import kept
+from chalicelib.flows import balances, coupon_codes
 from chalicelib.flows.customers_auto_orders import names_of, owned_items
 from chalicelib.flows.ports import Change, Kept, Shop
 
@@ -219,12 +221,17 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
     codes = [coupon.coupon_code or "" for coupon in wanted.coupons or []]
     merchant, settings, shipping, taxes, items, coupons = shop.configuration.price_list(ids, codes)
     customer_profile_oid = _customer(shop, wanted)
+    coupons, bases = coupon_codes.named(shop, codes, coupons)
     kept = shop.customers.find(customer_profile_oid, consistent=False) if customer_profile_oid else None
     customer = kept.noun if kept else None
     if by_shopper and customer_profile_oid is None and _requires_profile(shop):
         message = "the shop takes orders of customers with a profile only, and there is none with this address"
         raise Invalid.one("/billing/email", "profile_required", message)
     sole = sole_items(wanted, items)
+    used, exhausted = _used(shop, wanted, customer_profile_oid, coupons)
+    wants_credit = wanted.store_credit_of is not None or wanted.store_credit() > 0
+    certificate, refused = balances.named(shop, wanted, shop.clock.now())
+    problems += refused
     shelves = Shelves(
         merchant=merchant,
         settings=settings,
@@ -234,6 +241,12 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
         coupons=coupons,
         terms=terms_of(customer, shop.configuration.remembered(PricingTiers)) if customer else NOBODY,
         owned=owned_items(shop, names_of(wanted, customer_profile_oid)) & frozenset(sole) if sole else frozenset(),
+        bases=bases,
+        used=used,
+        exhausted=exhausted,
+        certificate=certificate,
+        customer_profile_oid=customer_profile_oid,
+        credit=balances.store_credit(shop, customer_profile_oid) if wants_credit else None,
     )
     if merchant.merchant_id is None:
         merchant.merchant_id = shop.merchant_id
@@ -249,7 +262,16 @@ def _priced(shop: Shop, wanted: Order, order_id: str, *, by_shopper: bool) -> Or
     if order.payment is not None and payment is not None:
         order.payment.credit_card, order.payment.echeck = payment.credit_card, payment.echeck
     order.customer_profile_oid = customer_profile_oid
+    if not by_shopper:
+        order.store_credit_of = customer_profile_oid
     return with_notes(order, customer) if customer else order
+
+
+def _used(
+    shop: Shop, order: Order, customer_profile_oid: int | None, coupons: list[Coupon]
+) -> tuple[Mapping[str, int], frozenset[str]]:
+    named = replace(order, customer_profile_oid=customer_profile_oid)
+    return balances.used(shop, balances.uses_of(named, coupons))
 
 
 def _has_card(payment: OrderPayment | None) -> bool:
@@ -257,7 +279,7 @@ def _has_card(payment: OrderPayment | None) -> bool:
 
 
 def _needs_card(order: Order, items: Mapping[str, Item]) -> bool:
-    if order.summary and order.summary.total:
+    if order.total() > order.certificate_amount() + order.store_credit():
         return True
     return any(rebills_by_itself(line, items[line.merchant_item_id or ""]) for line in order.items or [])
 

@@ -13,7 +13,7 @@ from chalicelib.domain.auto_orders import AutoOrder
 from chalicelib.domain.batches import BatchEdit
 from chalicelib.domain.captures import CapturePage, Hint, Reconciliation
 from chalicelib.domain.consents import AutoOrderConsent
-from chalicelib.domain.coupons import Coupon
+from chalicelib.domain.coupons import Coupon, OneTimeCode
 from chalicelib.domain.customer_search import KeyedKind
 from chalicelib.domain.customer_values import CustomerProfileSettings
 from chalicelib.domain.customers import Customer, KeptPassword
@@ -34,7 +34,17 @@ from chalicelib.domain.networks import CardDecline
 from chalicelib.domain.notices import NoticeTemplate
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payment_updates import PaymentUpdate
-from chalicelib.domain.payments import Capabilities, Card, Charge, ClosedAttempt, Found, Outcome, Refund, StoredCard
+from chalicelib.domain.payments import (
+    Capabilities,
+    Card,
+    Charge,
+    ClosedAttempt,
+    Found,
+    Outcome,
+    Refund,
+    StoredCard,
+    Use,
+)
 from chalicelib.domain.pricing_tiers import PricingTiers
 from chalicelib.domain.problems import ShopProblem
 from chalicelib.domain.reports import Canceled, Forecast
@@ -233,6 +243,22 @@ class Ledgers(Protocol):
     def redemptions(self, ledger_id: str, limit: int) -> list[CustomerLoyaltyRedemption]: ...
     def addressed(self, email: str, oid: int) -> Change: ...
     def oids_by_email(self, email: str, limit: int) -> list[int]: ...
+
+
+class CouponUses(Protocol):
+    """Uses of coupons that may not be used at will."""
+
+    def of(self, use: Use) -> tuple[int | None, dict[str, str]]:
+        """(uses by all, None where none was ever counted; the names of the customer under which it was used, each with
+        the key of the attempt that did)"""
+        ...
+
+    def counts(self, codes: list[str]) -> dict[str, int]:
+        """How often each code was used, by all."""
+        ...
+
+    def taken(self, use: Use, key: str, uses: int | None) -> list[Change]: ...
+    def given_back(self, use: Use, key: str, names: list[str]) -> list[Change]: ...
 
 
 class GatewayUsage(Protocol):
@@ -555,6 +581,7 @@ class Shop:
     configuration: Configuration
     items: Shelf[Item]
     coupons: Shelf[Coupon]
+    coupon_codes: Shelf[OneTimeCode]
     customers: Shelf[Customer]
     merges: Merges
     customer_passwords: CustomerPasswords
@@ -565,6 +592,7 @@ class Shop:
     lists: Lists
     ledgers: Ledgers
     certificates: Shelf[GiftCertificate]
+    coupon_uses: CouponUses
     usage: GatewayUsage
     declines: CardDeclines
     reports: Reports

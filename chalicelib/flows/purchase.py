@@ -6,8 +6,9 @@ from msgspec.structs import replace
 
 from chalicelib.domain import made_orders
 from chalicelib.domain.auto_orders import AUTO_ORDER_CODE_LETTERS, begun
+from chalicelib.domain.coupons import code_key
 from chalicelib.domain.dates import Instant, local_date, shown
-from chalicelib.domain.errors import Invalid, Refused
+from chalicelib.domain.errors import Contended, Invalid, Refused, Short
 from chalicelib.domain.events import Event, Happening, Notice, event_id
 from chalicelib.domain.heads import Head, freed
 from chalicelib.domain.merchants import Merchant
@@ -24,13 +25,14 @@ from chalicelib.domain.payments import (
     NotSent,
     Outcome,
     StoredCard,
+    Use,
     attempt_key,
 )
 from chalicelib.domain.placing import AuthTests, auth_tests
 from chalicelib.domain.rebills import Facts, collected, gateways_of_items, next_look
 from chalicelib.domain.rotating import RotatingGateways, Wanted, choose, may_cascade
-from chalicelib.domain.timeline import SYSTEM, TimelineEntry
-from chalicelib.flows import charge
+from chalicelib.domain.timeline import LAST_ORDER, SYSTEM, TimelineEntry, decided_entry
+from chalicelib.flows import balances, charge
 from chalicelib.flows.charge import Asked
 from chalicelib.flows.customers_auto_orders import names_of, reserve
 from chalicelib.flows.facts import declines_of, usage_of, with_step_items
@@ -39,13 +41,24 @@ from chalicelib.flows.rebill import closed_row, declined_card, readable
 from chalicelib.flows.refund import look_at_refund
 
 CODE_LENGTH = 10
+# Plans of one payment: each that counts on a balance in vain has met somebody else who spent it.
+MOST_PLANS = 5
 
 
 def pay(shop: Shop, order_id: str, *, again: bool = True) -> Outcome | None:
-    """Charge an unpaid order. None: it is paid for already, or somebody is at it at this moment; read it to see.
+    """Charge an unpaid order: what its gift certificate and the customer's store credit do not pay. None: it is paid
+    for already, or somebody is at it at this moment; read it to see.
 
-    ``again`` False: what was declined once stays so. Raises NotFound; Invalid where it cannot be charged at all.
+    ``again`` False: what was declined once stays so. Raises NotFound; Invalid where it cannot be charged at all, or a
+    coupon of it has been used up; Contended where others keep spending the same balances.
     """
+    for _ in range(MOST_PLANS):
+        with suppress(Short):
+            return _pay(shop, order_id, again=again)
+    raise Contended("what the order is to be paid with is being spent by others; try again")
+
+
+def _pay(shop: Shop, order_id: str, *, again: bool) -> Outcome | None:
     work = PaymentOf(shop, order_id)
     if work.head_or_none is None or work.head.status != "unpaid":
         return None
@@ -54,15 +67,15 @@ def pay(shop: Shop, order_id: str, *, again: bool = True) -> Outcome | None:
         return None
     if work.head.round and not again:
         return None
-    plan, card = made_orders.plan_of(work.order.noun), work.card()
-    if plan.total > 0 and card is None:
+    plan, card = _planned(shop, work.order.noun), work.card()
+    if plan.rest() > 0 and card is None:
         raise Invalid.one("/payment/credit_card", "required", "the order has no card to charge")
     if card is not None and card.fingerprint == work.head.state.refused_card:
         reason = "The bank refused this card for good; another is needed."
         return Declined(code="card_refused", reason=reason, hard=True)
-    if plan.total > 0 and card is not None and card.gateway not in shop.payments:
+    if plan.rest() > 0 and card is not None and card.gateway not in shop.payments:
         raise Invalid.one("/payment/credit_card", "not_available", f"there is no payment gateway {card.gateway}")
-    if plan.total == 0 and work.kind() == "purchase" and card is not None:
+    if plan.rest() == 0 and work.kind() == "purchase" and card is not None:
         asked = Asked(kind="auth_test", plan=plan, gateway=card.gateway, card=card)
         if tests := _auth_tests(shop, work.order.noun, card):
             return _tested(shop, work, asked, tests)
@@ -71,9 +84,26 @@ def pay(shop: Shop, order_id: str, *, again: bool = True) -> Outcome | None:
     if work.head.round and card is not None and (why := _ceiling(shop, work.order.noun, plan)):
         return Declined(code="network_ceiling", reason=why)
     asked = Asked(kind=work.kind(), plan=plan)
-    if plan.total == 0:
+    if plan.rest() == 0:
         return _charge(shop, work, asked)
     return _charged(shop, work, asked)
+
+
+def _planned(shop: Shop, order: Order) -> FrozenPlan:
+    """What the order costs, as it was priced, with what pays for it as that stands now. Raises Invalid where a coupon
+    of it has been used up meanwhile: the order would have to cost more than was agreed."""
+    plan, now = made_orders.plan_of(order), shop.clock.now()
+    if order.charged is not None:
+        # Paid once already: what balances paid stays paid, and the rest is all that can be owed again.
+        return replace(plan, total=order.money())
+    spends = balances.of_order(shop, order, plan.total, now)
+    if not plan.coupons or order.run is not None:
+        return replace(plan, spends=spends)
+    uses = balances.uses_of(order, shop.coupons.get_many([code_key(code) for code in plan.coupons]))
+    uses += [Use(code=code_key(one.coupon_code or ""), most=1) for one in order.coupons or [] if one.is_one_time()]
+    if problems := balances.used_up(shop, order, uses):
+        raise Invalid(problems)
+    return replace(plan, spends=spends, uses=uses)
 
 
 def _charge(shop: Shop, work: "PaymentOf", asked: Asked) -> Outcome | None:
@@ -87,7 +117,7 @@ def _charge(shop: Shop, work: "PaymentOf", asked: Asked) -> Outcome | None:
 def _ceiling(shop: Shop, order: Order, plan: FrozenPlan) -> str | None:
     """Why the networks forbid another attempt with the order's card for now."""
     free = allowed_from(
-        order.payment.card_type() if order.payment else None, plan.total, declines_of(shop, order), shop.clock.now()
+        order.payment.card_type() if order.payment else None, plan.rest(), declines_of(shop, order), shop.clock.now()
     )
     zone_name = shop.configuration.remembered(Merchant).zone_name()
     return f"The card network allows no further attempt before {shown(free, zone_name)}." if free else None
@@ -141,7 +171,7 @@ def _tested(shop: Shop, work: "PaymentOf", asked: Asked, tests: AuthTests) -> Ou
     """Have the future amount authorised first, which stays open, then the test amount, which is voided at once. A void
     that gets lost is tried again until its outcome is known."""
     if tests.future and work.head.state.future_auth is None:
-        future = replace(asked, kind="auth_future", amount=tests.future)
+        future = replace(asked, kind="auth_future", amount=tests.future, plan=_unpaid(asked.plan))
         outcome = _charge(shop, work, future)
         work.refresh()
         if not isinstance(outcome, Approved) or work.head.attempt is not None:
@@ -151,6 +181,11 @@ def _tested(shop: Shop, work: "PaymentOf", asked: Asked, tests: AuthTests) -> Ou
     if work.head.attempt is not None and work.head.attempt.kind == "void":
         charge.resolve(shop, work)
     return outcome
+
+
+def _unpaid(plan: FrozenPlan) -> FrozenPlan:
+    """The plan of an attempt that does not pay for the order: it spends nothing."""
+    return replace(plan, spends=[], uses=[])
 
 
 def look_at(shop: Shop, order_id: str) -> None:
@@ -197,7 +232,7 @@ class PaymentOf:
             run=self.head.run,
             round=self.head.round,
             day=local_date(self._shop.clock.now(), merchant.zone_name()),
-            total=plan.total,
+            total=plan.rest(),
             currency=plan.currency,
             cards=payment.stored(),
             card_type=payment.card_type(),
@@ -233,6 +268,9 @@ class PaymentOf:
         return f"order#{self._order_id}"
 
     def order_id(self, run: int) -> str:
+        return self._order_id
+
+    def paid_order(self, attempt: Attempt) -> str:
         return self._order_id
 
     def card(self) -> StoredCard | None:
@@ -315,6 +353,7 @@ class PaymentOf:
         void = replace(
             attempt,
             kind="void",
+            plan=_unpaid(attempt.plan),
             key=key,
             owner=self._shop.word(),
             tries=tries,
@@ -352,7 +391,9 @@ class PaymentOf:
             return True
         return made_orders.paid_with(self.order.noun, attempt.key)
 
-    def _paid(self, attempt: Attempt, approved: Approved, now: Instant, *, late: bool) -> list[Change]:
+    def _paid(
+        self, attempt: Attempt, approved: Approved, now: Instant, *, late: bool, missing: str = ""
+    ) -> list[Change]:
         """The first payment begins the auto order, whenever and by whom it is learnt; one of an order that was closed
         meanwhile begins none. A rebill that waited in Accounts Receivable is counted at its auto order now."""
         # An order whose debit came back has begun all that it begins.
@@ -362,9 +403,13 @@ class PaymentOf:
         if attempt.kind == "auth_test":
             after = self._voiding(after, attempt, attempt.key, now)
         names = ["order_payment_process", "order_stage_change"]
-        receipt = Notice(template="receipt", kind="order", id=self._order_id)
-        event = self._event(made_orders.paid_transition(self.order.noun), now, names, notices=[receipt])
+        notices = [Notice(template="receipt", kind="order", id=self._order_id)]
+        if missing:
+            facts = {"code": "balance_missing", "message": missing}
+            notices.append(Notice(template="held", kind="order", id=self._order_id, facts=facts))
+        event = self._event(made_orders.paid_transition(self.order.noun), now, names, notices=notices)
         event.revenue, event.orders = attempt.plan.total, 1
+        event.credit = attempt.plan.total - made_orders.took(attempt)
         self._counted(event, attempt)
         changes: list[Change] = [self.moved(self.head, after)]
         if begins:
@@ -386,7 +431,14 @@ class PaymentOf:
             event.rebills = 1
             event.happenings.append(Happening(name="auto_order_rebill", kind="auto_order", id=str(oid)))
         event.touched = [("auto_order", str(oid))]
-        return [self._shop.auto_orders.moved(oid, head, collected(head, order, now))]
+        after = collected(head, order, now)
+        changes: list[Change] = [self._shop.auto_orders.moved(oid, head, after)]
+        if after.status == "canceled" and head.status != "canceled":
+            event.happenings.append(Happening(name="auto_order_cancel", kind="auto_order", id=str(oid)))
+            event.notices.append(Notice(template="canceled", kind="auto_order", id=str(oid)))
+            entry = decided_entry("ended", now, LAST_ORDER, run=order.run or 0)
+            changes.append(self._shop.auto_orders.logged(oid, entry, event.seq, event.event_id))
+        return changes
 
     def _paid_order(self, attempt: Attempt, approved: Approved, now: Instant, *, late: bool) -> Order:
         before = self.order.noun
@@ -399,7 +451,7 @@ class PaymentOf:
             payment.credit_card = replace(card, stored_card=stored)
         stage = made_orders.stage_when_paid(before)
         history = OrderCurrentStageHistory(before_stage=before.current_stage, after_stage=stage, transition_dts=now)
-        return replace(
+        paid = replace(
             before,
             payment=payment,
             current_stage=stage,
@@ -408,6 +460,7 @@ class PaymentOf:
             charge_key=attempt.key,
             late=late or None,
         )
+        return made_orders.with_what_paid(paid, attempt)
 
     def _auto_order(self, order: Order, now: Instant, event: Event) -> list[Change]:
         """The auto order that the paid order begins; its oid and its items' stand on the order's lines."""
@@ -439,13 +492,13 @@ class PaymentOf:
         listed = self._shop.auto_orders.listed(int(oid), names_of(order, order.customer_profile_oid), now)
         return [*self._shop.auto_orders.begun(document, head), logged, *listed]
 
-    def late(self, attempt: Attempt, approved: Approved, now: Instant) -> list[Change] | None:
+    def late(self, attempt: Attempt, approved: Approved, now: Instant, *, missing: str) -> list[Change] | None:
         if self.head.attempt is not None or self.head.status == "paid" or attempt.kind in charge.AUTHORISATIONS:
             return None
         row = self._shop.orders.attempt(self._order_id, attempt.run, attempt.tries)
         if row is not None and row.outcome == "late_refunded":
             return None
-        return self._paid(attempt, approved, now, late=True)
+        return self._paid(attempt, approved, now, late=True, missing=missing)
 
     def refunded(self, attempt: Attempt, reason: str, now: Instant, *, telling: str) -> list[Change]:
         row = ClosedAttempt(attempt=attempt, closed_dts=now, outcome="late_refunded", reason=reason)

@@ -9,10 +9,10 @@ from msgspec.structs import replace
 from chalicelib.domain import rebills, wire
 from chalicelib.domain.aftermath import no_easy_cancel
 from chalicelib.domain.dates import Instant, later, local_date, shown
-from chalicelib.domain.errors import Invalid, NotFound, Refused
+from chalicelib.domain.errors import Invalid, NotFound, Refused, Short
 from chalicelib.domain.events import Event, Happening, Notice, Template, event_id
 from chalicelib.domain.heads import Head, State
-from chalicelib.domain.made_orders import LONGEST_APPROVAL, paid_with, rebill_order, receivable_order
+from chalicelib.domain.made_orders import LONGEST_APPROVAL, paid_with, rebill_order, receivable_order, took
 from chalicelib.domain.mails import AGAIN
 from chalicelib.domain.networks import never_again
 from chalicelib.domain.orders import Order, OrderPayment
@@ -44,7 +44,7 @@ from chalicelib.domain.rebills import (
     Settled,
     rebill_order_id,
 )
-from chalicelib.domain.timeline import TimelineEntry, decided_entry, kept_reasons
+from chalicelib.domain.timeline import LAST_ORDER, TimelineEntry, decided_entry, kept_reasons
 from chalicelib.flows import charge
 from chalicelib.flows.facts import read_facts
 from chalicelib.flows.ports import Change, Shop
@@ -59,6 +59,8 @@ BILLED_LATELY = "It was billed within the last 24 hours."
 ORDER_CHANGE = 1
 # Runs that a capture's order is searched in, where somebody has taken the order ids of the first.
 MOST_TAKEN = 64
+# Plans of one visit: each that counts on store credit in vain has met somebody else's order of the same customer.
+MOST_PLANS = 3
 
 
 class Rebilled(msgspec.Struct, kw_only=True):
@@ -70,11 +72,13 @@ class Rebilled(msgspec.Struct, kw_only=True):
     failure_reason: str | None = None
 
 
-def rebill(shop: Shop, oid: int, *, by_hand: bool = False, only_at: tuple[int, int] | None = None) -> Rebilled:
+def rebill(
+    shop: Shop, oid: int, *, by_hand: bool = False, only_at: tuple[int, int] | None = None, plans: int = 1
+) -> Rebilled:
     """Visit an auto order: do what is to be done with it at this instant. A stale message finds nothing to do.
 
     ``only_at``: the run and the number of its tries so far that the caller has seen; where either has moved on since,
-    nothing is done.
+    nothing is done. ``plans``: how many were made so far that counted on store credit which others were spending.
     """
     try:
         work = RunOf(shop, oid)
@@ -110,10 +114,10 @@ def rebill(shop: Shop, oid: int, *, by_hand: bool = False, only_at: tuple[int, i
             _write_run(shop, work, lambda: work.dropped(message, shop.clock.now()))
             return Rebilled(failure_reason=message)
         case Go() as go:
-            return _go(shop, work, go, by_hand=by_hand)
+            return _go(shop, work, go, by_hand=by_hand, plans=plans)
 
 
-def _go(shop: Shop, work: "RunOf", go: Go, *, by_hand: bool) -> Rebilled:
+def _go(shop: Shop, work: "RunOf", go: Go, *, by_hand: bool, plans: int) -> Rebilled:
     """Charge, unless it is known already that nothing can be sent or that its order could not be kept. After a decline
     that leads to another gateway account, that one is asked at once; without time for it, by the next visit."""
     again = later(shop.clock.now(), hours=HELD_AGAIN_HOURS)
@@ -127,6 +131,11 @@ def _go(shop: Shop, work: "RunOf", go: Go, *, by_hand: bool) -> Rebilled:
         if work.head.attempt is not None:
             raise  # money is under way: nothing but its outcome may close it
         return _held(shop, work, Hold(code="order_unwritable", message=str(error), at=again))
+    except Short:
+        # Somebody else has spent some of the store credit: less of it pays now. Who comes too often comes back later.
+        if plans == MOST_PLANS:
+            return Rebilled(failure_reason=BEING_BILLED)
+        return rebill(shop, work.oid, by_hand=by_hand, plans=plans + 1)
     if work.cascades and charge.has_time(shop):
         return rebill(shop, work.oid, by_hand=by_hand)
     return _told(work, outcome)
@@ -228,6 +237,9 @@ class RunOf:
             return self.head.state.cancel_item is not None
         return self.head.status == "active" or (self.head.status == "disabled" and self.head.state.failed)
 
+    def paid_order(self, attempt: Attempt) -> str:
+        return self.order_id(attempt.run + self._taken)
+
     def moved(self, before: Head, after: Head) -> Change:
         return self._shop.auto_orders.moved(self.oid, before, after)
 
@@ -290,7 +302,9 @@ class RunOf:
                 return True
         return False
 
-    def _paid(self, attempt: Attempt, approved: Approved, now: Instant, *, late: bool) -> list[Change]:
+    def _paid(
+        self, attempt: Attempt, approved: Approved, now: Instant, *, late: bool, missing: str = ""
+    ) -> list[Change]:
         attempt = replace(attempt, run=attempt.run + self._taken)
         settled = rebills.settle(self.facts, attempt, approved, now)
         settled.late = settled.late or late
@@ -299,7 +313,7 @@ class RunOf:
         happenings = [Happening(name="order_create", kind="order", id=order_id)]
         if attempt.kind == "rebill":
             happenings.insert(0, self._happening("auto_order_rebill"))
-        if attempt.card:
+        if attempt.card or attempt.plan.spends:
             happenings.append(Happening(name="order_payment_process", kind="order", id=order_id))
         notices = [Notice(template="receipt", kind="order", id=order_id)]
         if settled.ended:
@@ -307,11 +321,14 @@ class RunOf:
             notices.append(self._notice("canceled", {}))
         elif attempt.kind == "rebill":
             notices.append(Notice(template="easy_cancel", kind="order", id=order_id, facts=no_easy_cancel(self.facts)))
-        if missing := rebills.left_out(self.facts, attempt):
-            message = f"Order {order_id} went out without {', '.join(missing)}: not sold any more. Change its add-ons."
+        if absent := rebills.left_out(self.facts, attempt):
+            message = f"Order {order_id} went out without {', '.join(absent)}: not sold any more. Change its add-ons."
             notices.append(self._notice("held", {"code": "add_on_unavailable", "message": message}))
+        if missing:
+            notices.append(self._notice("held", {"code": "balance_missing", "message": missing}))
         event = self._event(f"paid#{attempt.run}", now, happenings, notices=notices)
         event.revenue, event.orders, event.rebills = attempt.plan.total, 1, int(attempt.kind == "rebill")
+        event.credit = attempt.plan.total - took(attempt)
         event.attempt = attempt.round + 1 if attempt.kind == "rebill" else 0
         self._counted(event, attempt)
         if event.gateway is not None and order.payment is not None:
@@ -322,7 +339,7 @@ class RunOf:
             self._shop.events.happened(event),
         ]
         if settled.ended or settled.head.state.completed:
-            words = "Canceled after the last of its orders" if settled.ended else "Ended: nothing of it is left to bill"
+            words = LAST_ORDER if settled.ended else "Ended: nothing of it is left to bill"
             changes.append(self._logged(decided_entry("ended", now, words, run=attempt.run), event))
         return changes
 
@@ -442,13 +459,13 @@ class RunOf:
     def _notice(self, template: Template, facts: dict[str, str]) -> Notice:
         return Notice(template=template, kind="auto_order", id=str(self.oid), facts=facts)
 
-    def late(self, attempt: Attempt, approved: Approved, now: Instant) -> list[Change] | None:
+    def late(self, attempt: Attempt, approved: Approved, now: Instant, *, missing: str) -> list[Change] | None:
         if self.head.attempt is not None or self.head.run != attempt.run:
             return None
         row = self._shop.auto_orders.attempt(self.oid, attempt.run, attempt.tries)
         if row is not None and row.outcome == "late_refunded":
             return None
-        return self._paid(attempt, approved, now, late=True)
+        return self._paid(attempt, approved, now, late=True, missing=missing)
 
     def refunded(self, attempt: Attempt, reason: str, now: Instant, *, telling: str) -> list[Change]:
         row = ClosedAttempt(attempt=attempt, closed_dts=now, outcome="late_refunded", reason=reason)

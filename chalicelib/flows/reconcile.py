@@ -210,7 +210,7 @@ def _stands(capture: Capture, order: Order | None) -> tuple[Verdict | Held, Deci
         return "given_back", ZERO
     if order is None or order.charge_key != capture.key:
         return None
-    total = Decimal(order.summary.total or 0) if order.summary else ZERO
+    total = order.money()
     currency = order.currency_code or capture.currency_code
     if (capture.amount, capture.currency_code) != (total, currency):
         return Held(capture=capture, reason=f"its order says {total} {currency}"), total
@@ -271,8 +271,7 @@ def _returned(shop: Shop, capture: Capture, order: Order | None) -> tuple[Verdic
     if order is not None and order.charge_key == capture.key:
         why_not = came_back(shop, capture.order_id, capture.key, back)
         if why_not is not None:
-            total = Decimal(order.summary.total or 0) if order.summary else ZERO
-            return Held(capture=capture, reason=why_not), total
+            return Held(capture=capture, reason=why_not), order.money()
         return "returned", ZERO
     standing = find_attempt(shop, capture.order_id, capture.key)
     if standing is not None and standing.closed is None:

@@ -12,7 +12,7 @@ from chalicelib.domain.money import ZERO
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import Approved, Attempt, ClosedAttempt, FrozenPlan, Kind, Outcome
 from chalicelib.domain.refunds import Refunded
-from chalicelib.flows import charge
+from chalicelib.flows import balances, charge
 from chalicelib.flows.charge import Asked
 from chalicelib.flows.ports import Change, Kept, Shop
 from chalicelib.flows.rebill import closed_row, readable
@@ -33,8 +33,8 @@ def refund(shop: Shop, order_id: str, wanted: Refunded, *, manual: bool = False)
     order = work.order.noun
     if refunds.is_same(order, wanted):
         return None
-    amount = wanted.total - refunds.given_back(order)
-    if amount > 0 and (why := refunds.why_not_refundable(order)):
+    amount = wanted.money() - refunds.money_given_back(order)
+    if wanted.total > refunds.given_back(order) and (why := refunds.why_not_refundable(order)):
         raise Invalid.one("", "not_refundable", why)
     asked = Asked(kind="refund", plan=_plan(order, wanted), amount=amount)
     if amount > 0 and not manual:
@@ -45,8 +45,11 @@ def refund(shop: Shop, order_id: str, wanted: Refunded, *, manual: bool = False)
 
 def refundable(shop: Shop, order: Order) -> bool:
     """Whether money of the order can be given back here."""
+    if refunds.why_not_refundable(order) is not None:
+        return False
     gateway = shop.payments.get(made_orders.gateway_of(order) or "")
-    return refunds.why_not_refundable(order) is None and gateway is not None and gateway.capabilities.refund
+    no_money = order.money() <= refunds.money_given_back(order)
+    return no_money or (gateway is not None and gateway.capabilities.refund)
 
 
 def look_at_refund(shop: Shop, order_id: str) -> None:
@@ -108,6 +111,9 @@ class RefundOf:
     def order_id(self, run: int) -> str:
         return self._order_id
 
+    def paid_order(self, attempt: Attempt) -> str:
+        return self._order_id
+
     def fits(self, kind: Kind) -> bool:
         return self.head.status != "unpaid"
 
@@ -132,6 +138,7 @@ class RefundOf:
             last = [
                 self._shop.orders.edited(order, self.order.version),
                 self._shop.events.happened(self._event(attempt, order, now, by_itself=self._is_by_itself())),
+                *balances.given_back(self._shop, self.order.noun, order, attempt.key, now),
             ]
         else:
             row, last = closed_row(attempt, outcome, now), []
@@ -145,7 +152,7 @@ class RefundOf:
     def paid_by(self, attempt: Attempt) -> bool:
         return made_orders.names(self.order.noun, attempt.key)
 
-    def late(self, attempt: Attempt, approved: Approved, now: Instant) -> list[Change] | None:
+    def late(self, attempt: Attempt, approved: Approved, now: Instant, *, missing: str) -> list[Change] | None:
         """A refund that was given up and was made after all: added to what was given back."""
         row = ClosedAttempt(attempt=attempt, closed_dts=now, outcome="refunded", reason="learnt late")
         by_user = self.order.noun.internal.refund_by_user if self.order.noun.internal else None
@@ -190,7 +197,7 @@ class RefundOf:
         if order.current_stage == "Rejected" and self.order.noun.current_stage != "Rejected":
             names += ["order_reject", "order_stage_change"]
         event = self._happened(f"refunded#{attempt.key}", now, names, [])
-        event.revenue = -attempt.asked()
+        event.revenue = refunds.given_back(self.order.noun) - refunds.given_back(order)
         if by_itself and order.run is None and (items := refunds.newly_refunded(self.order.noun, order)):
             event.refunded, event.refunded_items = self._order_id, items
         return event

@@ -14,7 +14,6 @@ from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import Contended, Refused
 from chalicelib.domain.events import Event, Happening, Notice, event_id
 from chalicelib.domain.heads import Head, State
-from chalicelib.domain.money import ZERO
 from chalicelib.domain.networks import worth_another
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import Declined
@@ -141,8 +140,7 @@ class _Return:
         return after is not None and before is not None and after.status != before.status
 
     def _words(self, after: Head | None) -> str:
-        summary, currency = self._order.summary, self._order.currency_code or "USD"
-        total = (summary.total if summary else None) or ZERO
+        total, currency = self._order.money(), self._order.currency_code or "USD"
         words = f"The debit of {total} {currency} for order {self._order_id} came back after it was settled: "
         words += f"{self._back.code}, {self._back.reason} The order is "
         words += "unpaid again, in Accounts Receivable." if self._receivable else "rejected, nobody pays for it."
@@ -186,9 +184,9 @@ class _Return:
 
     def _take_from_totals(self, event: Event) -> None:
         """The day on which it is heard loses what the day of the payment has got; the event of that says it exactly."""
-        paid, summary = self._paid_event(), self._order.summary
-        total = (summary.total if summary else None) or ZERO
-        event.revenue = -(paid.revenue if paid else total)
+        paid = self._paid_event()
+        # What balances paid of it stays paid.
+        event.revenue = -(paid.revenue - paid.credit if paid else self._order.money())
         event.orders, event.rebills = -1, -(paid.rebills if paid else int(self._order.run is not None))
         event.attempt = paid.attempt if paid else 0
 

@@ -12,6 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from chalicelib.domain import ledgers, loyalty
+from chalicelib.domain.coupons import code_key
 from chalicelib.domain.dates import later, local_date, midnight
 from chalicelib.domain.drafts import made
 from chalicelib.domain.errors import Contended, Invalid, NotFound, Refused
@@ -26,6 +27,7 @@ from chalicelib.domain.loyalty import (
     Earned,
     LoyaltyBalance,
     LoyaltyProgram,
+    LoyaltyReward,
     ManualEntry,
     Purchases,
     RedeemRequest,
@@ -34,7 +36,7 @@ from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.money import ZERO, from_minor_units, minor_units, quantise
 from chalicelib.domain.orders import Order
 from chalicelib.domain.pricing_tiers import PricingTiers, terms_of
-from chalicelib.flows import gift_certificates
+from chalicelib.flows import coupon_codes, gift_certificates
 from chalicelib.flows import ledgers as posting
 from chalicelib.flows.gift_certificates import added
 from chalicelib.flows.ports import Change, Shop
@@ -113,7 +115,7 @@ def _earn(shop: Shop, program: LoyaltyProgram, order: Order, name: str) -> None:
     oid, base, order_id = order.customer_profile_oid, loyalty.base_of(order), order.order_id or ""
     if oid is None or not loyalty.is_paid(order) or base <= 0:
         return
-    kept = shop.customers.find(oid) or shop.customers.find(oid := _owner(shop, oid))
+    kept = shop.customers.find(oid) or shop.customers.find(oid := owner(shop, oid))
     if kept is None or terms_of(kept.noun, shop.configuration.remembered(PricingTiers)).exempt_loyalty_rewards:
         return
     merchant, now = shop.configuration.remembered(Merchant), shop.clock.now()
@@ -180,7 +182,7 @@ def _take_back(shop: Shop, earned: Earned, order: Order, *, gone: bool) -> bool:
     lost = earned.counted - after.counted
     less: list[Change] = []
     if lost:
-        less = [shop.ledgers.bought(_owner(shop, earned.customer_profile_oid), {earned.day: -lost})]
+        less = [shop.ledgers.bought(owner(shop, earned.customer_profile_oid), {earned.day: -lost})]
     return posting.change(
         shop,
         earned.ledger_id,
@@ -253,7 +255,7 @@ def _move_redemptions(shop: Shop, source_oid: int, target_oid: int) -> None:
             raise Contended("a gift certificate of the profile is being changed by others") from None
 
 
-def _owner(shop: Shop, customer_profile_oid: int) -> int:
+def owner(shop: Shop, customer_profile_oid: int) -> int:
     """Whose points they are now: of a profile that was merged, the one that stayed."""
     while (moved_to := shop.ledgers.read(points_id(customer_profile_oid)).noun.moved_to) is not None:
         customer_profile_oid = int(moved_to.partition("#")[2])
@@ -362,7 +364,8 @@ def withdraw(shop: Shop, customer_profile_oid: int, number: int, *, by: str) -> 
 def redeem(
     shop: Shop, customer_profile_oid: int, raw: Any, *, by: str, key: str | None = None
 ) -> CustomerLoyaltyRedemption:
-    """Points become a gift certificate, in one transaction. The same ``key`` again answers the same redemption.
+    """Points become a gift certificate or a code for one order, in one transaction. The same ``key`` again answers the
+    same redemption.
 
     Raises NotFound, and Invalid where there are not enough points.
     """
@@ -388,7 +391,21 @@ def redeem(
     )
     number = oid_of(name, one.cause)
 
+    expires = loyalty.expires_on(now, reward.expiration_days or 0, merchant.zone_name())
+    redemption = CustomerLoyaltyRedemption(
+        description_for_customer=said,
+        expiration_dts=expires,
+        loyalty_ledger_oid=number,
+        loyalty_points=reward.points,
+        loyalty_redemption_oid=number,
+        redemption_dts=now,
+    )
+
     def given(ledger: Ledger, entries: list[Entry]) -> list[Change]:
+        if reward.reward_type == "coupon":
+            code, change = coupon_codes.drawn(shop, _coupon(shop, reward), expires)
+            told = replace(redemption, coupon_code=code.code, coupon_code_oid=code.coupon_code_oid)
+            return [change, shop.ledgers.redeemed(name, told)]
         certificate, changes = gift_certificates.drawn(
             shop,
             quantise(reward.amount or ZERO, merchant.currency()),
@@ -397,25 +414,26 @@ def redeem(
             by=by,
             email=email,
             customer_profile_oid=customer_profile_oid,
-            expiration_dts=loyalty.expires_on(now, reward.expiration_days or 0, merchant.zone_name()),
+            expiration_dts=expires,
         )
-        redemption = CustomerLoyaltyRedemption(
-            description_for_customer=said,
-            expiration_dts=certificate.expiration_dts,
-            gift_certificate_code=certificate.code,
-            gift_certificate_oid=certificate.gift_certificate_oid,
-            loyalty_ledger_oid=number,
-            loyalty_points=reward.points,
-            loyalty_redemption_oid=number,
-            redemption_dts=now,
-        )
-        return [*changes, shop.ledgers.redeemed(name, redemption)]
+        oid = certificate.gift_certificate_oid
+        told = replace(redemption, gift_certificate_code=certificate.code, gift_certificate_oid=oid)
+        return [*changes, shop.ledgers.redeemed(name, told)]
 
     posting.change(shop, name, lambda ledger: ledgers.posted(ledger, one), cause=one.cause, also=given)
     found = next((r for r in _redemptions(shop, name) if r.loyalty_redemption_oid == number), None)
     if found is None:
         raise NotFound("redemption", number)
     return found
+
+
+def _coupon(shop: Shop, reward: LoyaltyReward) -> str:
+    """The coupon's code, as it is written. Raises Invalid where it is gone: nothing is taken for it."""
+    kept = shop.coupons.find(code_key(reward.coupon_code or ""))
+    if kept is None:
+        message = f"its coupon {reward.coupon_code} is not there any more; tell the shop"
+        raise Invalid.one("/loyalty_reward_id", "not_available", message)
+    return kept.noun.code()
 
 
 def _of_points(shop: Shop, customer_profile_oid: int) -> LoyaltyProgram:
@@ -468,9 +486,17 @@ def _redemptions(shop: Shop, name: str) -> list[CustomerLoyaltyRedemption]:
 
 
 def _with_balances(shop: Shop, found: list[CustomerLoyaltyRedemption]) -> list[CustomerLoyaltyRedemption]:
-    names = [ledger_id(one.gift_certificate_oid or 0) for one in found]
-    standing = shop.ledgers.read_many(names)
+    standing = shop.ledgers.read_many(
+        [ledger_id(one.gift_certificate_oid) for one in found if one.gift_certificate_oid]
+    )
+    used = shop.coupon_uses.counts([code_key(one.coupon_code) for one in found if one.coupon_code])
     return [
-        replace(one, remaining_balance=standing[name].balance if name in standing else None)
-        for one, name in zip(found, names, strict=True)
+        replace(one, coupon_used=used[code_key(one.coupon_code)] > 0)
+        if one.coupon_code
+        else replace(one, remaining_balance=_balance(standing.get(ledger_id(one.gift_certificate_oid or 0))))
+        for one in found
     ]
+
+
+def _balance(ledger: Ledger | None) -> Decimal | None:
+    return ledger.balance if ledger else None

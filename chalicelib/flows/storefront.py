@@ -3,12 +3,14 @@
 import re
 from typing import Any
 
+from chalicelib.domain import wire
 from chalicelib.domain.consents import Seen
-from chalicelib.domain.errors import Invalid, NotFound, Problem
+from chalicelib.domain.errors import Invalid, NotFound, Problem, Unauthorised
 from chalicelib.domain.events import event_id
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import ActionNeeded, Approved, Declined, NotSent, Outcome
+from chalicelib.domain.placing import StorefrontOrder
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.storefront import (
     BankAccountToken,
@@ -75,10 +77,11 @@ def buy(
 
     ``key`` is the Idempotency-Key. The same one again returns the order as it now stands: what was charged or declined
     is not charged again, what is not known yet is asked for. Raises Invalid with all problems, TooMany; nothing is
-    stored then.
+    stored then, but where a coupon was used up between the two: then the order stands unpaid.
     """
     wanted = _asked(raw, key)
     _within_limits(shop, "order", address)
+    wanted.store_credit_of = _store_credit_of(shop, raw)
     token = _token(wanted)
     if token:
         counted_card(shop, token)
@@ -94,11 +97,26 @@ def buy(
         told_now(shop, event_id(shop.merchant_id, f"order#{order_id}", "created"))
         standing = _ended(placed.noun, None)
         return placed.noun, "charged_later" if standing == "not_known_yet" else standing, None
-    outcome = purchase.pay(shop, order_id, again=False)
+    try:
+        outcome = purchase.pay(shop, order_id, again=False)
+    except Invalid as invalid:
+        raise in_a_shoppers_words(invalid) from None
     for transition in ("created", "paid"):
         told_now(shop, event_id(shop.merchant_id, f"order#{order_id}", transition))
     order = shop.orders.get(order_id).noun
     return order, _ended(order, outcome), outcome.url if isinstance(outcome, ActionNeeded) else None
+
+
+def _store_credit_of(shop: Shop, raw: Any) -> int | None:
+    """Whose store credit the shopper may spend, by the merchant's own word. Raises Invalid for a token that is none."""
+    token = wire.noun(raw, StorefrontOrder).store_credit_token
+    if token is None:
+        return None
+    try:
+        return int(shop.links.read("store_credit", token))
+    except Unauthorised:
+        message = "is no token of a customer's store credit, or it has expired (2 hours)"
+        raise Invalid.one("/store_credit_token", "unknown", message) from None
 
 
 def counted_card(shop: Shop, token: str) -> str | None:

@@ -226,7 +226,8 @@ def _gateway_changes(shop: Shop, event: Event, merchant: Merchant) -> list[Chang
         return []
     if event.failed:
         return shop.usage.declined(event.gateway)
-    day, units = local_date(event.dts, merchant.zone_name()), minor_units(event.revenue, merchant.currency())
+    day = local_date(event.dts, merchant.zone_name())
+    units = minor_units(event.revenue - event.credit, merchant.currency())
     return shop.usage.took(event.gateway, day, units, auto_order=event.rebills > 0)
 
 

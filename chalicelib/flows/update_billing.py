@@ -114,5 +114,7 @@ def _due(shop: Shop, facts: Facts, now: Instant) -> Decimal | None:
     planned = plan(replace(facts, head=with_new_card(facts.head)), now, by_hand=True)
     frozen = planned.decision.plan if isinstance(planned.decision, Go) else planned.priced
     orders = shop.orders.get_many(facts.head.state.receivables)
-    totals = [order.summary.total or ZERO for order in orders if order.summary]
-    return total_of([*totals, *([frozen.total] if frozen else [])])
+    credit = (facts.credit.amount if facts.credit else ZERO) - (frozen.spent() if frozen else ZERO)
+    waiting = total_of(order.total() for order in orders)
+    wanted = total_of(order.store_credit() for order in orders)
+    return waiting - min(wanted, credit) + (frozen.rest() if frozen else ZERO)

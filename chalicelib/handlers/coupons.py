@@ -3,9 +3,10 @@
 from typing import Any
 
 from chalicelib.domain.coupon_search import CouponQuery, query_of, search
-from chalicelib.domain.coupons import Coupon, code_key
+from chalicelib.domain.coupons import Coupon, CouponCodesRequest, code_key
+from chalicelib.domain.dates import Instant
 from chalicelib.domain.wire import whole
-from chalicelib.flows import catalogue
+from chalicelib.flows import catalogue, coupon_codes
 from chalicelib.handlers.http import Ask, Door, many, oid_of, one, page_of
 
 door = Door("coupons")
@@ -72,6 +73,39 @@ def get_coupons(ask: Ask) -> dict[str, Any]:
 )
 def get_coupons_by_query(ask: Ask) -> dict[str, Any]:
     return _found(ask, ask.body(CouponQuery))
+
+
+CODES = {"coupon_codes": list[str], "expiration_dts": Instant}
+
+
+@door(
+    "POST",
+    ONE + "/generate_codes",
+    "coupon_write",
+    summary="Make codes off a coupon, each for one order and not for its rebills",
+    takes=CouponCodesRequest,
+    gives=CODES,
+)
+def generate_coupon_codes(ask: Ask, coupon_oid: str) -> dict[str, Any]:
+    return _codes(ask, catalogue.coupon_by_oid(ask.shop, oid_of(coupon_oid, NOUN)).noun)
+
+
+@door(
+    "POST",
+    BY_CODE + "/generate_codes",
+    "coupon_write",
+    summary="Make codes off a coupon by its code, each for one order and not for its rebills",
+    takes=CouponCodesRequest,
+    gives=CODES,
+)
+def generate_one_time_codes_by_merchant_code(ask: Ask, merchant_code: str) -> dict[str, Any]:
+    return _codes(ask, ask.shop.coupons.get(code_key(merchant_code)).noun)
+
+
+def _codes(ask: Ask, coupon: Coupon) -> dict[str, Any]:
+    codes, expires = coupon_codes.generate(ask.shop, coupon, ask.raw())
+    ends = whole({"expiration_dts": expires}, ask.form) if expires else {}
+    return {"coupon_codes": codes, **ends, "success": True, "metadata": {}}
 
 
 def _found(ask: Ask, query: CouponQuery) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
+from chalicelib.domain.dates import Instant
 from chalicelib.domain.gift_certificates import (
     AdjustInternalCertificateRequest,
     CustomerStoreCredit,
@@ -231,3 +232,16 @@ def get_customer_store_credit(ask: Ask, customer_profile_oid: str) -> dict[str, 
 def add_customer_store_credit(ask: Ask, customer_profile_oid: str) -> dict[str, Any]:
     gift_certificates.add_store_credit(ask.shop, oid_of(customer_profile_oid, NOUN), ask.raw(), by=ask.by)
     return done()
+
+
+@door(
+    "POST",
+    ONE + "/store_credit_token",
+    WRITE,
+    summary="A token by which a shopper whom the merchant knows may pay a storefront order with the customer's store "
+    "credit; valid two hours",
+    gives={"store_credit_token": str, "expiration_dts": Instant},
+)
+def create_store_credit_token(ask: Ask, customer_profile_oid: str) -> dict[str, Any]:
+    token, expires = gift_certificates.store_credit_token(ask.shop, oid_of(customer_profile_oid, NOUN))
+    return {**done(), "store_credit_token": token, **whole({"expiration_dts": expires}, ask.form)}

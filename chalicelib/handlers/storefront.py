@@ -36,7 +36,7 @@ PAYMENT_METHODS = "/payment_methods"
 ORDERS = "/orders"
 ITEM = "/items/{merchant_item_id}"
 # What of an order is shown to whoever placed it: all that he said, and what it costs.
-SHOWN = ("auto_order", "billing", "coupon", "item", "payment", "shipping", "summary", "taxes")
+SHOWN = ("auto_order", "billing", "coupon", "gift_certificate", "item", "payment", "shipping", "summary", "taxes")
 PREFLIGHT_SECONDS = 600
 
 

@@ -32,6 +32,21 @@ def test_an_approved_rebill_keeps_its_budget_of_units_and_round_trips() -> None:
     assert cost.posts == counting.GATEWAY_CALLS
 
 
+def test_a_rebill_with_one_hold_keeps_a_budget_of_its_own() -> None:
+    cost = counted(use_store_credit_for_rebills=True)
+    table(f"one approved rebill, partly paid with store credit, its order of {cost.kilobytes} KB", cost.charging)
+    writes, reads = cost.writes_allowed() + counting.HOLD_WRITES, counting.HOLD_READS
+    print(f"\nwrite units {cost.writes():g} of {writes}; telling {cost.writes_to_tell():g} of {counting.TELLING}")
+    print(f"read units cold {cost.reads_cold():g} of {counting.READS_COLD + reads}, ", end="")
+    print(f"warm {cost.reads_warm:g} of {counting.READS_WARM + reads}")
+    assert cost.writing() == ["update", "transaction", "transaction"]
+    assert cost.writes() <= writes
+    assert cost.writes_to_tell() <= counting.TELLING
+    assert cost.reads_cold() <= counting.READS_COLD + reads
+    assert cost.reads_warm <= counting.READS_WARM + reads
+    assert cost.posts == counting.GATEWAY_CALLS
+
+
 def test_a_second_mail_with_a_cancel_link_costs_what_a_notice_costs_more_than_its_being_suppressed() -> None:
     units = []
     for suppressed in (True, False):

@@ -21,6 +21,7 @@ from chalicelib.domain.money import Currency
 from chalicelib.domain.orders import (
     Order,
     OrderBilling,
+    OrderGiftCertificate,
     OrderItem,
     OrderItemOption,
     OrderPayment,
@@ -109,6 +110,21 @@ def test_a_free_order_has_a_receipt_without_a_card() -> None:
     letter = letters.receipt(order(summary=OrderSummary(subtotal=Currency(0), total=Currency(0))), MERCHANT)
     assert "card" not in letter.words
     assert letter.totals == [("Subtotal", "$0.00"), ("Total", "$0.00")]
+
+
+def test_a_receipt_says_what_gift_certificate_and_store_credit_paid_and_what_the_card() -> None:
+    paid = order(
+        gift_certificate=OrderGiftCertificate(gift_certificate_amount=Currency(10)),
+        summary=OrderSummary(subtotal=Currency(19), total=Currency(19), internal_gift_certificate_amount=Currency(4)),
+        charged=Currency(5),
+    )
+    assert letters.receipt(paid, MERCHANT).totals[-4:] == [
+        ("Total", "$19.00"),
+        ("Gift certificate", "-$10.00"),
+        ("Store credit", "-$4.00"),
+        ("Charged", "$5.00"),
+    ]
+    assert "card" not in letters.receipt(replace(paid, charged=Currency(0)), MERCHANT).words
 
 
 def test_a_long_order_is_listed_up_to_a_hundred_lines() -> None:

@@ -168,8 +168,7 @@ def test_a_programme_says_everything_that_is_wrong_with_it() -> None:
         "/tiers/1/default_tier": "conflict",
         "/tiers/2/qualify_purchase_amount": "required",
         "/rewards/1/loyalty_reward_id": "duplicate",
-        "/rewards/1/reward_type": "not_available",
-        "/rewards/1/amount": "required",
+        "/rewards/1/coupon_code": "required",
     }
 
 

@@ -1,6 +1,8 @@
 """Two at one auto order or one unpaid order, in every order in which their steps can fall: one charge, one order."""
 
+from collections import Counter
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from chalicelib.flows import edit
 from chalicelib.flows.purchase import pay
 from chalicelib.flows.rebill import rebill
+from tests.balances import nothing_held, paying_with
 from tests.scenes import CANCEL, Stage, cloned, one_rebill, paid_once
 from tests.steps import Stepped, merges, run
 
@@ -125,3 +128,41 @@ def canceling(stage: Stage, oid: int, posts_at_cancel: list[int]) -> Callable[[]
         posts_at_cancel.append(stage.sandbox.posts())
 
     return cancel
+
+
+# Of a payment with a certificate, at its ledger: the certificate, what is on it, that again for the claim, the claim;
+# and for the settling: the ledger, the settling.
+BALANCE_CALLS = 6
+OTHERS = ("configuration", "orders", "customers", "auto_orders", "documents", "lists")
+
+
+def two_orders_with_one_certificate() -> tuple[Stage, list[str]]:
+    stage, paying, _ = cloned(
+        "certificate, approve",
+        lambda tables: Stepped(tables, frozenset({"get", "write"}), frozenset(OTHERS)),
+        lambda sandbox: sandbox,
+    )
+    code = stage.shop.orders.get(paying.of).noun.gift_certificate.gift_certificate_code
+    return stage, [paying.of, stage.place({"TEA": None}, **paying_with(code))]
+
+
+def test_the_calls_at_a_ledger_are_those_that_the_schedules_are_made_for() -> None:
+    stage, (order_id, _) = two_orders_with_one_certificate()
+    assert run([lambda: pay(stage.shop, order_id)], []) == [BALANCE_CALLS + 1]
+
+
+def test_two_orders_that_spend_one_certificate_in_all_924_orders_never_spend_more_than_is_on_it() -> None:
+    count, spent = 0, Counter[Decimal]()
+    for order in merges(BALANCE_CALLS, BALANCE_CALLS):
+        stage, (first, second) = two_orders_with_one_certificate()
+        run([lambda: pay(stage.shop, first), lambda: pay(stage.shop, second)], [0, 1, *order])  # noqa: B023
+        orders = [stage.shop.orders.get(order_id).noun for order_id in (first, second)]
+        assert [order.payment.payment_status for order in orders if order.payment] == ["Processed"] * 2
+        assert sum(order.certificate_amount() for order in orders) == 10
+        assert sum(order.money() for order in orders) == sum(capture.amount for capture in stage.sandbox.captures())
+        nothing_held(stage)
+        spent[orders[0].certificate_amount()] += 1
+        count += 1
+    assert count == 924
+    assert len(spent) > 1, "each of them was first sometimes"
+    print(f"{count} interleavings of two orders with one certificate: {dict(spent)} were spent by the first")

@@ -23,6 +23,15 @@ from chalicelib.flows.rebill import rebill
 from chalicelib.flows.refund import refund, refundable
 from chalicelib.gateways.sandbox import PROFILES
 from chalicelib.stores.sqlite import SqliteTables
+from tests.balances import (
+    a_certificate,
+    a_customer_with,
+    balance_of,
+    credit_of,
+    nothing_held,
+    paying_with,
+    wanting,
+)
 from tests.cutting import SIDES, Crash, CutGateway, CutPort, Scissors, Side
 from tests.flows.test_crashes import put_card
 from tests.worlds import World
@@ -278,6 +287,27 @@ def pay_with(world: World, order_id: str, number: str) -> None:
     order.noun.payment.credit_card.stored_card = shop.gateway().tokenise(number, 12, 2040)
     shop.write(shop.orders.edited(order.noun, order.version))
     assert isinstance(pay(shop, order_id), Approved)
+
+
+@pytest.mark.parametrize(("left", "then"), [(2, ("active", 1)), (1, ("canceled", None))])
+def test_an_order_in_accounts_receivable_is_one_of_those_after_which_it_is_canceled_once_it_is_paid(
+    left: int, then: tuple[str, int | None]
+) -> None:
+    world, oid, order_id = a_failed_run()
+    edit.update(world.shop, oid, {"enabled": True, "cancel_after_next_x_orders": left})
+    assert world.head(oid).state.cancel_after_next_x_orders == left, "nothing is counted before it is paid"
+    pay_with(world, order_id, GOOD)
+    assert pay(world.shop, order_id) is None
+    world.work()
+    head = world.head(oid)
+    assert (head.status, head.state.cancel_after_next_x_orders) == then
+    canceled = then[0] == "canceled"
+    assert (head.due_dts is None) is canceled
+    mails = [mail.template for mail in world.shop.mails.of(f"auto_order#{oid}")]
+    assert mails.count("canceled") == int(canceled)
+    world.travel(60)
+    assert len(world.rebills(oid)) == (1 if canceled else 2)
+    world.check(oid)
 
 
 def test_a_card_that_the_bank_refused_for_good_is_not_sent_for_a_receivable_either() -> None:
@@ -568,7 +598,55 @@ def giving_back(scissors: Scissors, profile: str) -> Scene:
     return world, act, check
 
 
-SCENES = {scene.__name__: scene for scene in (canceling, handing_over, collecting, auth_testing, giving_back)}
+def giving_back_to_balances(scissors: Scissors, profile: str) -> Scene:
+    """Of 17.95 a certificate paid 10, store credit 6 and the card 1.95; 12.50 are given back."""
+    world = cut_world(scissors, profile)
+    a_customer_with(world, "6")
+    code = a_certificate(world, "10")
+    order_id = world.order({"COFFEE": "Monthly"}, **wanting("6"), **paying_with(code))
+
+    def check(cut: str) -> None:
+        order = world.shop.orders.get(order_id).noun
+        money = sum((one.amount for one in world.sandbox.refunds()), Decimal(0))
+        given = (money, balance_of(world, code), credit_of(world))
+        assert given in ((0, 0, 0), (Decimal("1.95"), 10, Decimal("0.55"))), cut
+        assert refunds.given_back(order) == sum(given), cut
+        nothing_held(world)
+
+    return world, lambda: refund(world.shop, order_id, totals(world, order_id, total_refunded="12.50")), check
+
+
+def auth_testing_with_a_certificate(scissors: Scissors, profile: str) -> Scene:
+    """An order that a certificate pays whole; the card of its auto order is tested."""
+    world = cut_world(scissors, profile, auth_test_zero_dollar_orders=True)
+    code = a_certificate(world, "20")
+    order_id = world.place({"COFFEE": "Monthly"}, **paying_with(code))
+
+    def check(cut: str) -> None:
+        order, head = world.shop.orders.read(order_id)
+        assert head is not None
+        assert head.attempt is None, cut
+        assert balance_of(world, code) == (Decimal("2.05") if head.status == "paid" else 20), cut
+        assert order.noun.money() == (0 if head.status == "paid" else Decimal("17.95")), cut
+        assert [hold for hold in world.sandbox.holds() if hold.voided_dts is None] == [], cut
+        assert world.sandbox.captures() == [], cut
+        nothing_held(world)
+
+    return world, lambda: pay(world.shop, order_id), check
+
+
+SCENES = {
+    scene.__name__: scene
+    for scene in (
+        canceling,
+        handing_over,
+        collecting,
+        auth_testing,
+        auth_testing_with_a_certificate,
+        giving_back,
+        giving_back_to_balances,
+    )
+}
 
 
 def with_cuts(name: str, profile: str, *cuts: tuple[int, Side]) -> Scissors:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from chalicelib.domain import ledgers as rules
 from chalicelib.domain.dates import instant
-from chalicelib.domain.errors import Contended, Invalid
+from chalicelib.domain.errors import Contended, Invalid, Refused, Short
 from chalicelib.domain.ledgers import Pending, Posting
 from chalicelib.flows import ledgers
 from chalicelib.flows.ports import Shop
@@ -113,28 +113,47 @@ def test_a_ledger_that_nobody_looked_at_for_years_catches_up() -> None:
 # --- holds -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_hold_is_spent_once_and_a_late_hold_of_the_same_attempt_is_none() -> None:
+def test_what_is_held_is_out_of_reach_until_it_is_spent_or_free_again() -> None:
     shop = World().open().shop
     add(shop, "a", 10)
-    used = a_posting(shop, "", 0)
-    assert ledgers.hold(shop, NAME, "key", Decimal(7))
-    assert ledgers.hold(shop, NAME, "key", Decimal(7))
-    assert ledgers.spend(shop, NAME, "key", used).new
-    assert not ledgers.spend(shop, NAME, "key", used).new
-    assert not ledgers.hold(shop, NAME, "key", Decimal(7))
-    ledgers.release(shop, NAME, "key")
-    assert balance(shop) == 3
-    assert ledgers.current(shop, NAME).held() == 0
+    shop.write(*ledgers.holding(shop, NAME, "one", Decimal(7)))
+    with pytest.raises(Short, match="4 is more than the 3"):
+        ledgers.holding(shop, NAME, "other", Decimal(4))
+    with pytest.raises(Invalid, match="4 is more than the 3"):
+        add(shop, "b", -4)
+    shop.write(*ledgers.holding(shop, NAME, "other", Decimal(3)))
+    shop.write(*ledgers.releasing(shop, NAME, "other"))
+    assert ledgers.releasing(shop, NAME, "other") == []
+    shop.write(*(ledgers.spending(shop, NAME, "one", a_posting(shop, "spent#one", 0)) or []))
+    assert ledgers.spending(shop, NAME, "one", a_posting(shop, "spent#one", 0)) is None
+    stands = ledgers.current(shop, NAME)
+    assert (stands.balance, stands.available(), stands.held()) == (3, 3, 0)
+    assert ledgers.verify(shop, NAME) == []
 
 
-def test_a_hold_that_was_released_before_it_came_holds_nothing() -> None:
+def test_two_who_hold_the_same_balance_at_once_do_not_both_get_it() -> None:
     shop = World().open().shop
     add(shop, "a", 10)
-    ledgers.release(shop, NAME, "key")
-    assert not ledgers.hold(shop, NAME, "key", Decimal(7))
-    assert ledgers.current(shop, NAME).available() == 10
-    with pytest.raises(Invalid, match="nothing is held"):
-        ledgers.spend(shop, NAME, "key", a_posting(shop, "", 0))
+    first = ledgers.holding(shop, NAME, "one", Decimal(7))
+    second = ledgers.holding(shop, NAME, "other", Decimal(7))
+    shop.write(*first)
+    with pytest.raises(Refused):
+        shop.write(*second)
+    with pytest.raises(Short):
+        ledgers.holding(shop, NAME, "other", Decimal(7))
+
+
+def test_what_expired_while_it_was_held_expires_when_it_is_free_again() -> None:
+    world = World().open()
+    shop = world.shop
+    add(shop, "a", 10, expires=instant(world.clock.now() + timedelta(days=5)))
+    shop.write(*ledgers.holding(shop, NAME, "one", Decimal(7)))
+    world.clock.pass_(days=6)
+    assert balance(shop) == 7
+    shop.write(*ledgers.releasing(shop, NAME, "one"))
+    assert balance(shop) == 0
+    assert ledgers.taking(shop, NAME, a_posting(shop, "late", -7)) == (0, [])
+    assert ledgers.verify(shop, NAME) == []
 
 
 # --- writers that meet -----------------------------------------------------------------------------------------------
@@ -165,7 +184,7 @@ def test_writers_that_meet_lose_nothing() -> None:
     port.acts += [
         lambda: add(shop, "other", 5) and None,
         lambda: add(shop, "third", -30) and None,
-        lambda: ledgers.hold(shop, NAME, "key", Decimal(20)) and None,
+        lambda: shop.write(*ledgers.holding(shop, NAME, "key", Decimal(20))),
     ]
     add(shop, "mine", 7)
     assert not port.acts

@@ -59,7 +59,7 @@ def test_whether_a_code_is_taken_can_be_asked(house: TestHouse, key: str) -> Non
          {"/percent_off_subtotal/discount_percent": "wrong_type"}),
         (TEN | {"free_shipping": {}}, {"/percent_off_subtotal": "conflict"}),
         (TEN | {"usable_by": "Nobody"}, {"/usable_by": "not_allowed_value"}),
-        (TEN | {"usable_by": "UniqueCode"}, {"/usable_by": "not_available"}),
+        (TEN | {"usable_by": "OncePerNewCustomer"}, {"/usable_by": "not_available"}),
         (TEN | {"coupon_oid": 5, "coupon_type": "x"}, {"/coupon_oid": "read_only", "/coupon_type": "read_only"}),
         (TEN | {"no_discount": {}}, {"/no_discount": "unknown_field"}),
         (TEN | {"start_dts": "2027-02-01T00:00:00Z", "expiration_dts": "2027-01-01T00:00:00Z"},

@@ -1,7 +1,7 @@
 """Links by which the shop signs in as a customer, and tokens that prove an address."""
 
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
@@ -9,6 +9,7 @@ from tests.houses import Reply, TestHouse, a_house
 
 CUSTOMERS = "/rest/v2/customer/customers"
 VERIFY = f"{CUSTOMERS}/email_verify"
+SETTINGS = "/rest/v2/configuration/customer_profiles"
 SECRET = "three words apart"
 JANE = {
     "email": "jane@example.com",
@@ -50,13 +51,40 @@ def test_a_magic_link_leads_to_a_storefront_and_is_opened_once(shop: Shop) -> No
     assert link.json["url"].startswith("https://shop.example.com/?magic_link=")
     token = shop.token()
     opened = shop.open(token)
-    assert opened.json["customer"] == {
-        "customer_profile_oid": shop.oid,
-        "email": "jane@example.com",
-        "first_name": "Jane",
-    }
+    customer = opened.json["customer"]
+    assert [one["first_name"] for one in customer.pop("billing")] == ["Jane", "Joan"]
+    assert customer == {"customer_profile_oid": shop.oid, "email": "jane@example.com", "first_name": "Jane"}
     assert shop.open(token).status == 401
     assert shop.open(shop.token()).status == 200, "another link is another one"
+
+
+def test_checkout_is_offered_the_default_address_and_the_latest_as_many_as_the_shop_wants(shop: Shop) -> None:
+    book = [{"first_name": name, "default_billing": name == "Jane"} for name in ("Jane", "Joan", "Jill")]
+    shop.house.call("PUT", f"{CUSTOMERS}/{shop.oid}", {"billing": book}, key=shop.key)
+    for limit, offered in ((None, ["Jane", "Jill", "Joan"]), (2, ["Jane", "Jill"]), (1, ["Jane"])):
+        if limit:
+            rules = {"limit_checkout_address_book": limit}
+            assert shop.house.call("PUT", SETTINGS, rules, key=shop.key).status == 200
+        opened = shop.open(shop.token()).json["customer"]["billing"]
+        assert [one["first_name"] for one in opened] == offered
+    assert shop.house.call("PUT", SETTINGS, {"limit_checkout_address_book": 0}, key=shop.key).problems == {
+        "/limit_checkout_address_book": "out_of_range"
+    }
+
+
+def test_where_profiles_are_not_enabled_nobody_signs_in_asks_for_a_password_or_signs_up(shop: Shop) -> None:
+    token = shop.token()
+    assert shop.house.call("PUT", SETTINGS, {"enable_customer_profiles": False}, key=shop.key).status == 200
+    assert (shop.link().status, shop.open(token).status) == (400, 400)
+    asked = {"merchant_id": "DEMO", "do": "mail", "email": "jane@example.com"}
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    page = shop.house.call("POST", "/storefront/set_password", urlencode(asked).encode(), headers=kind)
+    assert (page.status, "customer profiles are not enabled" in page.body) == (400, True)
+    for name in ("require_customer_profile", "wholesale_signup"):
+        refused = shop.house.call("PUT", SETTINGS, {name: True}, key=shop.key)
+        assert refused.problems == {f"/{name}": "conflict"}
+    assert shop.house.call("PUT", SETTINGS, {"enable_customer_profiles": True}, key=shop.key).status == 200
+    assert shop.open(token).status == 200, "a link is not used up by being refused"
 
 
 def test_a_magic_link_is_good_for_a_quarter_of_an_hour(shop: Shop) -> None:

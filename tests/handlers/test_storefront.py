@@ -628,3 +628,81 @@ def test_a_browsers_question_is_answered_without_a_key(house: TestHouse, path: s
     assert reply.headers["Access-Control-Max-Age"] == "600"
     allowed = reply.headers["Access-Control-Allow-Headers"].split(", ")
     assert allowed == ["x-ultracart-browser-key", "content-type", "idempotency-key"]
+
+
+# --- balances --------------------------------------------------------------------------------------------------------
+
+
+def certificate(house: TestHouse, amount: int, **said: Any) -> str:
+    path = "/rest/v2/gift_certificate/gift_certificates"
+    reply = house.call("POST", path, {"amount": amount, **said}, key=house.key())
+    assert reply.status == 200, reply.body
+    return str(reply.json["gift_certificate"]["code"])
+
+
+def customer_with_credit(house: TestHouse, email: str, amount: int) -> str:
+    """Returns where the customer is."""
+    made = house.call("POST", "/rest/v2/customer/customers", {"email": email}, key=house.key()).json["customer"]
+    one = f"/rest/v2/customer/customers/{made['customer_profile_oid']}"
+    assert house.call("POST", f"{one}/store_credit", {"amount": amount}, key=house.key()).status == 200
+    return one
+
+
+def test_a_shopper_pays_with_a_gift_certificate_by_its_code(house: TestHouse, key: str) -> None:
+    code = certificate(house, 25)
+    body = an_order(None, {"merchant_item_id": "CUP", "quantity": 4}, gift_certificate_code=code.lower())
+    reply = buy(house, key, body)
+    assert reply.json["payment_outcome"] == "approved"
+    order = reply.json["order"]
+    assert order["gift_certificate"]["gift_certificate_amount"]["value"] == order["summary"]["total"]["value"] == 20
+    assert buy(house, key, body).json == reply.json, "the same request spends once"
+    assert house.sandbox.captures() == []
+    rest = buy(house, key, an_order(token(house, key), gift_certificate_code=code), "order-2").json["order"]
+    assert rest["gift_certificate"]["gift_certificate_amount"]["value"] == 5
+    assert [capture.amount for capture in house.sandbox.captures()] == [15]
+    refused = buy(house, key, an_order(token(house, key), gift_certificate_code=code), "order-3")
+    assert refused.problems == {"/gift_certificate_code": "used_up"}
+
+
+@pytest.mark.parametrize("code", ["NONE", "", "X" * 21])
+def test_a_code_that_is_none_is_refused_by_name_and_nothing_is_kept(house: TestHouse, key: str, code: str) -> None:
+    before, body = kept(house), an_order(token(house, key), gift_certificate_code=code)
+    assert list(buy(house, key, body).problems) == ["/gift_certificate_code"]
+    assert kept(house) == before
+
+
+def test_where_a_certificate_does_not_pay_it_all_a_card_is_needed(house: TestHouse, key: str) -> None:
+    body = an_order(None, {"merchant_item_id": "CUP", "quantity": 4}, gift_certificate_code=certificate(house, 5))
+    assert buy(house, key, body).problems == {"/card_token": "required"}
+
+
+def test_a_shopper_spends_store_credit_by_the_merchants_word_alone(house: TestHouse, key: str) -> None:
+    one = customer_with_credit(house, JANE["email"], 7)
+    other = customer_with_credit(house, "eve@example.com", 7)
+    reply = house.call("POST", f"{one}/store_credit_token", key=house.key())
+    assert reply.json["expiration_dts"] == "2027-01-31T17:00:00-05:00"
+    janes = reply.json["store_credit_token"]
+    eves = house.call("POST", f"{other}/store_credit_token", key=house.key()).json["store_credit_token"]
+    card_token = token(house, key)
+    assert (
+        buy(house, key, an_order(card_token)).json["order"]["summary"].get("internal_gift_certificate_amount") is None
+    )
+    for wrong, code in ((eves, "conflict"), (janes[:-1], "unknown"), ("nonsense", "unknown")):
+        reply = buy(house, key, an_order(card_token, store_credit_token=wrong), f"word-{wrong}")
+        assert reply.problems == {"/store_credit_token": code}
+    body = an_order(card_token, store_credit_token=janes)
+    reply = buy(house, key, body, "order-2")
+    assert reply.json["order"]["summary"]["internal_gift_certificate_amount"]["value"] == 7
+    assert buy(house, key, body, "order-2").json == reply.json
+    assert [capture.amount for capture in house.sandbox.captures()] == [20, 13]
+    house.clock.pass_(hours=2)
+    late = buy(house, key, an_order(token(house, key), store_credit_token=janes), "order-3")
+    assert late.problems == {"/store_credit_token": "unknown"}
+
+
+def test_a_shoppers_coupon_for_one_use_is_used_once(house: TestHouse, key: str) -> None:
+    once = {"merchant_code": "ONCE", "percent_off_subtotal": {"discount_percent": 10}, "usable_by": "OncePerCustomer"}
+    assert house.call("POST", "/rest/v2/coupon/coupons", once, key=house.key()).status == 200
+    assert buy(house, key, an_order(token(house, key), coupons=["once"])).json["payment_outcome"] == "approved"
+    again = buy(house, key, an_order(token(house, key), coupons=["ONCE"]), "order-2")
+    assert again.problems == {"/coupons/0": "coupon_used_up"}

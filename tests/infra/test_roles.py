@@ -287,6 +287,9 @@ def _open(shop: Deployed) -> None:
 
 def _bill(shop: Deployed) -> None:
     order_id = shop.paid()
+    shop.outside.behaviour = "timeout_before_capture"
+    hung = shop.paid(**_with_balances(shop))
+    shop.outside.behaviour = None
     shop.paid("4000000000000119")  # the gateway does not answer: left to the worker
     shop.paid("4000000000000259")  # it was captured, and nobody heard of it
     declined = shop.paid("4000000000000002")
@@ -299,6 +302,7 @@ def _bill(shop: Deployed) -> None:
     shop.names |= {"order_id": order_id, "reference_order_id": order_id}
     shop.names |= {key: str(auto_order[key]) for key in ("auto_order_oid", "auto_order_code")}
     shop.days(8)
+    _captured_late(shop, hung)
     for behaviour in ("insufficient_funds", "timeout_before_capture", "timeout_after_capture", "not_sent"):
         shop.outside.behaviour, shop.outside.status = behaviour, 500
         shop.days(7)
@@ -313,6 +317,38 @@ def _bill(shop: Deployed) -> None:
     assert shop.consume("rebill", poison, receives=MAXIMUM_RECEIVES)
     assert shop.consume("deliver", "no message")
     assert shop.house.failures().cause("1")
+
+
+def _with_balances(shop: Deployed) -> dict[str, Any]:
+    """A limited coupon and a gift certificate, for an order of somebody else's."""
+    off = {"percent_off_subtotal": {"discount_percent": 10}}
+    limited = {"merchant_code": "FEW", "maximum_uses": 9, "usable_by": "OncePerCustomer"}
+    shop.made("POST", "/rest/v2/coupon/coupons", limited | off)
+    made = shop.made("POST", "/rest/v2/gift_certificate/gift_certificates", {"amount": 5})
+    return {
+        "billing": {"email": "grace@example.com", "country_code": "US"},
+        "coupons": [{"coupon_code": "FEW"}],
+        "gift_certificate": {"gift_certificate_code": made["gift_certificate"]["code"]},
+    }
+
+
+def _captured_late(shop: Deployed, order_id: str) -> None:
+    """A charge that was given up turns out to have been made; the walk of the next day learns of it."""
+    (closed,) = shop.house.open_shop("DEMO").orders.attempts(order_id)
+    attempt = closed.attempt
+    assert attempt.card is not None
+    charge = Charge(
+        key=attempt.key,
+        amount=attempt.asked(),
+        currency_code="USD",
+        card=attempt.card,
+        order_id=order_id,
+        first=True,
+    )
+    shop.house.sandbox.charge(charge)
+    shop.days(1)
+    order = shop.house.open_shop("DEMO").orders.get(order_id).noun
+    assert (order.late, order.certificate_amount()) == (True, 5)
 
 
 def _administer(shop: Deployed) -> None:

@@ -1,4 +1,4 @@
-"""Loyalty, store credit and all eight calls of GiftCertificateApi by the unmodified official SDK."""
+"""Loyalty, store credit, all eight calls of GiftCertificateApi, and paying with them, by the unmodified SDK."""
 
 import json
 from collections.abc import Iterator
@@ -7,16 +7,31 @@ from typing import Any
 
 import pytest
 import ultracart
-from ultracart.apis import CustomerApi, GiftCertificateApi
+from ultracart.apis import CouponApi, CustomerApi, GiftCertificateApi, ItemApi, OrderApi
 from ultracart.exceptions import ApiException
 from ultracart.models import (
     AdjustInternalCertificateRequest,
     AdjustLoyaltyPointsRequest,
+    Coupon,
+    CouponCodesRequest,
+    CouponPercentOffSubtotal,
+    Currency,
     Customer,
     CustomerStoreCreditAddRequest,
     GiftCertificateCreateRequest,
     GiftCertificateLedgerEntry,
     GiftCertificateQuery,
+    Item,
+    ItemAutoOrder,
+    ItemPricing,
+    Order,
+    OrderBilling,
+    OrderGiftCertificate,
+    OrderItem,
+    OrderPayment,
+    OrderPaymentCreditCard,
+    OrderProcessPaymentRequest,
+    OrderSummary,
 )
 
 from tests.running import PATIENCE, Running
@@ -202,3 +217,81 @@ def test_all_eight_calls_about_gift_certificates(certificates: Any) -> None:
     more = GiftCertificateLedgerEntry(amount=1.0, description="x")
     assert "deleted" in refused(lambda: certificates.add_gift_certificate_ledger_entry(oid, more))
     assert not certificates.get_gift_certificates_by_email("ada@example.com").gift_certificates[1:]
+
+
+def a_card(shop: Running) -> str:
+    connection = HTTPConnection("127.0.0.1", shop.port, timeout=PATIENCE)
+    card = {"card_number": "4111111111111111", "card_expiration_month": 12, "card_expiration_year": 2040}
+    headers = {"x-ultracart-browser-key": shop.browser_key, "Content-Type": "application/json"}
+    connection.request("POST", "/storefront/card_tokens", json.dumps(card), headers)
+    token = json.loads(connection.getresponse().read())["card_token"]
+    connection.close()
+    return str(token)
+
+
+def test_orders_and_rebills_are_paid_with_balances_by_the_official_client(
+    shop: Running, client: Any, customers: Any, certificates: Any
+) -> None:
+    orders, email = OrderApi(client), "mary@example.com"
+    tab = ItemAutoOrder(auto_orderable=True, auto_order_schedules=["Monthly"])
+    pricing = ItemPricing(cost=20.0)
+    ItemApi(client).insert_item(Item(merchant_item_id="TEA", pricing=pricing, auto_order=tab))
+    oid = customers.insert_customer(Customer(email=email)).customer.customer_profile_oid
+    customers.add_customer_store_credit(oid, CustomerStoreCreditAddRequest(amount=30.0, description="Sorry"))
+    made = certificates.create_gift_certificate(GiftCertificateCreateRequest(amount=5.0)).gift_certificate
+    status, _ = ask(shop, "PUT", "/configuration/auto_order_processing", {"use_store_credit_for_rebills": True})
+    assert status == 200
+
+    def wanted(credit: float) -> Any:
+        return Order(
+            billing=OrderBilling(email=email, country_code="US", postal_code="10001"),
+            items=[OrderItem(merchant_item_id="TEA", quantity=1.0, auto_order_schedule="Monthly")],
+            gift_certificate=OrderGiftCertificate(gift_certificate_code=made.code.lower()),
+            summary=OrderSummary(internal_gift_certificate_amount=Currency(value=credit)),
+            payment=OrderPayment(credit_card=OrderPaymentCreditCard(card_number_token=a_card(shop))),
+        )
+
+    assert "/summary/internal_gift_certificate_amount" in refused(lambda: orders.insert_order(wanted(30.5)))
+    shown = "payment,payment.transaction,summary,gift_certificate"
+    order = orders.insert_order(wanted(4.0), expand=shown).order
+    assert order.payment.payment_status == "Unprocessed"
+    assert order.gift_certificate.gift_certificate_amount.value == 5
+    assert orders.process_payment(order.order_id, OrderProcessPaymentRequest()).success
+    paid = orders.get_order(order.order_id, expand=shown).order
+    assert (paid.summary.total.value, paid.summary.internal_gift_certificate_amount.value) == (20, 4)
+    assert (paid.gift_certificate.gift_certificate_oid, paid.gift_certificate.gift_certificate_code) == (
+        made.gift_certificate_oid,
+        made.code,
+    )
+    details = {detail.name: detail.value for detail in paid.payment.transactions[0].details}
+    assert details["Amount"] == "11.00"
+    used = certificates.get_gift_certificate_by_oid(made.gift_certificate_oid).gift_certificate
+    assert (used.remaining_balance, used.ledger_entries[-1].reference_order_id) == (0, order.order_id)
+
+    status, _ = ask(shop, "POST", "/configuration/test_clock", {"advance_days": 62})
+    assert status == 200
+    rebills = [orders.get_order(f"{order.order_id}-{run:03d}", expand="summary").order for run in (1, 2)]
+    assert [rebill.summary.internal_gift_certificate_amount.value for rebill in rebills] == [20, 6]
+    assert customers.get_customer_store_credit(oid).customer_store_credit.available == 0
+
+    for _ in range(2):
+        back = orders.refund_order(order.order_id, Order(summary=OrderSummary(total_refunded=Currency(value=20.0))))
+    assert back.order.order_id == order.order_id
+    after = orders.get_order(order.order_id, expand=shown).order
+    assert (after.payment.payment_status, after.summary.internal_gift_certificate_refunded.value) == ("Refunded", 4)
+    assert customers.get_customer_store_credit(oid).customer_store_credit.available == 4
+    assert certificates.get_gift_certificate_by_oid(made.gift_certificate_oid).gift_certificate.remaining_balance == 5
+
+
+def test_codes_for_one_order_by_the_official_client(client: Any) -> None:
+    coupons = CouponApi(client)
+    off = CouponPercentOffSubtotal(discount_percent=10.0)
+    made = coupons.insert_coupon(Coupon(merchant_code="BASE", percent_off_subtotal=off, usable_by="UniqueCode")).coupon
+    codes = coupons.generate_coupon_codes(made.coupon_oid, CouponCodesRequest(quantity=2)).coupon_codes
+    ends = CouponCodesRequest(quantity=1, expiration_dts="2037-01-01T00:00:00-05:00")
+    answer = coupons.generate_one_time_codes_by_merchant_code("BASE", ends)
+    assert len({*codes, *answer.coupon_codes}) == 3
+    assert answer.expiration_dts.startswith("2037-01-01")
+    assert "quantity" in refused(
+        lambda: coupons.generate_coupon_codes(made.coupon_oid, CouponCodesRequest(quantity=101))
+    )

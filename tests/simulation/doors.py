@@ -172,8 +172,8 @@ class SimulatedGateway:
             return
         if world.loop.now - visit.permissions[charge.key] > SEND_WITHIN_SECONDS + 1:
             world.violated(f"{charge.key} is sent long after its permission")
-        if charge.amount != claim.attempt.plan.total:
-            world.violated(f"{charge.key} is sent for {charge.amount}, claimed were {claim.attempt.plan.total}")
+        if charge.amount != claim.attempt.asked():
+            world.violated(f"{charge.key} is sent for {charge.amount}, claimed were {claim.attempt.asked()}")
         first = claim.first_post
         if first is None and charge.key in visit.own and world.heads[claim.subject].get("fence", 0) > 1:
             world.branches["reauthorised_before_the_first_post"] += visit.permissions[charge.key] > visit.began + 10

@@ -123,6 +123,13 @@ class OutboxAfter(Splitting):
         return isinstance(change, Put) and change.table == "events"
 
 
+class LedgerAfter(Splitting):
+    """What pays is held once the attempt is claimed, and spent or free again once it is closed."""
+
+    def after(self, change: Any) -> bool:
+        return isinstance(change, Put) and change.table == "ledgers"
+
+
 class Rewriting(Passing):
     """Some changes are written otherwise."""
 

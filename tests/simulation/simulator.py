@@ -1,8 +1,9 @@
 """Worlds to break, by the thousand: the real flows on the embedded engine under faults that a seed draws.
 
-A world is two auto orders over forty days. Sweeps, relays, workers and customers are greenlets in one thread; a loop
-decides who goes on, so a seed plays the same world again. The gateway's ledger is the oracle. Each kind of fault draws
-from a stream of its own, off, low or high in each world; the last fifth of the time is quiet.
+A world is two auto orders over forty days; in one of five balances pay for some. Sweeps, relays, workers and customers
+are greenlets in one thread; a loop decides who goes on, so a seed plays the same world again. The gateway's ledger is
+the oracle. Each kind of fault draws from a stream of its own, off, low or high in each world; the last fifth of the
+time is quiet.
 
     python -m tests.simulation.simulator 17        one world
     python -m tests.simulation.simulator 0-2000    a range, with its totals
@@ -33,12 +34,14 @@ from chalicelib.domain.auto_orders import AutoOrder, next_occurrence
 from chalicelib.domain.dates import Instant, instant, local_date, midnight, parse_instant
 from chalicelib.domain.errors import Contended, Invalid, Refused
 from chalicelib.domain.events import Event
+from chalicelib.domain.gift_certificates import ledger_id
 from chalicelib.domain.heads import Head, shard_of
 from chalicelib.domain.items import ItemAutoOrder
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import Attempt, ClosedAttempt, Declined
 from chalicelib.domain.schedule import Frequency
-from chalicelib.flows import edit
+from chalicelib.flows import edit, gift_certificates
+from chalicelib.flows import ledgers as posting
 from chalicelib.flows.facts import read_facts
 from chalicelib.flows.gateway_events import HINT, look_into
 from chalicelib.flows.ports import Backroom, Shop
@@ -55,6 +58,7 @@ from chalicelib.stores.sqlite import SqliteTables
 from chalicelib.stores.tables import DUE_SHARDS
 from chalicelib.stores.waiting import Waiting
 from chalicelib.wiring import House
+from tests.balances import a_certificate, a_customer_with, certificate_oid, paying_with
 from tests.cutting import Crash
 from tests.simulation.doors import DAY, GatewayDoor, PortDoor, SimulatedGateway
 from tests.worlds import MERCHANT, NEW_YORK, NoOutside, World
@@ -149,6 +153,9 @@ BRANCHES = (
     "first_payment",
     "first_payment_found_out",
     "first_payment_declined",
+    # balances that pay
+    "paid_with_a_balance",
+    "paid_by_a_balance_alone",
 )
 # Schedules of the first and of the second auto order, the merchant's rules.
 VARIANTS: tuple[tuple[dict[str, str], dict[str, str], dict[str, Any]], ...] = (
@@ -177,6 +184,9 @@ PERIODS: dict[Frequency, int] = {
 }
 
 
+# How often balances pay in a world, and how much there is: for the first rebill, and some of the next.
+BALANCES_PAY = 0.2
+STORE_CREDIT, CERTIFICATE = "25", "4"
 # Tables whose writes are followed; the event of a paid order; why nothing was sent for an attempt, by its row's reason.
 FOLLOWED = frozenset({"auto_orders", "orders", "events"})
 PAID_EVENT = "order_payment_process"
@@ -256,7 +266,8 @@ class Totals:
 
 @dataclass(frozen=True)
 class Prepared:
-    """``heads`` by the names of their auto orders, and that of the order that nobody has paid for."""
+    """``heads`` by the names of their auto orders, and that of the order that nobody has paid for. ``ledgers`` by their
+    names, with what is on them."""
 
     tables: SqliteTables
     sandbox: Sandbox
@@ -265,16 +276,23 @@ class Prepared:
     heads: dict[str, dict[str, Any]]
     documents: dict[str, AutoOrder]
     totals: dict[str, int]
+    ledgers: dict[str, Decimal]
 
 
 @cache
-def prepared(variant: int) -> Prepared:
+def prepared(variant: int, balances_pay: bool) -> Prepared:
     first, second, rules = VARIANTS[variant]
-    world = World(start=START).open(delay_between_retries_days=1, **rules)
+    world = World(start=START).open(delay_between_retries_days=1, use_store_credit_for_rebills=balances_pay, **rules)
+    had, paying = dict[str, Decimal](), dict[str, Any]()
+    if balances_pay:
+        credit = gift_certificates.internal(world.shop, a_customer_with(world, STORE_CREDIT))
+        code = a_certificate(world, CERTIFICATE)
+        had = {ledger_id(credit): Decimal(STORE_CREDIT), ledger_id(certificate_oid(world, code)): Decimal(CERTIFICATE)}
+        paying = paying_with(code)
     for item_id, cost in (("BEANS", "17.95"), ("LEAVES", "9.50")):
         world.sell(item_id, cost, ItemAutoOrder(auto_orderable=True, auto_order_schedules=list(PERIODS)))
     oids = (world.subscribe(dict(first)), world.subscribe(dict(second)))
-    unpaid = world.place(dict(BOUGHT))
+    unpaid = world.place(dict(BOUGHT), **paying)
     world.tell_all()
     tables = world.tables
     assert isinstance(tables, SqliteTables)
@@ -288,6 +306,7 @@ def prepared(variant: int) -> Prepared:
         heads=named,
         documents={str(oid): world.document(oid) for oid in oids},
         totals=day_totals(world.shop),
+        ledgers=had,
     )
 
 
@@ -455,6 +474,8 @@ class Simulation(World):
         chance = Random(f"{self.seed}:world")
         self.profile = chance.choices(("full", "keys", "lookup"), (6, 1, 6))[0]
         self.variant = chance.choices(range(len(VARIANTS)), OFTEN)[0]
+        # A draw of its own, so that the other seeds play the worlds that they played before.
+        self.balances_pay = Random(f"{self.seed}:balances").random() < BALANCES_PAY
         self.honest_time = chance.random() < 0.5
         levels = {kind: chance.choices((0, 1, 2), (5, 3, 2))[0] for kind in FAULTS}
         if chance.random() < 0.5 or self.profile != "lookup":
@@ -476,7 +497,7 @@ class Simulation(World):
         self._outages: list[tuple[float, float]] = []
 
     def _clone(self) -> None:
-        made = prepared(self.variant)
+        made = prepared(self.variant, self.balances_pay)
         lag = self._lag if "index_lag" in self.rates else None
         self.tables = self.embedded = SqliteTables(index_lag=lag, now=lambda: self.loop.now)
         # What a call would have cost is told elsewhere (tests/bench).
@@ -919,6 +940,8 @@ class Simulation(World):
             learnt = "first_payment_found_out" if order.order_id == self.unpaid else "found_by_asking"
         if learnt:
             branches[learnt] += 1
+        branches["paid_with_a_balance"] += bool(attempt.plan.spends)
+        branches["paid_by_a_balance_alone"] += attempt.is_free()
         branches["pending_settled"] += attempt.key in self.ledger.was_pending
         if order.order_id == self.unpaid:
             branches["first_payment"] += 1
@@ -967,6 +990,7 @@ class Simulation(World):
             self._judge_auto_order(oid)
         self._judge_first_payment()
         self._judge_captures(net)
+        self._judge_ledgers()
         self._judge_events()
         if not self.violations:
             try:
@@ -984,12 +1008,32 @@ class Simulation(World):
                 self.violated(f"paid but unrecorded: {capture.order_id} under {capture.key}")
             elif order.charge_key != capture.key:
                 self.violated(f"{capture.order_id} says {order.charge_key}, captured is {capture.key}")
-            elif order.summary is None or order.summary.total != capture.amount:
+            elif order.money() != capture.amount:
                 self.violated(f"{capture.order_id} has another amount than was captured")
         taken = {capture.order_id for capture in net}
-        for order_id in self.placed:
-            if order_id not in taken:
+        for order_id, order in self.placed.items():
+            if order_id not in taken and order.money():
                 self.violated(f"{order_id} is recorded as paid without a capture")
+
+    def _judge_ledgers(self) -> None:
+        """What is gone is what the paid orders say; only what a person decides on holds any of the rest."""
+        open_keys = {head.get("attempt_key") for head in self.heads.values()} & self.reviewed
+        spent = Counter[str]()
+        for order in self.placed.values():
+            block = order.gift_certificate
+            for oid, amount in (
+                (block.gift_certificate_oid if block else None, order.certificate_amount()),
+                (order.store_credit_oid, order.store_credit()),
+            ):
+                spent[ledger_id(oid or 0)] += int(100 * amount)
+        for name, had in prepared(self.variant, self.balances_pay).ledgers.items():
+            ledger = self.shop.ledgers.read(name).noun
+            if int(100 * (had - ledger.balance)) != spent[name]:
+                self.violated(f"of {name} {had - ledger.balance} are gone, its orders say {spent[name]} cents")
+            if ledger.balance < 0 or {hold.key for hold in ledger.holds} - open_keys:
+                self.violated(f"{name} has {ledger.balance}, held by {[hold.key for hold in ledger.holds]}")
+            for finding in posting.verify(self.shop, name):
+                self.violated(f"{name}: {finding}")
 
     def _judge_first_payment(self) -> None:
         order, head = self.shop.orders.read(self.unpaid)
@@ -1074,7 +1118,7 @@ class Simulation(World):
         for order_id in self.placed:
             if paid[order_id] != 1:
                 self.violated(f"{order_id} has {paid[order_id]} events")
-        before, after = prepared(self.variant).totals, day_totals(self.shop)
+        before, after = prepared(self.variant, self.balances_pay).totals, day_totals(self.shop)
         told = {name: after.get(name, 0) - before.get(name, 0) for name in ("orders", "rebills", "revenue")}
         placed = {
             "orders": len(self.placed),

@@ -23,6 +23,7 @@ from tests.flows.test_charge import closed_then_captured, once
 from tests.flows.test_crashes import put_card
 from tests.flows.test_reconcile import TIMES_OUT_AFTER, Forgetful
 from tests.flows.test_restored import Restored
+from tests.scenes import Stage, a_late_capture_with_credit, learnt
 from tests.simulation import mutants
 from tests.simulation.mutants import At, NeverReconciles
 from tests.simulation.simulator import Mutation, Totals, play
@@ -48,6 +49,7 @@ HANDED_IN: dict[str, tuple[Mutation, str | None, dict[str, int] | None]] = {
     "recompute_amount": (At(gateway=mutants.RecomputesAmount), None, {"new_price": 2, **UNKNOWN}),
     "order_not_in_transaction": (At(port=mutants.OrderNotInTransaction), None, None),
     "outbox_after": (At(port=mutants.OutboxAfter), None, None),
+    "ledger_after": (At(port=mutants.LedgerAfter), None, None),
     "remove_due_on_claim": (At(port=mutants.RemovesDueOnClaim), None, None),
     "remove_due_on_push": (At(port=mutants.RemovesDueOnPush), None, None),
     "no_index_cleanup": (At(port=mutants.NoIndexCleanup), None, {"cancel": 2}),
@@ -65,6 +67,7 @@ REBILL = "chalicelib/flows/rebill.py"
 REBILLS = "chalicelib/domain/rebills.py"
 HEADS = "chalicelib/stores/heads.py"
 RECONCILE = "chalicelib/flows/reconcile.py"
+BALANCES = "chalicelib/flows/balances.py"
 IN_THE_TEXT: dict[str, tuple[tuple[tuple[str, str, str], ...], str]] = {
     "repost_after_cancel": (
         (
@@ -122,6 +125,14 @@ IN_THE_TEXT: dict[str, tuple[tuple[tuple[str, str, str], ...], str]] = {
         ((RECONCILE, "        for row in rows:\n", "        for row in rows[:0]:\n"),),
         "profile=lookup overlong_capture=2",
     ),
+    "pays_without_holding": (
+        ((CHARGE, "after, attempt, balances.holding(shop, attempt))", "after, attempt)"),),
+        "stall=1",
+    ),
+    "never_lets_go": (
+        ((BALANCES, "posting.releasing(shop, name, attempt.key)", "[]"),),
+        "decline=2",
+    ),
     "bills_the_next_one_too": (
         (
             (
@@ -153,6 +164,11 @@ IN_A_SCRIPT: dict[str, tuple[tuple[tuple[str, str, str], ...], str, str]] = {
         ),
         "orders_without_a_capture_where_two_hear_of_it",
         "1",
+    ),
+    "late_capture_spends_nothing": (
+        ((BALANCES, "        changes += moved\n", ""),),
+        "left_after_a_capture_that_comes_late",
+        "10",
     ),
     "reconciles_nothing": (
         ((RECONCILE, "            verdict = _repaired(shop, capture)\n", '            verdict = "matched", ZERO\n'),),
@@ -216,6 +232,14 @@ def orders_without_a_capture_where_two_hear_of_it() -> int:
     return len(scene.world.rebills(scene.oid)) - len(scene.captured())
 
 
+def left_after_a_capture_that_comes_late() -> int:
+    """A rebill of which store credit pays 10 is given up, and was captured after all: what is left of the 10."""
+    stage = Stage("lookup")
+    paying = a_late_capture_with_credit("canceled", stage)
+    learnt(stage, paying.story, stage.tables)
+    return int(stage.shop.ledgers.read(paying.ledger).noun.balance)
+
+
 def captures_of_a_run_that_the_tables_have_forgotten() -> int:
     """A rebill is billed; then the tables are put back to a week ago, while the gateway's ledger goes on. Captures of
     its run after another day."""
@@ -232,6 +256,7 @@ SCRIPTS = {
         captures_of_a_run_that_the_tables_have_forgotten,
         orders_without_a_capture_where_two_hear_of_it,
         orders_of_a_capture_that_only_the_gateways_list_shows,
+        left_after_a_capture_that_comes_late,
     )
 }
 
