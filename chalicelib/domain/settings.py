@@ -328,6 +328,7 @@ class AutoOrderProcessing(Noun):
                 "Use store credit for rebills",
                 "Rebills are paid with the customer's store credit and cashback first; the card is charged the rest. "
                 "Of storefront orders only those that came with a store credit token: anybody may type an address.",
+                group="payment",
             ),
         ]
         | None
