@@ -28,6 +28,8 @@ from tests.worlds import NoOutside
 
 ROOT = Path(__file__).parent.parent.parent
 CHROMIUM = Path("/usr/bin/chromium")
+# How long the page of two hundred calls may take to be drawn while the other processor is busy, in milliseconds.
+PATIENCE = 90_000
 GREEN = "4111111111111111"
 
 
@@ -580,6 +582,7 @@ def test_in_a_browser_the_page_shows_every_call_and_makes_one(house: TestHouse) 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
         page.on("console", lambda message: complaints.append(message.text) if refused(message.text) else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.route("**/*", answer)
