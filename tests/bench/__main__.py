@@ -22,8 +22,6 @@ from tests.bench.sweeping import Swept
 PAGE = Path(__file__).parent.parent.parent / "docs" / "benchmarks.md"
 REBILLS_A_SECOND = 500
 PACKAGE_MEGABYTES = 20
-# The journey that must fit into six minutes, as many times the measured one.
-LONG_JOURNEY_AUTO_ORDERS, LONG_JOURNEY_MINUTES = 2000, 6
 
 
 class Figure(msgspec.Struct, kw_only=True, frozen=True):
@@ -186,16 +184,16 @@ def speeds() -> Part:
 
 
 def journey() -> Part:
-    found = travelling.travelled()
-    times = LONG_JOURNEY_AUTO_ORDERS / travelling.AUTO_ORDERS
-    minutes = found.wall * times / 60
+    found, alike = travelling.travelled_twice()
+    minutes = found.cpu / 60
     return Part(
         title="How fast the test clock travels",
         how=(
-            f"{travelling.AUTO_ORDERS} monthly auto orders, {len(travelling.YEARS)} years in as many steps, in one "
+            f"{travelling.AUTO_ORDERS:,} monthly auto orders, {len(travelling.YEARS)} years in as many steps, in one "
             "process and one thread: at every moment at which something comes due the clock stops and everything is "
             "done. Of each rebill that is the charge, the outbox, two mails in the mailbox, and a week before it a "
-            "look at its prices. Each step is rehearsed first and compared with what was then billed."
+            "look at its prices. Each step is rehearsed first and compared with what was then billed. It is done twice "
+            "at once, in two processes, from the same beginning; the figures are those of the slower one."
         ),
         figures=[
             Figure(what="rebills on the way", figure=f"{found.rebills:,}"),
@@ -206,13 +204,20 @@ def journey() -> Part:
                 budget="yes",
                 over=not found.as_rehearsed,
             ),
-            Figure(what="seconds", figure=f"{found.wall:.1f}, {found.cpu:.1f} of a processor"),
-            Figure(what="a rebill", figure=_pace(Leg(wall=found.wall / found.rebills, cpu=found.cpu / found.rebills))),
             Figure(
-                what=f"at this pace, minutes for {LONG_JOURNEY_AUTO_ORDERS:,} auto orders",
-                figure=f"{minutes:.1f}",
-                budget=f"{LONG_JOURNEY_MINUTES}",
+                what="both billed the same, to the digest",
+                figure="yes" if alike else "no",
+                budget="yes",
+                over=not alike,
             ),
+            Figure(what="minutes by the clock, two at once on two processors", figure=f"{found.wall / 60:.1f}"),
+            Figure(
+                what="minutes of a processor",
+                figure=f"{minutes:.1f}",
+                budget=f"{travelling.MINUTES}",
+                over=minutes > travelling.MINUTES,
+            ),
+            Figure(what="a rebill", figure=_pace(Leg(wall=found.wall / found.rebills, cpu=found.cpu / found.rebills))),
         ],
     )
 

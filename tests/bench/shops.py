@@ -1,9 +1,11 @@
 """Shops to measure: the embedded engine on files, as ``make run`` has it, with many auto orders of one kind."""
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,6 +30,7 @@ from chalicelib.flows.ports import Shop
 from infra.engine import Engine
 
 MERCHANT = "DEMO"
+LARGEST_OID = 2**31 - 1
 ZONE = "America/New_York"
 START = parse_instant("2027-01-04T17:00:00Z")
 # A folder of the repository, not of the system's: that one may be memory.
@@ -65,6 +68,9 @@ def on_disk(auto_orders: int, *, lines: int = 1, days: int = 1) -> Iterator[Meas
     with TemporaryDirectory(prefix="bench-", dir=FOLDER) as folder:
         machine = Machine()
         house = wiring.embedded(Path(folder), "http://127.0.0.1:1", frozenset(), machine.now)
+        chance = random.Random(1)
+        # The same shop each time: what is drawn is drawn alike.
+        house.oids = lambda: (chance.randint(1, LARGEST_OID) for _ in count())
         wiring.use(house)
         measured = Measured(house=house, engine=Engine(house, app), machine=machine)
         shop = measured.shop
