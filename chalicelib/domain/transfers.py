@@ -124,6 +124,12 @@ class ImportColumn(Noun):
     ignored: bool = False
 
 
+class ImportableColumn(Noun):
+    """What a column of a file can be: the name of one of ours."""
+
+    column: str
+
+
 class ImportMappingRequest(Noun):
     """What each heading is: a column of ours, or nothing, for one that is to be ignored. Headings that are not named
     stay as they are."""

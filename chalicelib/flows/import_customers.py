@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from chalicelib.domain import imports, wire
+from chalicelib.domain import imports, sheets, wire
 from chalicelib.domain.customers import Customer, normalised_email, stamped
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import Invalid, NotFound, Problem, Stale
@@ -28,6 +28,7 @@ from chalicelib.domain.transfers import (
     CustomerImport,
     CustomerImportRequest,
     Format,
+    ImportableColumn,
     ImportColumn,
     ImportConfirmation,
     ImportFile,
@@ -96,6 +97,11 @@ def begin(shop: Shop, asked: CustomerImportRequest, *, by: str = "") -> Customer
         import_id=new_id(shop), created_dts=now, created_by=by or None, **msgspec.structs.asdict(asked)
     )
     return asked_for(shop, IMPORT, job)
+
+
+def importable_columns() -> list[ImportableColumn]:
+    """What a column of a file can be, the same in every shop."""
+    return [ImportableColumn(column=name) for name in sheets.known()]
 
 
 def map_columns(shop: Shop, import_id: str, asked: ImportMappingRequest) -> CustomerImport:

@@ -8,6 +8,7 @@ from chalicelib.domain.transfers import (
     CustomerExportRequest,
     CustomerImport,
     CustomerImportRequest,
+    ImportableColumn,
     ImportConfirmation,
     ImportFile,
     ImportMapping,
@@ -179,6 +180,17 @@ def confirm_customer_import(ask: Ask, import_id: str) -> dict[str, Any]:
 )
 def undo_customer_import(ask: Ask, import_id: str) -> dict[str, Any]:
     return _answer(ask, import_customers.undo(ask.shop, import_id))
+
+
+@door(
+    "GET",
+    "/customer/import_columns",
+    "customer_read",
+    summary="Retrieve what a column of an import can be, in the order of an export",
+    gives=list[ImportableColumn],
+)
+def get_import_columns(ask: Ask) -> dict[str, Any]:
+    return one("import_columns", [whole(column, ask.form) for column in import_customers.importable_columns()])
 
 
 @door(

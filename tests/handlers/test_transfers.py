@@ -53,6 +53,19 @@ def imported(house: TestHouse, key: str, **asked: Any) -> str:
     return str(made(house, key, "POST", "/imports", body)["customer_import"]["import_id"])
 
 
+def test_what_a_column_can_be_is_told_as_an_export_has_it(house: TestHouse, key: str) -> None:
+    told = [column["column"] for column in made(house, key, "GET", "/import_columns")["import_columns"]]
+    assert told[:2] == ["email", "customer_profile_oid"]
+    assert {"billing_1_city", "billing_10_city", "billing_more", "tags"} <= set(told)
+    assert len(set(told)) == len(told)
+    path = f"/imports/{imported(house, key)}"
+    work(house)
+    for name, status in ((told[-1], 200), ("shoes", 400)):
+        reply = house.call("PUT", f"{BASE}{path}/mapping", {"columns": {"Place": name}}, key=key)
+        assert reply.status == status, reply.body
+        work(house)
+
+
 def test_an_import_goes_step_by_step_and_is_shown_at_each(house: TestHouse, key: str) -> None:
     path = f"/imports/{imported(house, key, delete_missing=True)}"
     assert made(house, key, "GET", path)["customer_import"]["state"] == "reading"
