@@ -125,6 +125,8 @@ class House:
     travel_of: Callable[[str], Travel | None] = lambda merchant_id: None
     asks_first: bool = False
     files_of: Callable[[str], Files] = field(default_factory=_files_in_memory)
+    # Where browsers upload files to, as origins; nowhere but at the shop itself if there are none.
+    upload_origins: Callable[[], tuple[str, ...]] = tuple
     oids: Callable[[], Iterator[int]] = random_oids
     word: Callable[[], str] = random_word
     shuffled: Callable[[list[str]], list[str]] = shuffled
@@ -308,6 +310,7 @@ def embedded(data: Path, public_url: str, outbound_allow: frozenset[str], machin
         public_url=public_url,
         outbound_allow=outbound_allow,
         files_of=files.of,
+        upload_origins=files.upload_origins,
         machine=machine,
         extras={"clocks": clocks, "queues": queues, "mailbox": mailbox, "files": files},
     )
@@ -316,9 +319,9 @@ def embedded(data: Path, public_url: str, outbound_allow: frozenset[str], machin
 def _of_aws(settings: config.Config) -> House:
     """The house on AWS; clients are made when they are first used."""
     from chalicelib.gateways.accounts import Accounts, ParameterStore
-    from chalicelib.gateways.aws import client, queue_url
+    from chalicelib.gateways.aws import client, queue_url, region
     from chalicelib.gateways.clock import SystemClock
-    from chalicelib.gateways.files import S3Files
+    from chalicelib.gateways.files import S3Files, upload_origins
     from chalicelib.gateways.http import GuardedHttp
     from chalicelib.gateways.mail import SesMailer
     from chalicelib.gateways.queues import SqsQueues
@@ -346,4 +349,5 @@ def _of_aws(settings: config.Config) -> House:
         public_url=settings.public_url,
         asks_first=settings.asks_first,
         files_of=partial(S3Files, settings.bucket, lambda: client("s3")),
+        upload_origins=lambda: upload_origins(settings.bucket, region()),
     )

@@ -20,6 +20,10 @@ def _session() -> Any:
     return get_session()
 
 
+def region() -> str:
+    return str(_session().get_config_variable("region"))
+
+
 @lru_cache(maxsize=16)
 def client(service: str) -> Any:
     from botocore.config import Config

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
@@ -132,6 +132,12 @@ class S3Files:
             raise
 
 
+def upload_origins(bucket: str, region: str) -> tuple[str, ...]:
+    """Where S3Files' uploads go, whatever the region: the bucket's addresses."""
+    suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    return (f"https://{bucket}.s3.{region}.{suffix}", f"https://{bucket}.s3.{suffix}")
+
+
 def _parts(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """The same bytes in parts as S3 takes them."""
     waiting = bytearray()
@@ -190,6 +196,11 @@ class EmbeddedFiles:
 
     def of(self, merchant_id: str) -> "MerchantFiles":
         return MerchantFiles(lambda: self, merchant_id)
+
+    def upload_origins(self) -> tuple[str, ...]:
+        """The shop's own, which a browser may know by another name of the machine."""
+        address = urlsplit(self._public_url)
+        return (f"{address.scheme}://{address.netloc}",)
 
     def write(self, key: str, pieces: Iterable[bytes], content_type: str) -> int:
         number, size = self._begun(key, content_type), 0

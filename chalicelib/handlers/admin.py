@@ -7,6 +7,7 @@ from pathlib import Path
 
 from chalice.app import Response
 
+from chalicelib import wiring
 from chalicelib.domain.errors import NotFound
 from chalicelib.handlers import files
 from chalicelib.handlers.http import OPEN, Ask, Door
@@ -20,13 +21,17 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 # A file that carries its version in its name is another file when it changes.
 VERSIONED = re.compile(r"-\d+(\.\d+)+[.-]")
 # Its texts come to stand in the page through no door but text nodes: a browser that knows trusted types holds that.
-POLICY = files.page_policy("'self'", "require-trusted-types-for 'script'")
+TEXTS_ONLY = "require-trusted-types-for 'script'"
 
 
 @door("GET", "/admin", OPEN, summary="The merchant's page", base="")
 def get_admin(ask: Ask) -> Response:
     # What the page loads stands below it, so the path ends with a slash.
-    return files.page(ask, _file(PAGE), POLICY) if files.with_slash(ask) else files.moved("admin/")
+    if not files.with_slash(ask):
+        return files.moved("admin/")
+    # A file that is to be imported goes straight to where files are kept.
+    policy = files.page_policy("'self'", TEXTS_ONLY, asks=wiring.house().upload_origins())
+    return files.page(ask, _file(PAGE), policy)
 
 
 @door("GET", "/admin/{file}", OPEN, summary="What the merchant's page is made of", base="")

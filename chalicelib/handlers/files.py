@@ -5,6 +5,7 @@ All of them are texts: what API Gateway hands on needs no binary types, and it p
 that (``minimum_compression_size`` of the stage; ``infra.server`` does the same).
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -28,15 +29,15 @@ EACH_TIME = "no-cache"
 FOR_EVER = "public, max-age=31536000, immutable"
 
 
-def page_policy(form_action: str, *others: str) -> str:
+def page_policy(form_action: str, *others: str, asks: Iterable[str] = ()) -> str:
     """The content policy of a page that is made of our own files only. Its marks may be drawn from data: addresses; of
-    those only pictures are let through."""
+    those only pictures are let through. ``asks``: whom its scripts may ask besides the shop."""
     rules = (
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
         "img-src 'self' data:",
-        "connect-src 'self'",
+        " ".join(("connect-src 'self'", *asks)),
         "base-uri 'none'",
         f"form-action {form_action}",
         "frame-ancestors 'none'",

@@ -22,6 +22,7 @@ from chalicelib.gateways.files import (
     EmbeddedFiles,
     S3Files,
     disposition,
+    upload_origins,
 )
 
 BUCKET = "backroom-files"
@@ -123,6 +124,15 @@ def test_links_of_s3_are_signed_for_the_bucket_and_expire(files_of: Callable[[st
     assert form.fields["key"] == "passing/DEMO/exports/word-1/customers.csv"
     assert {"policy", "x-amz-signature"} <= set(form.fields)
     assert (form.maximum_bytes, form.expires_in_seconds) == (1000, UPLOAD_SECONDS)
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-1", "cn-north-1"])
+def test_the_merchants_page_may_send_a_file_to_where_the_form_for_it_leads(region: str) -> None:
+    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+    session = botocore.session.get_session()
+    client = session.create_client("s3", region_name=region, config=Config(**BY_SERVICE["s3"]), **keys)
+    url = S3Files(BUCKET, lambda: client, "DEMO").upload(NAME, 1000).url
+    assert url.rstrip("/") in upload_origins(BUCKET, region)
 
 
 # --- the embedded form's own door -------------------------------------------------------------------------------------

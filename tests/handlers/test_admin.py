@@ -32,6 +32,12 @@ def test_no_script_runs_on_the_page_but_its_own_and_nothing_frames_it(house: Tes
     assert page.headers["X-Content-Type-Options"] == "nosniff"
 
 
+def test_files_may_be_sent_to_where_the_shop_keeps_them(house: TestHouse) -> None:
+    house.upload_origins = lambda: ("https://files.example.com",)
+    policy = house.call("GET", "/admin/").headers["Content-Security-Policy"]
+    assert "connect-src 'self' https://files.example.com;" in policy
+
+
 def test_what_a_browser_has_already_is_asked_for_each_time_and_not_sent_again(house: TestHouse) -> None:
     first = house.call("GET", "/admin/")
     assert first.headers["Cache-Control"] == "no-cache"
