@@ -40,7 +40,7 @@ export default function Customers({ query }) {
   const any = NAMES.some((field) => query[field]);
   const at = (view) => link('/customers', { view: view.name, ...Object.fromEntries((view.filters || []).map((one) => [one.name, one.value])) });
   return html`<${Page} title="Customers" lead=${html`${total === undefined ? '' : `${number(total)} ${any ? 'found' : 'profiles'}. `}Use * in a search, for example <code>y*@gmail.com</code>.`}
-      actions=${html`${may('configuration_read') && html`<button onClick=${() => show('columns')}>Columns…</button>`}${may('customer_write') && html`<button class="main" onClick=${() => show('add')}>Add a customer…</button>`}`}>
+      actions=${html`<a class="button" href=${link('/customers/exports')}>Export…</a><a class="button" href=${link('/customers/imports')}>Import…</a>${may('configuration_read') && html`<button onClick=${() => show('columns')}>Columns…</button>`}${may('customer_write') && html`<button class="main" onClick=${() => show('add')}>Add a customer…</button>`}`}>
     <${Card}>
       <nav class="tabs" aria-label="Views"><a href="#/customers" aria-current=${open || query.view ? undefined : 'true'}>All</a>
         ${views.map((view) => html`<a href=${at(view)} aria-current=${open === view ? 'true' : undefined}>${view.name}</a>`)}

@@ -61,7 +61,7 @@ export default function Palette({ close }) {
   const [found, show] = useState([]);
   const [looking, look] = useState(false);
   useEffect(() => { settings().then(know, () => {}); }, []);
-  const screens = useMemo(() => sections.filter((section) => section.menu && may(section.needs)).map((section) => ({
+  const screens = useMemo(() => sections.filter((section) => (section.menu || section.found) && may(section.needs)).map((section) => ({
     title: section.title, about: section.title.toLowerCase(), kind: section.group || 'Screen', to: section.path,
   })), []);
 

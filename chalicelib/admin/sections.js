@@ -1,10 +1,14 @@
 // Every screen of the page, once. What stands here is in the menu, in the palette and in the address bar; a screen's
-// file is loaded when somebody goes there. `needs` is the permission without which it is not shown.
+// file is loaded when somebody goes there. `found`: in the palette, not in the menu. `needs` is the permission without
+// which it is not shown.
 export const sections = [
   { path: '/', title: 'Home', menu: true, load: () => import('./home.js'), needs: 'auto_order_read' },
   { path: '/auto_orders', title: 'Auto orders', menu: true, load: () => import('./auto_orders.js'), needs: 'auto_order_read' },
   { path: '/auto_orders/:oid', title: 'Auto order', in: '/auto_orders', load: () => import('./auto_order.js'), needs: 'auto_order_read' },
   { path: '/customers', title: 'Customers', menu: true, load: () => import('./customers.js'), needs: 'customer_read' },
+  { path: '/customers/exports', title: 'Export customers', in: '/customers', found: true, load: () => import('./exports.js'), needs: 'customer_read' },
+  { path: '/customers/imports', title: 'Import customers', in: '/customers', found: true, load: () => import('./imports.js'), needs: 'customer_read' },
+  { path: '/customers/imports/:import_id', title: 'Import', in: '/customers', load: () => import('./import.js'), needs: 'customer_read' },
   { path: '/customers/:oid', title: 'Customer', in: '/customers', load: () => import('./customer.js'), needs: 'customer_read' },
   { path: '/orders', title: 'Orders', menu: true, load: () => import('./orders.js'), needs: 'order_read' },
   { path: '/orders/:order_id', title: 'Order', in: '/orders', load: () => import('./order.js'), needs: 'order_read' },

@@ -1,0 +1,54 @@
+"""Customers as files on the page: an export is fetched, an import is mapped, looked at, confirmed and undone."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.browsing import Page
+from tests.running import Running
+
+ALL = "/rest/v2/customer/customers"
+IMPORTS = "/rest/v2/customer/imports"
+Visit = Callable[..., Page]
+
+
+def file_of(shop: Running, extra: str = "") -> dict[str, Any]:
+    """A file for the page's chooser: one new customer, one changed, one the same, and one with no address."""
+    first, second = shop.ask("GET", f"{ALL}?_limit=2&_expand=billing")[1]["customers"]
+    lines = [
+        "E-mail,Referral Source,Shoe size",
+        "carrier@example.com,A pigeon,44",
+        f"{first['email']},A pigeon,45",
+        f"{second['email']},{second.get('referral_source', '')},46",
+        ",A pigeon,47",
+    ]
+    return {"name": "customers.csv", "mimeType": "text/csv", "buffer": "\r\n".join([*lines, ""]).encode()}
+
+
+def test_an_import_is_mapped_looked_at_confirmed_and_undone(visit: Visit, shop: Running) -> None:
+    page = visit("/customers")
+    page.page.click(".title >> text=Import…")
+    page.page.wait_for_selector("#import-file")
+    page.page.set_input_files("#import-file", files=[file_of(shop)])
+    page.page.click("text=Upload and compare")
+    page.page.wait_for_selector("h2 >> text=Columns")
+    assert page.page.input_value("[aria-label='What E-mail is']") == "email"
+    page.page.fill("[aria-label='What Shoe size is']", "shoes")
+    page.page.click("text=Compare the rows")
+    page.page.wait_for_selector("[role=alert] >> text=there is no column shoes")
+    page.page.fill("[aria-label='What Shoe size is']", "")
+    page.page.click("text=Compare the rows")
+    page.page.wait_for_selector("text=Write it…")
+    page.page.reload()
+    page.page.wait_for_selector("text=Write it…")
+    page.settle()
+    assert [page.page.inner_text(f".figures strong >> nth={n}") for n in range(5)] == ["1", "1", "1", "1", "0"]
+    page.page.click(".tabs >> text=Changed")
+    page.page.wait_for_selector(".cells ins >> text=A pigeon")
+    page.page.click("text=Write it…")
+    page.page.click("dialog >> text=Write it")
+    page.page.wait_for_selector("text=Undo the import…")
+    assert shop.ask("GET", f"{ALL}/by_email/carrier@example.com")[1]["customer"]["referral_source"] == "A pigeon"
+    page.page.click("text=Undo the import…")
+    page.page.click("dialog >> text=Undo the import")
+    page.page.wait_for_selector("text=What was there before stands again.")
+    assert shop.ask("GET", f"{ALL}/by_email/carrier@example.com")[0] == 404
