@@ -10,6 +10,7 @@ import sys
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).parent.parent
 READY = re.compile(r"ready http://127\.0\.0\.1:(\d+) merchant=DEMO key=(\S+)\n")
@@ -61,6 +62,17 @@ class Running:
         try:
             connection.request("POST", "/storefront/card_tokens", json.dumps(card), headers)
             return str(json.loads(connection.getresponse().read())["card_token"])
+        finally:
+            connection.close()
+
+    def upload(self, url: str, text: str) -> int:
+        """A file, as a browser posts it by a form to a link of the engine's. Returns the status."""
+        head = '--xyz\r\nContent-Disposition: form-data; name="file"; filename="file"\r\n\r\n'
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            headers = {"Content-Type": "multipart/form-data; boundary=xyz"}
+            connection.request("POST", urlsplit(url).path, f"{head}{text}\r\n--xyz--\r\n".encode(), headers)
+            return connection.getresponse().status
         finally:
             connection.close()
 

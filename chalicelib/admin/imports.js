@@ -1,12 +1,13 @@
 // Files of customers on their way in: a new one, and those that were begun.
 import { html, useRef, useState } from './lib.js';
-import { ApiError, get, may, post, query as text } from './api.js';
+import { ApiError, call, get, may, post, query as text } from './api.js';
 import { moment, number, words } from './format.js';
 import { go, link } from './router.js';
 import { Card, Do, Empty, Loaded, PAGE, Page, Summary, Table, Tag, problemsOf, useLoad } from './ui.js';
 import { Onward, useMoving } from './transfers.js';
 
 const ALL = '/customer/imports';
+const MAPPINGS = '/customer/import_mappings';
 const KINDS = { mapping: 'warn', compared: 'warn', applied: 'good', undone: 'plain', refused: 'bad' };
 // In the other states the workers are at it.
 export const moves = (one) => !KINDS[one.state];
@@ -15,9 +16,11 @@ export const state = (one) => html`<${Tag} kind=${KINDS[one.state]}>${STATES[one
 
 export default function Imports({ query }) {
   const found = useMoving(() => get(`${ALL}${text({ _limit: PAGE, cursor: query.cursor })}`), [query.cursor], (data) => data.customer_imports.some(moves));
+  const kept = useLoad(async () => (await get(MAPPINGS)).import_mappings, []);
+  const forget = async (one) => { await call('DELETE', `${MAPPINGS}/${encodeURIComponent(one.name)}`); kept.reload(); };
   return html`<${Page} title="Import customers" lead="A file is read and compared first, and changes nothing before you have seen what it would do. Afterwards it can be undone."
       actions=${html`<a class="button" href=${link('/customers/exports')}>Export…</a><a class="button" href=${link('/customers')}>All customers</a>`}>
-    ${may('customer_write') && html`<${Begin} />`}
+    ${may('customer_write') && html`<${Begin} kept=${kept.data || []} />`}
     <${Card} title="Imports"><${Loaded} of=${found}>${(data) => html`<${Table} label="Imports" rows=${data.customer_imports} empty=${html`<${Empty} title="Nothing was imported yet">What you begin stands here, so that you find it again.<//>`} columns=${[
       ['Begun', (one) => html`<a href=${link(`/customers/imports/${one.import_id}`)}>${moment(one.created_dts)}</a>`],
       ['By', (one) => one.created_by || ''],
@@ -27,6 +30,11 @@ export default function Imports({ query }) {
       ['Changed', (one) => number(one.number_to_change), 'num'],
       ['Rejected', (one) => number(one.number_rejected), 'num'],
     ]} /><${Onward} query=${query} next=${data.metadata.next_cursor} label="Pages of imports" />`}<//><//>
+    ${kept.data?.length > 0 && html`<${Card} title="Kept columns"><${Table} label="Kept columns" rows=${kept.data} columns=${[
+      ['Name', (one) => one.name],
+      ['Headings', (one) => Object.keys(one.columns).join(', ')],
+      ...(may('customer_write') ? [['Forget', (one) => html`<${Do} act=${() => forget(one)}>Forget<span class="hidden"> ${one.name}</span><//>`]] : []),
+    ]} /><//>`}
   <//>`;
 }
 
@@ -53,10 +61,9 @@ const CHOICES = {
 const Choice = ({ name, choices = CHOICES[name] }) => html`<div class="field"><label for=${`import-${name}`}>${TITLES[name]}</label>
   <select id=${`import-${name}`} name=${name} class="wide">${choices.map(([value, title]) => html`<option value=${value}>${title}</option>`)}</select></div>`;
 
-function Begin() {
+function Begin({ kept }) {
   const form = useRef();
   const [problems, complain] = useState([]);
-  const kept = useLoad(async () => (await get('/customer/import_mappings')).import_mappings, []);
   // Its name tells the kind of most files.
   const named = (event) => { form.current.elements.format.value = /\.xlsx$/i.test(event.target.value) ? 'xlsx' : 'csv'; };
   const begin = async () => {
@@ -79,7 +86,7 @@ function Begin() {
       <div class="pair">
         <div class="field"><label for="import-file">File</label><input id="import-file" name="file" class="wide" type="file" accept=".csv,.txt,.tsv,.xlsx" required onChange=${named} /></div>
         <${Choice} name="format" />
-        ${kept.data?.length > 0 && html`<${Choice} name="mapping" choices=${[['', 'Guess them'], ...kept.data.map((one) => [one.name, one.name])]} />`}
+        ${kept.length > 0 && html`<${Choice} name="mapping" choices=${[['', 'Guess them'], ...kept.map((one) => [one.name, one.name])]} />`}
         <${Choice} name="blank_cells" />
       </div>
       <details><summary>How the file is written</summary><div class="pair"><${Choice} name="delimiter" /><${Choice} name="encoding" /></div></details>

@@ -5,7 +5,7 @@ import { requery } from './router.js';
 import { useLoad } from './ui.js';
 
 // Between two looks at what the workers are at, in milliseconds.
-const PAUSE = 1500;
+const PAUSE = 1000;
 
 // What `read` gives, read again for as long as it moves and somebody is on the screen.
 export function useMoving(read, deps, moves) {

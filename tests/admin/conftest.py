@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -14,10 +15,11 @@ from infra.demo import Size
 from tests import browsing
 from tests.browsing import NAME, PASSWORD, WIDE, Page
 from tests.receivers import Receiver
-from tests.running import Running
+from tests.running import PATIENCE, Running
 
 # More than a page of orders; the rest of the demo is more of the same.
 SMALL = Size(customers=12, items=40, auto_orders=14, single_orders=4, days=60)
+IMPORTS = "/rest/v2/customer/imports"
 WELCOME = re.compile(r"/admin/#(/welcome/\S+)")
 
 
@@ -93,6 +95,24 @@ def visit(chromium: Any, shop: Running, signed_in: Any) -> Iterator[Callable[...
         assert (page.complaints, page.foreign, page.dialogs) == ([], [], [])
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="package")
+def imported(shop: Running) -> Callable[..., str]:
+    """Begins an import of a CSV text, waits until a person is asked for, and gives its id."""
+
+    def begun(text: str, **asked: Any) -> str:
+        place = shop.ask("POST", "/rest/v2/customer/import_files")[1]["import_file"]
+        assert shop.upload(place["upload"]["url"], text) == 204
+        status, answer = shop.ask("POST", IMPORTS, {"file": place["file"], "format": "csv", **asked})
+        assert status == 200, answer
+        import_id = str(answer["customer_import"]["import_id"])
+        deadline = monotonic() + PATIENCE
+        while shop.ask("GET", f"{IMPORTS}/{import_id}")[1]["customer_import"]["state"] in ("reading", "comparing"):
+            assert monotonic() < deadline, "it is not read"
+        return import_id
+
+    return begun
 
 
 @pytest.fixture(scope="package")

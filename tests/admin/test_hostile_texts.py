@@ -1,6 +1,8 @@
 """Texts of strangers stand on the page as texts: three hundred that would be scripts if anything let them."""
 
+import csv
 from collections.abc import Callable, Iterator
+from io import StringIO
 from itertools import product
 from typing import Any
 
@@ -62,8 +64,14 @@ def pieces(length: int) -> Iterator[str]:
     yield text
 
 
+def written(rows: list[list[str]]) -> str:
+    text = StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
+
+
 @pytest.fixture(scope="module")
-def places(shop: Running) -> Iterator[dict[str, str]]:
+def places(shop: Running, imported: Callable[..., str]) -> Iterator[dict[str, str]]:
     """An order and its auto order with all of them in every text that strangers and the catalogue say, and texts of the
     shop's own besides; put back at the end."""
 
@@ -118,7 +126,11 @@ def places(shop: Running) -> Iterator[dict[str, str]]:
     }
     customer = made("POST", "/rest/v2/customer/customers", profile)["customer"]["customer_profile_oid"]
     made("PUT", f"/rest/v2/auto_order/auto_orders/{oid}", {"enabled": False, "cancel_reason": reasons[0]})
+    headings = ["email", *pieces(250)]
+    rows = [["email", "business_notes"], ["bad@example.com", "".join(PAYLOADS)[:2000]], [wide[8], "x"]]
     yield {
+        "mapping": imported(written([headings, [wide[8]]])),
+        "compared": imported(written(rows)),
         "oid": str(oid),
         "order_id": order_id,
         "hook": str(hook["webhook"]["webhook_oid"]),
@@ -145,6 +157,9 @@ def test_texts_of_strangers_run_nothing_and_ask_nobody(visit: Visit, places: dic
         "/customers?email=bad@example.com": "tbody",
         f"/customers/{places['customer']}": "",
         f"/customers/{places['customer']}?tab=orders": "",
+        "/customers/imports": "tbody",
+        f"/customers/imports/{places['mapping']}": "tbody",
+        f"/customers/imports/{places['compared']}": "tbody",
         "/rehearsal": "",
         "/reports": "table",
         "/configuration/auto_order_processing": "",

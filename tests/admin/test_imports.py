@@ -7,12 +7,12 @@ from tests.browsing import Page
 from tests.running import Running
 
 ALL = "/rest/v2/customer/customers"
-IMPORTS = "/rest/v2/customer/imports"
 Visit = Callable[..., Page]
 
 
-def file_of(shop: Running, extra: str = "") -> dict[str, Any]:
-    """A file for the page's chooser: one new customer, one changed, one the same, and one with no address."""
+def file_of(shop: Running) -> dict[str, Any]:
+    """A file for the page's chooser: one new customer, one changed, one the same, and one with no address. Nobody knows
+    what its last column is."""
     first, second = shop.ask("GET", f"{ALL}?_limit=2&_expand=billing")[1]["customers"]
     lines = [
         "E-mail,Referral Source,Shoe size",
@@ -22,6 +22,17 @@ def file_of(shop: Running, extra: str = "") -> dict[str, Any]:
         ",A pigeon,47",
     ]
     return {"name": "customers.csv", "mimeType": "text/csv", "buffer": "\r\n".join([*lines, ""]).encode()}
+
+
+def test_an_export_is_fetched_once_it_is_made(visit: Visit) -> None:
+    page = visit("/customers")
+    page.page.click(".title >> text=Export…")
+    page.page.click("text=Start the export")
+    page.page.wait_for_selector("text=Download")
+    with page.page.expect_download() as download:
+        page.page.click("text=Download")
+    assert download.value.suggested_filename.endswith(".csv")
+    assert download.value.path().read_text("utf-8-sig").startswith("email,customer_profile_oid,")
 
 
 def test_an_import_is_mapped_looked_at_confirmed_and_undone(visit: Visit, shop: Running) -> None:
@@ -41,7 +52,10 @@ def test_an_import_is_mapped_looked_at_confirmed_and_undone(visit: Visit, shop: 
     page.page.reload()
     page.page.wait_for_selector("text=Write it…")
     page.settle()
-    assert [page.page.inner_text(f".figures strong >> nth={n}") for n in range(5)] == ["1", "1", "1", "1", "0"]
+    with page.page.expect_download() as download:
+        page.page.click("text=Download the rejected rows")
+    assert "import_problems" in download.value.path().read_text("utf-8-sig")
+    assert [page.page.inner_text(f".figures strong >> nth={n}") for n in range(4)] == ["1", "1", "1", "1"]
     page.page.click(".tabs >> text=Changed")
     page.page.wait_for_selector(".cells ins >> text=A pigeon")
     page.page.click("text=Write it…")
@@ -52,3 +66,19 @@ def test_an_import_is_mapped_looked_at_confirmed_and_undone(visit: Visit, shop: 
     page.page.click("dialog >> text=Undo the import")
     page.page.wait_for_selector("text=What was there before stands again.")
     assert shop.ask("GET", f"{ALL}/by_email/carrier@example.com")[0] == 404
+
+
+def test_who_is_not_in_the_file_goes_only_once_somebody_has_looked(
+    visit: Visit, shop: Running, imported: Callable[..., str]
+) -> None:
+    told = shop.ask("GET", f"{ALL}?_limit=200")[1]["customers"]
+    import_id = imported("email\r\nnew@example.com\r\n", delete_missing=True)
+    page = visit(f"/customers/imports/{import_id}")
+    page.page.wait_for_selector(f"text=delete all {len(told)}")
+    page.page.click("text=Write it…")
+    page.page.click("dialog >> text=Write it")
+    page.page.wait_for_selector("dialog [role=alert] >> text=look at them first")
+    page.page.keyboard.press("Escape")
+    page.page.wait_for_selector("dialog", state="detached")
+    found = shop.ask("GET", f"/rest/v2/customer/imports/{import_id}")[1]["customer_import"]
+    assert found["state"] == "compared"

@@ -26,6 +26,10 @@ SCREENS = {
     "customer, taxes": "/customers/{customer}?tab=taxes",
     "customer, software": "/customers/{customer}?tab=software",
     "customer, activity": "/customers/{customer}?tab=activity",
+    "exports": "/customers/exports",
+    "imports": "/customers/imports",
+    "import, columns": "/customers/imports/{mapping}",
+    "import, dry run": "/customers/imports/{compared}",
     "orders": "/orders",
     "order": "/orders/{order_id}",
     "rehearsal": "/rehearsal",
@@ -49,10 +53,13 @@ SCREENS = {
 
 
 @pytest.fixture(scope="module")
-def places(shop: Running, hook: int) -> dict[str, str]:
+def places(shop: Running, hook: int, imported: Callable[..., str]) -> dict[str, str]:
     one = shop.ask("GET", "/rest/v2/auto_order/auto_orders?_limit=1&status=active")[1]["auto_orders"][0]
     user = shop.ask("GET", "/rest/v2/user/users")[1]["users"][0]
+    rows = "email,Referral Source,{}\r\nnew@example.com,A pigeon,\r\n,A pigeon,\r\n"
     return {
+        "mapping": imported(rows.format("Shoe size")),
+        "compared": imported(rows.format("Fax"), delete_missing=True),
         "oid": one["auto_order_oid"],
         "order_id": one["original_order_id"],
         "hook": str(hook),
@@ -103,6 +110,7 @@ def test_no_screen_has_anything_for_axe_to_find_in_light_in_dark_or_on_a_phone(
         ("/configuration/users", "text=Invite a user…"),
         ("/customers", "text=Add a customer…"),
         ("/customers", "text=Columns…"),
+        ("/customers/imports/{compared}", "text=Write it…"),
         ("/webhooks", ".title >> text=Add a webhook…"),
         ("/webhooks/{hook}", "text=Rotate the secret…"),
     ],
