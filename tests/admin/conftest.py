@@ -11,7 +11,6 @@ from app import app
 from chalicelib.gateways.clock import SystemClock
 from infra import demo
 from infra.demo import Size
-from tests import browsing
 from tests.browsing import NAME, PASSWORD, WIDE, Page
 from tests.receivers import Receiver
 from tests.running import Running
@@ -19,12 +18,6 @@ from tests.running import Running
 # More than a page of orders; the rest of the demo is more of the same.
 SMALL = Size(customers=12, items=40, auto_orders=14, single_orders=4, days=60)
 WELCOME = re.compile(r"/admin/#(/welcome/\S+)")
-
-
-@pytest.fixture(scope="package")
-def chromium() -> Iterator[Any]:
-    with browsing.browser() as started:
-        yield started
 
 
 @pytest.fixture(scope="package")
