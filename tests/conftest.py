@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import browsing
 from tests import ministack as stand_in
 
 # How long an example takes says how busy the machine is, not whether the code is right; speed is counted (tests/bench).
@@ -27,6 +29,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("figures")
         for text in told:
             terminalreporter.write_line(text)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A browser for all tests of pages."""
+    with browsing.browser() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

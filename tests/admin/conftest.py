@@ -12,7 +12,6 @@ from app import app
 from chalicelib.gateways.clock import SystemClock
 from infra import demo
 from infra.demo import Size
-from tests import browsing
 from tests.browsing import NAME, PASSWORD, WIDE, Page
 from tests.receivers import Receiver
 from tests.running import PATIENCE, Running
@@ -21,12 +20,6 @@ from tests.running import PATIENCE, Running
 SMALL = Size(customers=12, items=40, auto_orders=14, single_orders=4, days=60)
 IMPORTS = "/rest/v2/customer/imports"
 WELCOME = re.compile(r"/admin/#(/welcome/\S+)")
-
-
-@pytest.fixture(scope="package")
-def chromium() -> Iterator[Any]:
-    with browsing.browser() as started:
-        yield started
 
 
 @pytest.fixture(scope="package")

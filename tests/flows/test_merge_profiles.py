@@ -206,10 +206,10 @@ def test_without_time_the_next_visit_goes_on(two: Two) -> None:
 
 def test_what_a_payment_holds_is_waited_for(two: Two) -> None:
     shop, name = two.world.shop, reward.points_id(two.ada)
-    assert ledgers.hold(shop, name, "key", Decimal(5))
+    shop.write(*ledgers.holding(shop, name, "key", Decimal(5)))
     two.merge()
     assert shop.customers.find(two.ada) is not None
-    ledgers.release(shop, name, "key")
+    shop.write(*ledgers.releasing(shop, name, "key"))
     two.world.tell_all()
     two.check()
 

@@ -1,5 +1,8 @@
 """Signed links: one purpose, one noun, one shop, until a date."""
 
+import random
+import string
+
 import pytest
 from itsdangerous import URLSafeSerializer
 
@@ -70,3 +73,32 @@ def test_every_process_of_a_house_signs_with_the_same_secret_and_it_is_not_the_o
     world.house.extras.clear()
     assert world.shop.links.read("cancel", token) == "7"
     assert world.house.seal() != world.house.keys().secret("links", "fresh")
+
+
+def test_of_five_thousand_changed_tokens_none_opens_anything() -> None:
+    """One character or many changed, left out, doubled, moved or put in; pieces of two tokens put together."""
+    chance, letters = random.Random(5000), string.ascii_letters + string.digits + "-_.~%=+/ \x00ü"
+    tokens = [links().sign("cancel", str(number), DAY * (number + 1)) for number in range(20)]
+    reader, tried = links(), 0
+    while tried < 5000:
+        token, other = chance.sample(tokens, 2)
+        at, to = sorted(chance.sample(range(len(token)), 2))
+        letter = chance.choice(letters)
+        changed = chance.choice(
+            [
+                token[:at] + letter + token[at + 1 :],
+                token[:at] + token[to:],
+                token[:at] + letter + token[at:],
+                token[:at] + token[at:to] * 2 + token[to:],
+                token[:at] + token[at:to][::-1] + token[to:],
+                token[:at] + other[at:],
+                token.swapcase(),
+                token + letter,
+                token[: token.rindex(".")] + other[other.rindex(".") :],
+            ]
+        )
+        if changed in tokens:
+            continue
+        tried += 1
+        with pytest.raises(Unauthorised):
+            reader.read("cancel", changed)

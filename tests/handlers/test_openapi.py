@@ -27,7 +27,6 @@ from tests.houses import Reply, TestHouse, a_house
 from tests.worlds import NoOutside
 
 ROOT = Path(__file__).parent.parent.parent
-CHROMIUM = Path("/usr/bin/chromium")
 # How long the page of two hundred calls may take to be drawn while the other processor is busy, in milliseconds.
 PATIENCE = 90_000
 GREEN = "4111111111111111"
@@ -558,12 +557,8 @@ def test_starting_the_app_reads_no_page_and_makes_no_document() -> None:
 # --- in a browser ----------------------------------------------------------------------------------------------------
 
 
-def test_in_a_browser_the_page_shows_every_call_and_makes_one(house: TestHouse) -> None:
+def test_in_a_browser_the_page_shows_every_call_and_makes_one(chromium: Any, house: TestHouse) -> None:
     """The browser's requests come to the house's door; nothing goes out."""
-    if not CHROMIUM.exists():
-        pytest.fail(f"This test needs Chromium at {CHROMIUM}: apt-get install chromium (no other test does).")
-    from playwright.sync_api import sync_playwright
-
     key = house.found()
     house.call("POST", "/rest/v2/item/items", TEA, key=key)
     complaints: list[str] = []
@@ -579,33 +574,32 @@ def test_in_a_browser_the_page_shows_every_call_and_makes_one(house: TestHouse) 
         reply = house.call(request.method, path, request.post_data_buffer, headers=request.headers)
         route.fulfill(status=reply.status, headers=reply.headers, body=reply.body)
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.set_default_timeout(PATIENCE)
-        page.on("console", lambda message: complaints.append(message.text) if refused(message.text) else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.route("**/*", answer)
-        page.goto("http://backroom.test/prod/docs#/item/get_items")
-        page.wait_for_selector("#operations-item-get_items .try-out__btn")
-        assert page.locator(".errors-wrapper").count() == 0
-        tags = {tag.get_attribute("data-tag") for tag in page.locator(".opblock-tag").all()}
-        assert tags == {openapi._tag(route) for route in documented()}
-        assert "order_payment_process" in page.inner_text(".webhooks")
+    context = chromium.new_context()
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.on("console", lambda message: complaints.append(message.text) if refused(message.text) else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.route("**/*", answer)
+    page.goto("http://backroom.test/prod/docs#/item/get_items")
+    page.wait_for_selector("#operations-item-get_items .try-out__btn")
+    assert page.locator(".errors-wrapper").count() == 0
+    tags = {tag.get_attribute("data-tag") for tag in page.locator(".opblock-tag").all()}
+    assert tags == {openapi._tag(route) for route in documented()}
+    assert "order_payment_process" in page.inner_text(".webhooks")
 
-        page.click("button.authorize")
-        page.locator(".auth-container", has_text="ultraCartSimpleApiKey").locator("input").fill(key)
-        page.locator(".auth-container", has_text="ultraCartSimpleApiKey").locator("button.authorize").click()
-        page.locator(".auth-container", has_text="ultraCartSimpleApiKey").locator("button.btn-done").click()
-        page.click("#operations-item-get_items .try-out__btn")
-        page.click("#operations-item-get_items .execute")
-        page.wait_for_selector("#operations-item-get_items .live-responses-table")
-        assert "Green tea" in page.inner_text("#operations-item-get_items .live-responses-table")
-        assert not complaints
-        assert all(url.startswith("http://backroom.test/prod/") for url in asked), asked
+    page.click("button.authorize")
+    page.locator(".auth-container", has_text="ultraCartSimpleApiKey").locator("input").fill(key)
+    page.locator(".auth-container", has_text="ultraCartSimpleApiKey").locator("button.authorize").click()
+    page.locator(".auth-container", has_text="ultraCartSimpleApiKey").locator("button.btn-done").click()
+    page.click("#operations-item-get_items .try-out__btn")
+    page.click("#operations-item-get_items .execute")
+    page.wait_for_selector("#operations-item-get_items .live-responses-table")
+    assert "Green tea" in page.inner_text("#operations-item-get_items .live-responses-table")
+    assert not complaints
+    assert all(url.startswith("http://backroom.test/prod/") for url in asked), asked
 
-        # And the policy is no mere text.
-        page.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.bad = 1'}))")
-        assert page.evaluate("window.bad") is None
-        assert len(complaints) == 1
-        browser.close()
+    # And the policy is no mere text.
+    page.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.bad = 1'}))")
+    assert page.evaluate("window.bad") is None
+    assert len(complaints) == 1
+    context.close()

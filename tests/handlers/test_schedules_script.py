@@ -9,11 +9,8 @@ import pytest
 from tests.houses import a_house
 from tests.running import Running
 
-CHROMIUM = Path("/usr/bin/chromium")
 SHOP = "https://shop.example.com"
 SCRIPT = "/storefront/schedules.js"
-# A page of the web may not ask this machine; the engine stands for a shop that is out there.
-LOOPBACK = "--disable-features=LocalNetworkAccessChecks"
 MOST_BYTES = 3 * 1024
 PAGE = """<!doctype html><form><select data-backroom-item="{item}"></select><input type="submit"></form>
 <script src="{origin}/storefront/schedules.js" data-key="{key}"></script>"""
@@ -38,13 +35,13 @@ def sold(engine: Running) -> None:
 class Browser:
     """Pages of the shop, which loads the script from the engine."""
 
-    def __init__(self, chromium: Any, engine: Running) -> None:
-        self._chromium, self._engine = chromium, engine
+    def __init__(self, context: Any, engine: Running) -> None:
+        self._context, self._engine = context, engine
         self._origin = f"http://127.0.0.1:{engine.port}"
 
     def options(self, item: str) -> tuple[list[tuple[str, str]], Any]:
         """What is offered, name and value, and the select, once the script is done."""
-        page = self._chromium.new_page()
+        page = self._context.new_page()
         html = PAGE.format(item=item, origin=self._origin, key=self._engine.browser_key)
         page.route(f"{SHOP}/*", lambda route: route.fulfill(body=html, content_type="text/html"))
         page.add_init_script("addEventListener('backroom:schedules', () => { window.done = true })")
@@ -55,15 +52,10 @@ class Browser:
 
 
 @pytest.fixture
-def browser(engine: Running) -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.fail(f"This test needs Chromium at {CHROMIUM}: apt-get install chromium.")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", LOOPBACK])
-        yield Browser(chromium, engine)
-        chromium.close()
+def browser(chromium: Any, engine: Running) -> Iterator[Browser]:
+    context = chromium.new_context()
+    yield Browser(context, engine)
+    context.close()
 
 
 def test_it_is_small_and_is_served_as_a_script() -> None:

@@ -14,7 +14,6 @@ from ultracart.models import Permission, User
 
 from tests.running import Running
 
-CHROMIUM = Path("/usr/bin/chromium")
 PASSWORD = "a kettle sings at noon"
 WAITS = re.compile(r"(http://127\.0\.0\.1:\d+/admin/)#/welcome/(\S+)")
 ASK = """async ([method, path, body, csrf]) => {
@@ -52,32 +51,27 @@ def test_staff_are_kept_by_the_official_sdk(shop: Running) -> None:
     assert refused.value.status == 404
 
 
-def test_in_a_browser_the_printed_link_leads_to_a_session_that_works(shop: Running) -> None:
-    if not CHROMIUM.exists():
-        pytest.fail(f"This test needs Chromium at {CHROMIUM}: apt-get install chromium.")
-    from playwright.sync_api import sync_playwright
-
+def test_in_a_browser_the_printed_link_leads_to_a_session_that_works(chromium: Any, shop: Running) -> None:
     printed = WAITS.search(Path(shop.errors.name).read_text())
     assert printed is not None
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.goto(printed[1])
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(printed[1])
 
-        def ask(method: str, path: str, body: Any = None, csrf: str = "") -> tuple[int, Any]:
-            status, answer = page.evaluate(ASK, [method, path, body, csrf])
-            return status, answer
+    def ask(method: str, path: str, body: Any = None, csrf: str = "") -> tuple[int, Any]:
+        status, answer = page.evaluate(ASK, [method, path, body, csrf])
+        return status, answer
 
-        status, answer = ask("POST", "welcome", {"token": printed[2], "password": PASSWORD, "name": "Olga"})
-        assert (status, answer["session"]["name"]) == (200, "Olga")
-        csrf = answer["session"]["csrf"]
-        assert ask("GET", "session")[1]["session"]["csrf"] == csrf, "the browser sends the cookie"
-        assert page.evaluate("document.cookie") == "", "and shows it to no script"
-        assert ask("GET", "../rest/v2/item/items")[0] == 200
-        tea = {"merchant_item_id": "TEA"}
-        assert ask("POST", "../rest/v2/item/items", tea)[0] == 403, "without the csrf text"
-        assert ask("POST", "../rest/v2/item/items", tea, csrf)[0] == 200
-        assert ask("DELETE", "session", csrf=csrf)[0] == 204
-        assert ask("GET", "session")[0] == 401
-        assert ask("POST", "session", {"login": "owner", "password": PASSWORD})[0] == 200
-        browser.close()
+    status, answer = ask("POST", "welcome", {"token": printed[2], "password": PASSWORD, "name": "Olga"})
+    assert (status, answer["session"]["name"]) == (200, "Olga")
+    csrf = answer["session"]["csrf"]
+    assert ask("GET", "session")[1]["session"]["csrf"] == csrf, "the browser sends the cookie"
+    assert page.evaluate("document.cookie") == "", "and shows it to no script"
+    assert ask("GET", "../rest/v2/item/items")[0] == 200
+    tea = {"merchant_item_id": "TEA"}
+    assert ask("POST", "../rest/v2/item/items", tea)[0] == 403, "without the csrf text"
+    assert ask("POST", "../rest/v2/item/items", tea, csrf)[0] == 200
+    assert ask("DELETE", "session", csrf=csrf)[0] == 204
+    assert ask("GET", "session")[0] == 401
+    assert ask("POST", "session", {"login": "owner", "password": PASSWORD})[0] == 200
+    context.close()
