@@ -29,12 +29,16 @@ export default function Import({ params, query }) {
   <//>`;
 }
 
+// What was asked for may be asked for again: it goes on where it is.
+const AGAIN = { applying: 'confirm', undoing: 'undo' };
+
 function Step({ job, path, query, heard }) {
   if (job.state === 'refused') return html`<div class="note bad" role="alert"><h2>${job.problem}</h2><p>Mend the file, or choose how it is written, and <a href=${link('/customers/imports')}>upload it again</a>. Nothing was changed.</p></div>`;
   if (job.state === 'mapping') return html`<${Card} title="Columns"><${Columns} job=${job} path=${path} heard=${heard} /><//>`;
   if (moves(job)) {
     const deletes = job.number_to_delete && job.state !== 'comparing' ? `, and ${number(job.number_to_delete)} to delete besides` : '';
-    return html`<${Card}><${Progress} label=${words(job.state)} done=${job.number_done} of=${job.number_of_rows} more=${` rows${deletes}`} /><//>`;
+    return html`<${Card}><${Progress} label=${words(job.state)} done=${job.number_done} of=${job.number_of_rows} more=${` rows${deletes}`} />
+      ${AGAIN[job.state] && may('customer_write') && html`<p class="soft">Does it stand still for minutes? <${Do} kind="plain" act=${() => post(`${path}/${AGAIN[job.state]}`, {})}>Send it on<//></p>`}<//>`;
   }
   return html`<${Figures} job=${job} />
     ${job.state === 'compared' && html`<${Confirm} job=${job} path=${path} query=${query} heard=${heard} />`}

@@ -80,8 +80,13 @@ function Begin({ kept }) {
     }
   };
   const nameOf = (pointer) => pointer.split('/')[1];
+  const show = (pointer) => {
+    const field = document.getElementById(`import-${nameOf(pointer)}`);
+    field?.closest('details')?.setAttribute('open', '');
+    field?.focus();
+  };
   return html`<${Card} title="A new file">
-    <${Summary} problems=${problems} title="No import was begun" titleOf=${(pointer) => TITLES[nameOf(pointer)] || words(nameOf(pointer))} show=${(pointer) => document.getElementById(`import-${nameOf(pointer)}`)?.focus()} />
+    <${Summary} problems=${problems} title="No import was begun" titleOf=${(pointer) => TITLES[nameOf(pointer)] || words(nameOf(pointer))} show=${show} />
     <form ref=${form} onSubmit=${(event) => event.preventDefault()}>
       <div class="pair">
         <div class="field"><label for="import-file">File</label><input id="import-file" name="file" class="wide" type="file" accept=".csv,.txt,.tsv,.xlsx" required onChange=${named} /></div>

@@ -129,8 +129,8 @@ def places(shop: Running, imported: Callable[..., str]) -> Iterator[dict[str, st
     headings = ["email", *pieces(250)]
     rows = [["email", "business_notes"], ["bad@example.com", "".join(PAYLOADS)[:2000]], [wide[8], "x"]]
     yield {
-        "mapping": imported(written([headings, [wide[8]]])),
-        "compared": imported(written(rows)),
+        "mapping": imported(written([headings, [wide[8]]]), delimiter=","),
+        "compared": imported(written(rows), delimiter=","),
         "oid": str(oid),
         "order_id": order_id,
         "hook": str(hook["webhook"]["webhook_oid"]),
