@@ -1,7 +1,7 @@
 // All customers as a file: asked for, made in the background, fetched.
 import { html, useRef, useState } from './lib.js';
 import { get, post, query as text } from './api.js';
-import { moment, number, words } from './format.js';
+import { day, moment, number, words } from './format.js';
 import { link } from './router.js';
 import { Card, Do, Empty, Loaded, PAGE, Page, Summary, Table, Tag, problemsOf } from './ui.js';
 import { Onward, Progress, useMoving } from './transfers.js';
@@ -33,13 +33,14 @@ export default function Exports({ query }) {
       <form ref=${form} class="filters" onSubmit=${(event) => event.preventDefault()}><label>Kind of file<select name="format">${Object.entries(FORMATS).map(([value, title]) => html`<option value=${value}>${title}</option>`)}</select></label>
         <${Do} kind="main" act=${start}>Start the export<//></form>
     <//>
-    <${Card} title="Files"><${Loaded} of=${found}>${(data) => html`<${Table} label="Exports" rows=${data.customer_exports} empty=${html`<${Empty} title="Nothing was exported yet">A file is kept for 30 days.<//>`} columns=${[
+    <${Card} title="Files"><${Loaded} of=${found}>${(data) => html`<${Table} label="Exports" rows=${data.customer_exports} empty=${html`<${Empty} title="Nothing was exported yet">What you start stands here, so that you find it again.<//>`} columns=${[
       ['Asked for', (one) => moment(one.created_dts)],
       ['By', (one) => one.created_by || ''],
       ['Kind', (one) => FORMATS[one.format]],
       ['State', (one) => (moves(one) ? html`<${Progress} label=${words(one.state)} done=${one.number_done} of=${one.number_of_profiles} />` : html`<${Tag} kind=${KINDS[one.state]}>${words(one.state)}<//>${one.problem && html`<p>${one.problem}</p>`}`)],
       ['Customers', (one) => number(one.number_done), 'num'],
       ['Bytes', (one) => number(one.file_size), 'num'],
+      ['Kept until', (one) => day(one.kept_until_dts)],
       ['File', (one) => one.state === 'done' && html`<${Do} act=${() => fetched(one)}>Download<span class="hidden"> the file of ${moment(one.created_dts)}</span><//>`],
     ]} /><${Onward} query=${query} next=${data.metadata.next_cursor} label="Pages of exports" />`}<//><//>
   <//>`;

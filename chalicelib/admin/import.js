@@ -1,7 +1,7 @@
 // One file of customers on its way in: what its columns are, what it would do, that it is written, that it is undone.
 import { html, useRef, useState } from './lib.js';
 import { get, may, post, call, query as text } from './api.js';
-import { moment, number, words } from './format.js';
+import { day, moment, number, words } from './format.js';
 import { link } from './router.js';
 import { Card, Dialog, Do, Loaded, PAGE, Page, Summary, Table, Tag, problemsOf, toast, useLoad } from './ui.js';
 import { Onward, Progress, useMoving } from './transfers.js';
@@ -40,10 +40,12 @@ function Step({ job, path, query, heard }) {
     return html`<${Card}><${Progress} label=${words(job.state)} done=${job.number_done} of=${job.number_of_rows} more=${` rows${deletes}`} />
       ${AGAIN[job.state] && may('customer_write') && html`<p class="soft">Does it stand still for minutes? <${Do} kind="plain" act=${() => post(`${path}/${AGAIN[job.state]}`, {})}>Send it on<//></p>`}<//>`;
   }
+  // The address opens the file for some minutes only, so a new one is asked for.
+  const rejected = async () => { location.assign((await get(path)).customer_import.rejected_url); };
   return html`<${Figures} job=${job} />
     ${job.state === 'compared' && html`<${Confirm} job=${job} path=${path} query=${query} heard=${heard} />`}
     ${job.state !== 'compared' && job.delete_missing && html`<${Card} title="Customers that are not in the file"><${Missing} path=${path} query=${query} written /><//>`}
-    <${Card} title="Rows" actions=${job.rejected_url && html`<a class="button" href=${job.rejected_url}>Download the rejected rows</a>`}><${Rows} job=${job} path=${path} query=${query} /><//>
+    <${Card} title="Rows" actions=${job.rejected_url && html`<${Do} act=${rejected}>Download the rejected rows<//>`}><${Rows} job=${job} path=${path} query=${query} /><//>
     ${job.state === 'compared' && may('customer_write') && html`<${Card}><details><summary>What the columns are</summary><${Columns} job=${job} path=${path} heard=${heard} /></details><//>`}`;
 }
 
@@ -65,7 +67,7 @@ function Columns({ job, path, heard }) {
   // Of a heading, or of a place; a text in a pointer has its slashes written otherwise.
   const meant = (pointer) => {
     const said = pointer.split('/')[2]?.replaceAll('~1', '/').replaceAll('~0', '~');
-    return job.columns.find((one) => said && one.heading.startsWith(said)) || job.columns.find((one) => String(one.position) === said);
+    return job.columns.find((one) => one.heading === said) || job.columns.find((one) => String(one.position) === said) || job.columns.find((one) => said && one.heading.startsWith(said));
   };
   const save = async () => {
     complain([]);
@@ -165,7 +167,7 @@ function Confirm({ job, path, query, heard }) {
     <//>`}
     <${Card}><div class="row"><${Ask} button="Write it" title="Write what was compared?" kind=${job.number_to_delete ? 'danger' : 'main'} act=${act} done="It is being written.">
       <dl><dt>New</dt><dd>${number(job.number_to_create)}</dd><dt>Changed</dt><dd>${number(job.number_to_change)}</dd><dt>Deleted</dt><dd>${number(job.number_to_delete)}</dd><dt>Left out</dt><dd>${number(job.number_rejected)} rejected, ${number(job.number_same)} the same</dd></dl>
-      <p>A customer that somebody has changed since the dry run is left as it is. The import can be undone for 30 days.</p>
+      <p>A customer that somebody has changed since the dry run is left as it is. The import can be undone until ${day(job.kept_until_dts)}.</p>
     <//><span class="soft">Nothing is written before that.</span></div><//>`;
 }
 

@@ -64,7 +64,8 @@ class CustomerExportRequest(Noun):
 
 
 class CustomerExport(Noun, kw_only=True):
-    """All profiles as a file. ``url`` opens it for some minutes; each look at the export gives a new one."""
+    """All profiles as a file. ``url`` opens it for some minutes; each look at the export gives a new one. At
+    ``kept_until_dts`` it is thrown away."""
 
     own: ClassVar[frozenset[str]] = frozenset({"lengths", "pieces"})
 
@@ -75,6 +76,7 @@ class CustomerExport(Noun, kw_only=True):
     created_dts: Instant
     created_by: str | None = None
     finished_dts: Instant | None = None
+    kept_until_dts: Instant | None = None
     number_of_profiles: int = 0
     number_done: int = 0
     file_name: str | None = None
@@ -195,7 +197,8 @@ class MissingCustomer(Noun):
 
 class CustomerImport(Noun, kw_only=True):
     """One file of profiles on its way in, step by step. How far the step is: ``number_done`` of ``number_of_rows``, and
-    while it is written or undone of ``number_to_delete`` besides. ``delete_digest`` names the list of what would go."""
+    while it is written or undone of ``number_to_delete`` besides. ``delete_digest`` names the list of what would go.
+    It can be undone until ``kept_until_dts``."""
 
     own: ClassVar[frozenset[str]] = frozenset(
         {"pieces", "piece", "plan", "missing_pieces", "rejected_format", "undo_dts", "step"}
@@ -214,6 +217,7 @@ class CustomerImport(Noun, kw_only=True):
     created_dts: Instant
     created_by: str | None = None
     finished_dts: Instant | None = None
+    kept_until_dts: Instant | None = None
     number_of_rows: int = 0
     number_done: int = 0
     number_to_create: int = 0

@@ -7,8 +7,15 @@ from typing import TypeVar
 import msgspec
 
 from chalicelib.domain import sheets
+from chalicelib.domain.dates import later
 from chalicelib.domain.errors import Contended, Invalid, Problem, Refused
-from chalicelib.domain.transfers import CONTENT_TYPES, CustomerExport, CustomerExportRequest, CustomerImport
+from chalicelib.domain.transfers import (
+    CONTENT_TYPES,
+    PASSING_DAYS,
+    CustomerExport,
+    CustomerExportRequest,
+    CustomerImport,
+)
 from chalicelib.flows.ports import Kept, Shop
 
 F = TypeVar("F", CustomerExport, CustomerImport)
@@ -49,6 +56,7 @@ def begin(shop: Shop, asked: CustomerExportRequest, *, by: str = "") -> Customer
 
 def asked_for(shop: Shop, kind: str, transfer: F) -> F:
     """Written down first, then sent. Raises Contended where its id is another's."""
+    transfer.kept_until_dts = later(transfer.created_dts, days=PASSING_DAYS)
     if not advanced(shop, transfer, 0):
         raise Contended("that cannot be begun at this moment; try again")
     send(shop, kind, transfer.transfer_id)

@@ -68,7 +68,8 @@ def test_what_a_column_can_be_is_told_as_an_export_has_it(house: TestHouse, key:
 
 def test_an_import_goes_step_by_step_and_is_shown_at_each(house: TestHouse, key: str) -> None:
     path = f"/imports/{imported(house, key, delete_missing=True)}"
-    assert made(house, key, "GET", path)["customer_import"]["state"] == "reading"
+    begun = made(house, key, "GET", path)["customer_import"]
+    assert (begun["state"], begun["kept_until_dts"]) == ("reading", "2027-03-02T15:00:00-05:00")
     work(house)
     job = made(house, key, "GET", path)["customer_import"]
     assert (job["state"], job["number_of_rows"]) == ("mapping", 3)
