@@ -1,19 +1,25 @@
 // What exports and imports have in common: they move by themselves, and their lists go on by cursors.
-import { html, useEffect } from './lib.js';
+import { html, useEffect, useRef } from './lib.js';
 import { number } from './format.js';
 import { requery } from './router.js';
 import { useLoad } from './ui.js';
 
-// Between two looks at what the workers are at, in milliseconds.
-const PAUSE = 1000;
+// Between two looks at what the workers are at, in milliseconds: a small file is done at once, a large one takes minutes.
+const LEAST = 250;
+const MOST = 2000;
 
 // What `read` gives, read again for as long as it moves and somebody is on the screen.
 export function useMoving(read, deps, moves) {
   const found = useLoad(read, deps);
   const { data, loading, error, reload } = found;
+  const looks = useRef(0);
   useEffect(() => {
-    if (loading || error || !moves(data)) return undefined;
-    const timer = setTimeout(reload, PAUSE);
+    if (loading || error) return undefined;
+    if (!moves(data)) {
+      looks.current = 0;
+      return undefined;
+    }
+    const timer = setTimeout(reload, Math.min(MOST, LEAST * (looks.current += 1)));
     return () => clearTimeout(timer);
   }, [data, loading, error]);
   return { ...found, loading: false };

@@ -33,7 +33,7 @@ def test_an_export_is_fetched_once_it_is_made(visit: Visit) -> None:
     with page.page.expect_download() as download:
         page.page.click(newest)
     assert download.value.suggested_filename.endswith(".csv")
-    assert download.value.path().read_text("utf-8-sig").startswith("email,customer_profile_oid,")
+    assert download.value.path().read_text("utf-8-sig").startswith('"email","customer_profile_oid",')
 
 
 def test_an_import_is_mapped_looked_at_confirmed_and_undone(visit: Visit, shop: Running) -> None:
