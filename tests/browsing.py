@@ -28,6 +28,8 @@ GO = """route => new Promise(done => {
 # Nothing is being read or done.
 AT_REST = """() => !document.querySelector('[aria-busy=true], .boot')
   && ![...document.querySelectorAll('[role=status]')].some(one => one.textContent === 'Loading…')"""
+# What a click sets off has begun: an address that it changes is heard of one task later, and drawn in the next frame.
+BEGUN = "() => new Promise(done => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done))))"
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
@@ -69,6 +71,8 @@ class Page:
         self.settle()
 
     def settle(self) -> None:
+        """Wait until what was clicked on is shown, whole."""
+        self.page.evaluate(BEGUN)
         self.page.wait_for_selector("main h1")
         self.page.wait_for_function(AT_REST)
 
