@@ -94,7 +94,7 @@ class CustomerProfileSettings(Noun):
     def refuse_disabled(self) -> None:
         """Raises Invalid where there are no profiles at storefronts."""
         if not self.enabled():
-            raise Invalid.one("", "not_enabled", "customer profiles are not enabled")
+            raise Invalid.one("", "not_available", "customer profiles are not enabled")
 
 
 class Country(Noun):

@@ -19,7 +19,7 @@ from chalicelib import wiring
 from chalicelib.domain.cancellation import Cancellation
 from chalicelib.domain.customers import LONGEST_PASSWORD, SHORTEST_PASSWORD
 from chalicelib.domain.dates import Instant, local_date
-from chalicelib.domain.errors import Contended, Invalid, NotFound, Problem, ShopError, TooMany, Unauthorised
+from chalicelib.domain.errors import Contended, Invalid, NotFound, ShopError, TooMany, Unauthorised
 from chalicelib.domain.letters import day_words, number_words, read_day
 from chalicelib.domain.links import PAGES
 from chalicelib.domain.merchants import Merchant
@@ -83,7 +83,8 @@ SAID = {
     "email": "Enter an e-mail address.",
     "order_id": "Enter the order id or the auto order code: letters, digits, dots and dashes.",
 }
-SAID_BY_CODE = {
+# What is wrong with a card, on the page that takes one: elsewhere these codes are about something else.
+SAID_OF_A_CARD = {
     "past_date": "The card has expired. Look at month and year again.",
     "card_refused": "The bank refused this card. Please use another card.",
     "card_type_restricted": "The shop does not take this kind of card for auto orders. Please use another card.",
@@ -203,20 +204,17 @@ def _answer(page: Page, merchant: Merchant, merchant_id: str) -> Response:
 
 
 def problems_of(invalid: Invalid, *names: str) -> list[dict[str, str]]:
-    """One sentence for each field that something is wrong with, and what belongs to none."""
+    """One sentence for each field of the form that something is wrong with, and what belongs to none."""
     found: dict[str, str] = {}
+    of_a_card = SAID_OF_A_CARD if CARD_FIELDS[0] in names else {}
     for problem in invalid.problems:
         pointer = problem.pointer.lstrip("/")
         name = FIELDS.get(pointer, pointer)
         if name in names:
-            found.setdefault(name, SAID_BY_CODE.get(problem.code) or SAID[name])
+            found.setdefault(name, of_a_card.get(problem.code) or SAID[name])
         else:
-            found.setdefault("", _told(problem))
+            found.setdefault("", of_a_card.get(problem.code) or problem.message)
     return [{"field": name, "message": message} for name, message in found.items()]
-
-
-def _told(problem: Problem) -> str:
-    return SAID_BY_CODE.get(problem.code) or problem.message
 
 
 # --- cancel -----------------------------------------------------------------------------------------------------------

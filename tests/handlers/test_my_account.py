@@ -312,5 +312,8 @@ def test_points_are_redeemed_once_by_one_form_for_what_they_are_enough_for(shop:
 def test_without_a_programme_or_a_profile_there_are_no_rewards_and_nothing_is_redeemed(shop: Accounts) -> None:
     assert "rewards" not in text(shop.get()).replace("your orders and your rewards", "")
     assert shop.post("redeem", reward="TEN", form="one").status == 400
+    told = text(shop.post("redeem", token=shop.sign(f"profile#{shop.profile()}"), reward="TEN", form="one"))
+    assert "loyalty program" in told.lower()
+    assert "card" not in told.partition("Please look at this first")[2].partition("jane@example.com")[0]
     shop.program()
     assert shop.post("redeem", reward="TEN", form="one").status == 400
