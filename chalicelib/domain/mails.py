@@ -321,43 +321,32 @@ def addressee_of_profile(customer: Customer) -> Addressee:
 
 def password_mail(oid: int, email: str, word: str, now: Instant, facts: Mapping[str, str] = NO_FACTS) -> SentMail:
     """The mail with a link to set a password. The same ``word`` plans the same mail."""
-    about = f"customer#{oid}"
-    return SentMail(
-        mail_id=mail_id_of(word, "set_password", about),
-        about=about,
-        template="set_password",
-        email=email,
-        created_dts=now,
-        next_dts=later(now, seconds=LEASE_SECONDS),
-        facts=dict(facts),
-    )
+    return _with_a_link("set_password", f"customer#{oid}", email, word, now, facts)
 
 
 def my_account_mail(about: str, email: str, word: str, now: Instant) -> SentMail:
     """The mail with a link to his account that a customer has asked for. ``about``: his profile, or one of his orders
     where he has none."""
-    return SentMail(
-        mail_id=mail_id_of(word, "my_account", about),
-        about=about,
-        template="my_account",
-        email=email,
-        created_dts=now,
-        next_dts=later(now, seconds=LEASE_SECONDS),
-        facts={ASKED_FOR: str(now)},
-    )
+    return _with_a_link("my_account", about, email, word, now, {ASKED_FOR: str(now)})
 
 
 def asked_for(order_id: str, email: str, word: str, now: Instant) -> SentMail:
     """The mail with a cancel link that a customer has asked for."""
-    about = f"order#{order_id}"
+    return _with_a_link("easy_cancel", f"order#{order_id}", email, word, now, {ASKED_FOR: str(now)})
+
+
+def _with_a_link(
+    template: Template, about: str, email: str, word: str, now: Instant, facts: Mapping[str, str]
+) -> SentMail:
+    """A mail that no event has planned."""
     return SentMail(
-        mail_id=mail_id_of(word, "easy_cancel", about),
+        mail_id=mail_id_of(word, template, about),
         about=about,
-        template="easy_cancel",
+        template=template,
         email=email,
         created_dts=now,
         next_dts=later(now, seconds=LEASE_SECONDS),
-        facts={ASKED_FOR: str(now)},
+        facts=dict(facts),
     )
 
 
