@@ -12,20 +12,16 @@ from chalicelib.domain.cancellation import Cancellation, CancelLinkRequest, Canc
 from chalicelib.domain.customers import normalised_email
 from chalicelib.domain.drafts import made
 from chalicelib.domain.errors import NotFound
-from chalicelib.domain.mails import addressee, asked_for, waiting_name
+from chalicelib.domain.mails import addressee, asked_for
 from chalicelib.domain.orders import Order
 from chalicelib.domain.rebills import Facts, cancel_lines
-from chalicelib.flows import edit
+from chalicelib.flows import asked_links, edit
 from chalicelib.flows.facts import last_shipment, read_facts, with_step_items
 from chalicelib.flows.ports import Kept, Shop
-from chalicelib.flows.sweep import DELIVER_QUEUE
 from chalicelib.flows.tell import told_now
 
 # An auto order that was merged into another leads to it; a chain of more is a circle.
 MOST_MERGED = 5
-# Who looks for his order id tries a few; an order's own mailbox is not to be filled by strangers.
-ADDRESS_ASKS, ADDRESS_SECONDS = 10, 600
-ORDER_ASKS, ORDER_SECONDS = 3, 24 * 3600
 # Who canceled, where the order has no address.
 NOBODY = "customer"
 
@@ -97,19 +93,17 @@ def ask_for_link(shop: Shop, raw: Any, address: str) -> None:
 
     Raises TooMany, and Invalid with all problems.
     """
-    asked, now = made(raw, CancelLinkRequest), shop.clock.now()
-    shop.limits.take(f"cancel_link#address#{address}", ADDRESS_ASKS, ADDRESS_SECONDS, now)
+    asked = made(raw, CancelLinkRequest)
+    asked_links.count_asker(shop, "cancel_link", address)
     order = shop.orders.find(asked.order_id) or _by_code(shop, asked.order_id)
     order_id = order.noun.order_id or asked.order_id if order else asked.order_id
-    shop.limits.take(f"cancel_link#order#{order_id}", ORDER_ASKS, ORDER_SECONDS, now)
+    asked_links.count_mailbox(shop, "cancel_link", f"order#{order_id}")
     billing = order.noun.billing if order else None
     if order is None or order.noun.auto_order_oid is None or billing is None or not billing.email:
         return
     if normalised_email(billing.email) != normalised_email(asked.email):
         return
-    mail = asked_for(order_id, billing.email, shop.word(), now)
-    shop.write(shop.mails.planned(mail))
-    shop.queue.send(DELIVER_QUEUE, [{"merchant_id": shop.merchant_id, "subject": waiting_name(mail)}])
+    asked_links.send(shop, [asked_for(order_id, billing.email, shop.word(), shop.clock.now())])
 
 
 def _by_code(shop: Shop, code: str) -> Kept[Order] | None:

@@ -15,16 +15,12 @@ from chalicelib.domain.customers import (
 )
 from chalicelib.domain.dates import local_date
 from chalicelib.domain.drafts import made
-from chalicelib.domain.errors import NotFound, Refused, Unauthorised
-from chalicelib.domain.mails import ASKED_FOR, SentMail, password_mail, waiting_name
+from chalicelib.domain.errors import NotFound, Unauthorised
+from chalicelib.domain.mails import ASKED_FOR, SentMail, password_mail
 from chalicelib.domain.merchants import Merchant
-from chalicelib.flows import profiles
+from chalicelib.flows import asked_links, profiles
 from chalicelib.flows.ports import Kept, Shop
-from chalicelib.flows.sweep import DELIVER_QUEUE
 
-# Who has forgotten a password tries the addresses that he has; a mailbox is not to be filled by strangers.
-ADDRESS_ASKS, ADDRESS_SECONDS = 10, 600
-EMAIL_ASKS, EMAIL_SECONDS = 3, 24 * 3600
 # Who set it, as it is written down.
 CUSTOMER = "customer"
 USED = "The link is not valid any more: a password has been set since. Please ask for a new one."
@@ -62,14 +58,14 @@ def ask_for_link(shop: Shop, raw: Any, address: str) -> None:
     """
     asked, now = made(raw, CustomerEmailRequest), shop.clock.now()
     shop.configuration.section(CustomerProfileSettings).noun.refuse_disabled()
-    shop.limits.take(f"set_password#address#{address}", ADDRESS_ASKS, ADDRESS_SECONDS, now)
+    asked_links.count_asker(shop, "set_password", address)
     email = normalised_email(asked.email)
-    shop.limits.take(f"set_password#email#{email}", EMAIL_ASKS, EMAIL_SECONDS, now)
+    asked_links.count_mailbox(shop, "set_password", f"email#{email}")
     try:
         customer = profiles.customer_by_email(shop, email).noun
     except NotFound:
         return
-    _send(shop, [_mail(shop, customer, shop.word(), {ASKED_FOR: str(now)})])
+    asked_links.send(shop, [_mail(shop, customer, shop.word(), {ASKED_FOR: str(now)})])
 
 
 def send_notices(shop: Shop, raw: Any) -> PasswordNotices:
@@ -87,21 +83,9 @@ def send_notices(shop: Shop, raw: Any) -> PasswordNotices:
         else:
             mails.append(_mail(shop, kept.noun, f"password_notice#{today}", {}))
             told.sent.append(oid)
-    _send(shop, mails)
+    asked_links.send(shop, mails)
     return told
 
 
 def _mail(shop: Shop, customer: Customer, word: str, facts: dict[str, str]) -> SentMail:
     return password_mail(customer.customer_profile_oid or 0, customer.email or "", word, shop.clock.now(), facts)
-
-
-def _send(shop: Shop, mails: list[SentMail]) -> None:
-    planned = []
-    for mail in mails:
-        try:
-            shop.write(shop.mails.planned(mail))
-        except Refused:
-            continue
-        planned.append({"merchant_id": shop.merchant_id, "subject": waiting_name(mail)})
-    if planned:
-        shop.queue.send(DELIVER_QUEUE, planned)

@@ -9,23 +9,19 @@ from chalicelib.domain.auto_orders import assembled
 from chalicelib.domain.cancellation import CancellationItem, coming_of, skip_of
 from chalicelib.domain.customers import Customer, CustomerEmailRequest, customer_names, normalised_email
 from chalicelib.domain.drafts import made
-from chalicelib.domain.errors import Invalid, NotFound, Refused, Unauthorised
+from chalicelib.domain.errors import Invalid, NotFound, Unauthorised
 from chalicelib.domain.links import MY_ACCOUNT_SECONDS
 from chalicelib.domain.loyalty import CustomerLoyalty, CustomerLoyaltyRedemption, LoyaltyProgram, LoyaltyReward
-from chalicelib.domain.mails import my_account_mail, waiting_name
+from chalicelib.domain.mails import my_account_mail
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.my_account import Account, AccountAutoOrder, AccountItem, quantity_of, refuse_day
 from chalicelib.domain.orders import Order
 from chalicelib.domain.rebills import Facts, rebill_order_id
-from chalicelib.flows import edit, profiles, reward
+from chalicelib.flows import asked_links, edit, profiles, reward
 from chalicelib.flows.facts import read_facts
 from chalicelib.flows.ports import Shop
-from chalicelib.flows.sweep import DELIVER_QUEUE
 from chalicelib.flows.tell import told_now
 
-# Who has lost his mail asks again; a mailbox is not to be filled by strangers.
-ADDRESS_ASKS, ADDRESS_SECONDS = 10, 600
-EMAIL_ASKS, EMAIL_SECONDS = 3, 24 * 3600
 # The latest of each: a page that is read on a telephone. Who wants to see more asks the shop.
 MOST_AUTO_ORDERS = 20
 MOST_ORDERS = 20
@@ -52,19 +48,13 @@ def ask_for_link(shop: Shop, raw: Any, address: str) -> None:
 
     Raises TooMany, and Invalid with all problems.
     """
-    asked, now = made(raw, CustomerEmailRequest), shop.clock.now()
-    shop.limits.take(f"my_account#address#{address}", ADDRESS_ASKS, ADDRESS_SECONDS, now)
+    asked = made(raw, CustomerEmailRequest)
+    asked_links.count_asker(shop, "my_account", address)
     email = normalised_email(asked.email)
-    shop.limits.take(f"my_account#email#{email}", EMAIL_ASKS, EMAIL_SECONDS, now)
+    asked_links.count_mailbox(shop, "my_account", f"email#{email}")
     about = _about(shop, email)
-    if about is None:
-        return
-    mail = my_account_mail(about, email, shop.word(), now)
-    try:
-        shop.write(shop.mails.planned(mail))
-    except Refused:
-        return
-    shop.queue.send(DELIVER_QUEUE, [{"merchant_id": shop.merchant_id, "subject": waiting_name(mail)}])
+    if about is not None:
+        asked_links.send(shop, [my_account_mail(about, email, shop.word(), shop.clock.now())])
 
 
 def _about(shop: Shop, email: str) -> str | None:
