@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 
 from msgspec import Meta
 
-from chalicelib.domain.auto_orders import AutoOrder, is_past_end, is_unknown, occurrences
+from chalicelib.domain.auto_orders import AutoOrder, AutoOrderItem, is_past_end, is_unknown, occurrences
 from chalicelib.domain.dates import Instant, local_date, midnight
 from chalicelib.domain.errors import Invalid, Problem
 from chalicelib.domain.fields import Amount, OrderId, Quantity, Text100, Text200, Text1024
@@ -172,17 +172,7 @@ def shown(facts: Facts, noun: AutoOrder, charges: list[Line], shipped: Instant |
         earliest_cancel_dts=midnight(until, zone_name) if until else None,
         reason_required=bool(worded),
         cancel_reasons=worded or None,
-        items=[
-            CancellationItem(
-                item_id=entry.next_item_id or entry.original_item_id or "",
-                description=_described(facts, entry.next_item_id or entry.original_item_id),
-                quantity=entry.arbitrary_quantity or entry.original_quantity,
-                next_shipment_dts=None if entry.paused else entry.calculated_next_shipment_dts,
-            )
-            for entry in noun.items or []
-        ]
-        if ends
-        else None,
+        items=[item_shown(facts, entry) for entry in noun.items or []] if ends else None,
         charges=[
             CancellationCharge(
                 item_id=line.item.merchant_item_id or "", description=line.item.description, cost=line.unit_cost
@@ -195,9 +185,16 @@ def shown(facts: Facts, noun: AutoOrder, charges: list[Line], shipped: Instant |
     )
 
 
-def _described(facts: Facts, item_id: str | None) -> str | None:
-    item = facts.items.get(item_id or "")
-    return item.description if item else None
+def item_shown(facts: Facts, entry: AutoOrderItem) -> CancellationItem:
+    """An item, put together with its dates, as its customer sees it."""
+    item_id = entry.next_item_id or entry.original_item_id or ""
+    item = facts.items.get(item_id)
+    return CancellationItem(
+        item_id=item_id,
+        description=item.description if item else None,
+        quantity=entry.arbitrary_quantity or entry.original_quantity,
+        next_shipment_dts=None if entry.paused else entry.calculated_next_shipment_dts,
+    )
 
 
 def refuse(settings: AutoOrderProcessing, reason: str | None, until: date | None) -> None:

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from chalicelib.domain.auto_orders import assembled
-from chalicelib.domain.cancellation import CancellationItem, coming_of, skip_of
+from chalicelib.domain.cancellation import coming_of, item_shown, skip_of
 from chalicelib.domain.customers import Customer, CustomerEmailRequest, customer_names, normalised_email
 from chalicelib.domain.drafts import made
 from chalicelib.domain.errors import Invalid, NotFound, Unauthorised
@@ -96,23 +96,15 @@ def shown(shop: Shop, token: str) -> Account:
 def _auto_order(shop: Shop, oid: int, facts: Facts) -> AccountAutoOrder:
     now = shop.clock.now()
     noun = assembled(facts.auto_order, facts.head, facts.items, facts.zone_name(), now)
-    items = []
-    for entry in noun.items or []:
-        item_id = entry.next_item_id or entry.original_item_id or ""
-        item = facts.items.get(item_id)
-        line = CancellationItem(
-            item_id=item_id,
-            description=item.description if item else None,
-            quantity=entry.arbitrary_quantity or entry.original_quantity,
-            next_shipment_dts=None if entry.paused else entry.calculated_next_shipment_dts,
-        )
-        items.append(AccountItem(entry.auto_order_item_oid or 0, line, bool(entry.paused)))
     sign = shop.links.sign
     return AccountAutoOrder(
         auto_order_oid=oid,
         code=noun.auto_order_code or "",
         status=noun.status or "",
-        items=items,
+        items=[
+            AccountItem(entry.auto_order_item_oid or 0, item_shown(facts, entry), bool(entry.paused))
+            for entry in noun.items or []
+        ],
         coming=coming_of(facts, now),
         skip=skip_of(facts, now),
         cancel_url=shop.links.page("cancel", token=sign("cancel", str(oid), MY_ACCOUNT_SECONDS)),
