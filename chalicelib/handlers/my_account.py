@@ -1,6 +1,6 @@
 """A customer's account as a page: a link that was mailed to him opens it, without a password and without any script."""
 
-from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from chalicelib.domain.dates import local_date
@@ -13,11 +13,12 @@ from chalicelib.domain.my_account import MOST_QUANTITY, AccountAutoOrder
 from chalicelib.domain.orders import SHIPPED_STAGE, Order
 from chalicelib.flows import my_account
 from chalicelib.handlers.http import PAGE, Door
-from chalicelib.handlers.pages import Page, Visit, page, problems_of
+from chalicelib.handlers.pages import Page, Visit, asking, page, problems_of
 
 door = Door("my_account")
 
 TITLE = "Your account"
+ASK = partial(asking, "my_account_link")
 MAILED = (
     "If anything belongs to this address, a link is on its way to it. "
     "It may take a few minutes. Look into the folder for spam too."
@@ -50,10 +51,10 @@ MOST_ENTRIES = 10
 @door(
     "GET", PAGES["my_account"], PAGE, summary="A customer's account, or the page on which he asks for its link", base=""
 )
-@page(lambda title, told, status: asked(title, told, status=status))
+@page(ASK)
 def show_my_account_page(visit: Visit) -> Page:
     if not visit.said("token"):
-        return asked(TITLE, "")
+        return ASK(TITLE)
     return _account(visit)
 
 
@@ -64,7 +65,7 @@ def show_my_account_page(visit: Visit) -> Page:
     summary="What the page's forms do: skip, move, pause, go on, change a quantity, redeem points; mail a link",
     base="",
 )
-@page(lambda title, told, status: asked(title, told, status=status))
+@page(ASK)
 def post_my_account_page(visit: Visit) -> Page:
     does = visit.said("do")
     if does == "mail":
@@ -118,20 +119,8 @@ def _mailed(visit: Visit) -> Page:
     try:
         my_account.ask_for_link(visit.shop, said, visit.address)
     except Invalid as invalid:
-        return asked(TITLE, "", said, problems_of(invalid, "email"))
+        return ASK(TITLE, said=said, problems=problems_of(invalid, "email"))
     return Page("said", "Look into your mail", {"lines": [MAILED]})
-
-
-def asked(
-    title: str,
-    message: str,
-    said: Mapping[str, str] | None = None,
-    problems: list[dict[str, str]] | None = None,
-    status: int = 200,
-) -> Page:
-    """The page on which a customer asks for the link."""
-    words = {"message": message, "said": said or {"email": ""}}
-    return Page("my_account_link", title, words, problems or [], 400 if problems else status)
 
 
 def _account(visit: Visit, problems: list[dict[str, str]] | None = None, *, done: str = "") -> Page:

@@ -9,7 +9,7 @@ page too, at its field where it has one. A card's number is never shown again.
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -90,6 +90,7 @@ SAID_OF_A_CARD = {
     "card_type_restricted": "The shop does not take this kind of card for auto orders. Please use another card.",
     "not_available": "This card cannot be used at this moment. Please use another card.",
 }
+FORGOTTEN_TITLE = "Have you forgotten your password?"
 FORGOTTEN = (
     "If there is a profile with this address, a link is on its way to it. "
     "It may take a few minutes. Look into the folder for spam too."
@@ -131,6 +132,22 @@ def sorry(title: str, told: str, status: int, headers: Mapping[str, str] | None 
     return Page("said", title, {"lines": [told]}, status=status, headers=headers or {})
 
 
+def asking(
+    name: str,
+    title: str,
+    message: str = "",
+    status: int = 200,
+    *,
+    said: Mapping[str, str] | None = None,
+    problems: list[dict[str, str]] | None = None,
+) -> Page:
+    """A page on which a customer asks for a link by mail; ``message`` is what is wrong with the one that he had."""
+    words = {"message": message, "said": {"email": "", "order_id": ""} | dict(said or {})}
+    return Page(name, title, words, problems or [], 400 if problems else status)
+
+
+ASK_TO_CANCEL = partial(asking, "look_up")
+ASK_FOR_PASSWORD = partial(asking, "forgotten")
 Show = Callable[[Visit], Page]
 # What is shown for a link that opens nothing: from its title, what is wrong with it, and the status.
 Lost = Callable[[str, str, int], Page]
@@ -221,15 +238,15 @@ def problems_of(invalid: Invalid, *names: str) -> list[dict[str, str]]:
 
 
 @door("GET", PAGES["cancel"], PAGE, summary="The page on which a customer cancels, or asks for the link to", base="")
-@page(lambda title, told, status: _look_up(title, told, status=status))
+@page(ASK_TO_CANCEL)
 def show_cancel_page(visit: Visit) -> Page:
     if not visit.said("token"):
-        return _look_up("Cancel an auto order", "")
+        return ASK_TO_CANCEL("Cancel an auto order")
     return _cancel_page(visit)
 
 
 @door("POST", PAGES["cancel"], PAGE, summary="What the page's forms do: cancel, skip a shipment, mail a link", base="")
-@page(lambda title, told, status: _look_up(title, told, status=status))
+@page(ASK_TO_CANCEL)
 def post_cancel_page(visit: Visit) -> Page:
     match visit.said("do"):
         case "cancel":
@@ -297,23 +314,12 @@ def _ended(visit: Visit, shown: Cancellation) -> Page:
     return Page("said", "Your auto order is canceled", {"lines": lines})
 
 
-def _look_up(
-    title: str,
-    message: str,
-    said: Mapping[str, str] | None = None,
-    problems: list[dict[str, str]] | None = None,
-    status: int = 200,
-) -> Page:
-    words = {"message": message, "said": said or {"email": "", "order_id": ""}}
-    return Page("look_up", title, words, problems or [], 400 if problems else status)
-
-
 def _mailed(visit: Visit) -> Page:
     said = {name: visit.said(name) for name in ("email", "order_id")}
     try:
         cancel.ask_for_link(visit.shop, said, visit.address)
     except Invalid as invalid:
-        return _look_up("Cancel an auto order", "", said, problems_of(invalid, *said))
+        return ASK_TO_CANCEL("Cancel an auto order", said=said, problems=problems_of(invalid, *said))
     return Page("said", "Look into your mail", {"lines": [MAILED]})
 
 
@@ -386,10 +392,10 @@ def _billing_page(visit: Visit, problems: list[dict[str, str]] | None = None) ->
 
 
 @door("GET", PAGES["set_password"], PAGE, summary="The page on which a customer sets a password", base="")
-@page(lambda title, told, status: _forgotten(title, told, status=status))
+@page(ASK_FOR_PASSWORD)
 def show_set_password_page(visit: Visit) -> Page:
     if not visit.said("token"):
-        return _forgotten("Have you forgotten your password?", "")
+        return ASK_FOR_PASSWORD(FORGOTTEN_TITLE)
     return _password_page(visit)
 
 
@@ -400,7 +406,7 @@ def show_set_password_page(visit: Visit) -> Page:
     summary="What the page's forms do: set the password, once by each link; mail a link",
     base="",
 )
-@page(lambda title, told, status: _forgotten(title, told, status=status))
+@page(ASK_FOR_PASSWORD)
 def post_set_password_page(visit: Visit) -> Page:
     match visit.said("do"):
         case "set":
@@ -415,7 +421,7 @@ def post_set_password_page(visit: Visit) -> Page:
             try:
                 customer_passwords.ask_for_link(visit.shop, said, visit.address)
             except Invalid as invalid:
-                return _forgotten("Have you forgotten your password?", "", said, problems_of(invalid, "email"))
+                return ASK_FOR_PASSWORD(FORGOTTEN_TITLE, said=said, problems=problems_of(invalid, "email"))
             return Page("said", "Look into your mail", {"lines": [FORGOTTEN]})
     raise Invalid.one("", "malformed_form", "This is not a form of ours.")
 
@@ -429,17 +435,6 @@ def _password_page(visit: Visit, problems: list[dict[str, str]] | None = None) -
         "longest": LONGEST_PASSWORD,
     }
     return Page("set_password", "Set your password", words, problems or [], 400 if problems else 200)
-
-
-def _forgotten(
-    title: str,
-    message: str,
-    said: Mapping[str, str] | None = None,
-    problems: list[dict[str, str]] | None = None,
-    status: int = 200,
-) -> Page:
-    words = {"message": message, "said": said or {"email": ""}}
-    return Page("forgotten", title, words, problems or [], 400 if problems else status)
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
