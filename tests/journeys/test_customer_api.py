@@ -1,11 +1,9 @@
 """Customer profiles by the unmodified official SDK: every call of CustomerApi that stands and is told nowhere else."""
 
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import ultracart
 from ultracart.apis import CustomerApi, ItemApi, OrderApi
 from ultracart.exceptions import ApiException
 from ultracart.models import (
@@ -35,23 +33,6 @@ EVERYTHING = (
     "activity,attachments,billing,cards,cc_emails,edi,loyalty,orders,orders_summary,pricing_tiers,privacy,properties,"
     "quotes,quotes_summary,reviewer,shipping,software_entitlements,tags,tax_codes"
 )
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    running = Running(tmp_path_factory.mktemp("customers") / "data")
-    yield running
-    running.end()
-
-
-@pytest.fixture(scope="module")
-def client(shop: Running) -> Any:
-    host = f"http://127.0.0.1:{shop.port}/rest/v2"
-    return ultracart.ApiClient(
-        ultracart.Configuration(host=host, api_key={"x-ultracart-simple-key": shop.key}),
-        header_name="X-UltraCart-Api-Version",
-        header_value="2017-03-01",
-    )
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,10 @@
 """Loyalty, store credit, all eight calls of GiftCertificateApi, and paying with them, by the unmodified SDK."""
 
 import json
-from collections.abc import Iterator
 from http.client import HTTPConnection
 from typing import Any
 
 import pytest
-import ultracart
 from ultracart.apis import CouponApi, CustomerApi, GiftCertificateApi, ItemApi, OrderApi
 from ultracart.exceptions import ApiException
 from ultracart.models import (
@@ -35,23 +33,6 @@ from ultracart.models import (
 )
 
 from tests.running import PATIENCE, Running
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    running = Running(tmp_path_factory.mktemp("loyalty") / "data")
-    yield running
-    running.end()
-
-
-@pytest.fixture(scope="module")
-def client(shop: Running) -> Any:
-    host = f"http://127.0.0.1:{shop.port}/rest/v2"
-    return ultracart.ApiClient(
-        ultracart.Configuration(host=host, api_key={"x-ultracart-simple-key": shop.key}),
-        header_name="X-UltraCart-Api-Version",
-        header_value="2017-03-01",
-    )
 
 
 @pytest.fixture(scope="module")
