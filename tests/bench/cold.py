@@ -1,7 +1,8 @@
 """How long a function takes to be there, beside the barest one: a handler that imports boto3 and makes a client.
 
-Both run in the same interpreter, which has what Lambda's has and nothing else, all of it compiled. They take turns, so
-that a busy machine is as busy for the one as for the other; medians of processor time are compared.
+Both run in the same interpreter, which has what Lambda's has and nothing else, all of it compiled. The tests count the
+functions that a start calls: the same on every machine, however busy it is, and within a twentieth of what the clock
+says. The benchmark takes the time too: turn and turn about, and medians of processor time are compared.
 """
 
 import os
@@ -28,20 +29,37 @@ HANDLERS = {
     "ready": "import app\nfrom chalicelib import wiring\n\nclient = wiring.house().port.connection.client\n",
 }
 TIMED = """
-from time import perf_counter, process_time
-wall, cpu = perf_counter(), process_time()
+from time import process_time
+began = process_time()
 import {name}_handler
-print(perf_counter() - wall, process_time() - cpu)
+print(process_time() - began)
+"""
+COUNTED = """
+import sys
+calls = 0
+def count(frame, event, argument):
+    global calls
+    calls += event in ("call", "c_call")
+sys.setprofile(count)
+import {name}_handler
+sys.setprofile(None)
+print(calls)
 """
 
 
 class Starts(msgspec.Struct, kw_only=True, frozen=True):
-    """Medians in seconds, by handler: ``bare``; ``imported``, the packaged app; ``ready``, the app with its client."""
+    """By handler: ``bare``; ``imported``, the packaged app; ``ready``, the app with its client.
 
-    wall: dict[str, float]
-    cpu: dict[str, float]
+    ``cpu``: the median in seconds, where starts were timed. ``calls``: of functions, Python's own among them.
+    """
+
+    calls: dict[str, int]
+    cpu: dict[str, float] = {}
 
     def ratio(self, name: str) -> float:
+        return self.calls[name] / self.calls["bare"]
+
+    def ratio_of_time(self, name: str) -> float:
         return self.cpu[name] / self.cpu["bare"]
 
 
@@ -63,22 +81,31 @@ def lambda_python(built: Package, folder: Path) -> Path:
     return folder / "bin" / "python"
 
 
-def starts(built: Package, python: Path, folder: Path, number: int = RUNS) -> Starts:
-    """Unpack the package and start each handler so often, in turns."""
+def counted(built: Package, python: Path, folder: Path) -> Starts:
+    """Unpack the package into ``folder``, and count the calls of one start of each handler."""
+    _unpack(built, python, folder)
+    return Starts(calls={name: int(_start(COUNTED, python, folder, name)) for name in HANDLERS})
+
+
+def timed(built: Package, python: Path, folder: Path) -> Starts:
+    """The same, and each handler is started ``RUNS`` times besides, in turns."""
+    found = counted(built, python, folder)
+    runs = [{name: float(_start(TIMED, python, folder, name)) for name in HANDLERS} for _ in range(RUNS)]
+    return msgspec.structs.replace(found, cpu={name: median(run[name] for run in runs) for name in HANDLERS})
+
+
+def _unpack(built: Package, python: Path, folder: Path) -> None:
     with zipfile.ZipFile(built.archive) as archive:
         archive.extractall(folder)
     for name, text in HANDLERS.items():
         (folder / f"{name}_handler.py").write_text(text)
     compile_all(folder, python)
-    runs = [{name: _start(python, folder, name) for name in HANDLERS} for _ in range(number)]
-    wall, cpu = ({name: median(run[name][which] for run in runs) for name in HANDLERS} for which in (0, 1))
-    return Starts(wall=wall, cpu=cpu)
 
 
-def _start(python: Path, folder: Path, name: str) -> tuple[float, float]:
+def _start(script: str, python: Path, folder: Path, name: str) -> str:
     environment = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_REGION": "us-east-1", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        [python, "-c", TIMED.format(name=name)],
+        [python, "-c", script.format(name=name)],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -87,5 +114,4 @@ def _start(python: Path, folder: Path, name: str) -> tuple[float, float]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    wall, cpu = done.stdout.split()
-    return float(wall), float(cpu)
+    return done.stdout
