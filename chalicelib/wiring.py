@@ -342,7 +342,12 @@ def _of_aws(settings: config.Config) -> House:
         port=DynamoTables(settings.prefix),
         now_of=lambda merchant_id: clock.now(),
         latest_now=clock.now,
-        queue=SqsQueues(lambda name: queue_url(settings.prefix + name), lambda: client("sqs")),
+        queue=SqsQueues(
+            lambda name: queue_url(settings.prefix + name),
+            lambda: client("sqs"),
+            lambda: client("cloudwatch"),
+            clock.now,
+        ),
         mailer_of=lambda merchant_id: ses,
         http=GuardedHttp(),
         payments_of=accounts.of,
