@@ -49,6 +49,23 @@ export function Failure({ error, retry }) {
   </div>`;
 }
 
+// A module's part, once it is there.
+export function Late({ load, of, ...props }) {
+  const [state, set] = useState({});
+  const [round, anew] = useState(0);
+  useEffect(() => {
+    let mine = true;
+    load().then(
+      (module) => mine && set({ load, Part: module.default }),
+      () => mine && set({ load, error: { status: 0, message: 'This screen could not be loaded.' } }),
+    );
+    return () => { mine = false; };
+  }, [load, round]);
+  if (state.load !== load) return html`<p class="soft" role="status">Loading…</p>`;
+  if (state.error) return html`<${Failure} error=${state.error} retry=${() => { set({}); anew(round + 1); }} />`;
+  return html`<${state.Part} ...${props} />`;
+}
+
 // --- parts -------------------------------------------------------------------------------------------------------
 
 export function Page({ title, lead, actions, children }) {
