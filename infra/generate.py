@@ -117,7 +117,7 @@ FUNCTIONS = (
         "api_handler",
         API_MEGABYTES,
         {
-            "configuration": "get query put delete",
+            "configuration": "get query put update delete",
             "customers": "get put delete check",
             "auto_orders": "get query put update due",
             "orders": "get query put update",

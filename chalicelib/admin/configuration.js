@@ -10,7 +10,7 @@ const ALL = [
   ['Account', 'The plan, its bills and its users.'],
   ['Your account', 'Your password and one-time codes.', '/account'],
   ['Accounts Receivable Retry', 'Unpaid orders are charged again on a schedule of yours.'],
-  ['Authorized Applications', 'Programs that may act for you.'],
+  ['Authorized Applications', 'API keys: what other programs may do here.', '/configuration/api_keys'],
   ['Auto Order Processing', 'How auto orders are billed, retried, shipped and announced.', '/configuration/auto_order_processing'],
   ['Cancel Links', 'Links by which customers cancel on their own.', '/configuration/cancel_links'],
   ['Chargeback Processing', 'Disputes of card payments, handled step by step.'],

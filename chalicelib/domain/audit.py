@@ -20,6 +20,8 @@ Action = Literal[
     "user_inserted",
     "user_updated",
     "user_deleted",
+    "key_issued",
+    "key_revoked",
 ]
 
 
@@ -29,7 +31,8 @@ COMINGS: frozenset[Action] = frozenset({"signed_in", "welcomed"})
 
 class AuditEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
     """``actor``: a login or a key by its name. ``user_id``: the user that it was about, 0 where there is none;
-    ``subject``: his login, where another has acted. ``detail``: names of what changed, never a secret."""
+    ``subject``: his login, where another has acted. ``noun`` and ``key``: what else it was about; ``subject`` is then
+    what people call it. ``detail``: names of what changed, never a secret."""
 
     audit_dts: Instant
     action: Action
@@ -38,3 +41,5 @@ class AuditEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
     address: str = ""
     subject: str = ""
     detail: str = ""
+    noun: str = ""
+    key: str = ""

@@ -406,6 +406,7 @@ def _access(ask: Ask, scope: str) -> Access | None:
         raise Unauthorised("The key is missing or not known.")
     if scope == SESSION:
         raise Unauthorised(NOBODY_SIGNED_IN)
+    wiring.house().keys().used(found, wiring.house().entrance().now())
     if not found.allows(scope):
         raise NotAllowed(f"The key does not have the scope {scope}.")
     return found

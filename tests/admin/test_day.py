@@ -216,3 +216,32 @@ def test_somebody_is_invited_and_may_do_what_is_ticked_and_sees_no_more(visit: V
     assert other.page.locator("tbody tr").count() > 0
     other.open("/auto_orders")
     assert "You do not have the permission" in other.page.inner_text("[role=alert]")
+
+
+def test_a_key_is_made_with_its_scopes_shown_once_and_revoked(visit: Visit, shop: Running) -> None:
+    page = visit("/configuration/api_keys")
+    page.page.click("text=Make a key…")
+    page.page.fill("#key-name", "Warehouse")
+    page.page.click("dialog button.main")
+    page.page.wait_for_selector("dialog [role=alert]")
+    assert "What it may do: says what the key may do" in page.page.inner_text("dialog [role=alert]")
+    page.page.check("#order_read")
+    page.page.click("dialog button.main")
+    key = page.page.inner_text("dialog pre")
+    assert shop.ask("GET", "/rest/v2/order/orders?_limit=1", key=key)[0] == 200
+    assert shop.ask("GET", "/rest/v2/customer/customers?_limit=1", key=key)[0] == 403
+    page.page.click("dialog >> text=I have kept it")
+    page.page.reload()
+    page.settle()
+    row = page.page.locator("[aria-label='API keys'] tbody tr", has_text="Warehouse")
+    said = row.inner_text()
+    assert "Order (view)" in said
+    assert "by owner" in said
+    assert "Not yet" not in said, "it was used just now"
+    assert key not in page.page.content()
+    row.locator("text=Revoke…").click()
+    page.page.click("dialog button.danger")
+    page.page.wait_for_selector("text=Revoked.")
+    page.settle()
+    assert row.count() == 0
+    assert shop.ask("GET", "/rest/v2/order/orders?_limit=1", key=key)[0] == 401
