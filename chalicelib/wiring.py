@@ -13,6 +13,7 @@ import msgspec
 
 from chalicelib import config
 from chalicelib.domain.access import KEY_BYTES
+from chalicelib.domain.audit import Actor
 from chalicelib.domain.coupons import Coupon, OneTimeCode
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.dates import Instant
@@ -53,6 +54,7 @@ from chalicelib.stores.limits import CardTokens, Limits
 from chalicelib.stores.lists import Lists
 from chalicelib.stores.mails import Mails
 from chalicelib.stores.merges import Merges
+from chalicelib.stores.noted import Noted
 from chalicelib.stores.orders import Orders
 from chalicelib.stores.port import TablePort
 from chalicelib.stores.problems import Problems
@@ -137,7 +139,8 @@ class House:
     memory: Memory = field(default_factory=dict)
     extras: dict[str, Any] = field(default_factory=dict)
 
-    def open_shop(self, merchant_id: str, time_left: Callable[[], float] = _plenty) -> Shop:
+    def open_shop(self, merchant_id: str, time_left: Callable[[], float] = _plenty, by: Actor | None = None) -> Shop:
+        """``by``: in whose name everything is written, where somebody calls."""
         port = self.port
         return Shop(
             merchant_id=merchant_id,
@@ -183,7 +186,7 @@ class House:
             sheets=Spreadsheets(),
             transfers=Transfers(port, merchant_id),
             import_mappings=Shelf(port, merchant_id, "configuration", "import_mapping", ImportMapping),
-            write=port.write,
+            write=port.write if by is None else Noted(port, merchant_id, by, self._machine_now, random_word),
             oids=self.oids(),
             word=self.word,
             time_left=time_left,
@@ -210,9 +213,12 @@ class House:
             limits=Limits(self.port, EVERYBODY),
             passwords=self.passwords,
             codes=self.codes,
-            now=self.machine or self.latest_now,
+            now=self._machine_now,
             secret=random_secret,
         )
+
+    def _machine_now(self) -> Instant:
+        return (self.machine or self.latest_now)()
 
     def keys(self) -> Keys:
         return Keys(self.port)
@@ -260,8 +266,8 @@ def house() -> House:
         return _standing[0]
 
 
-def open_shop(merchant_id: str, time_left: Callable[[], float] = _plenty) -> Shop:
-    return house().open_shop(merchant_id, time_left)
+def open_shop(merchant_id: str, time_left: Callable[[], float] = _plenty, by: Actor | None = None) -> Shop:
+    return house().open_shop(merchant_id, time_left, by)
 
 
 def of_environment(settings: config.Config) -> House:
