@@ -36,6 +36,7 @@ from chalicelib.flows.ports import (
     Shop,
     Travel,
 )
+from chalicelib.gateways.clock import rising_word
 from chalicelib.gateways.codes import TimeCodes
 from chalicelib.gateways.links import SignedLinks
 from chalicelib.gateways.passwords import Argon2Passwords
@@ -174,7 +175,7 @@ class House:
             card_tokens=CardTokens(port, merchant_id),
             batches=Batches(port, merchant_id),
             users=Users(port, merchant_id),
-            audit=Audit(port, merchant_id),
+            audit=Audit(port, merchant_id, rising_word),
             payments=self.payments_of(merchant_id),
             mail=self.mailer_of(merchant_id),
             http=self.http,
@@ -186,7 +187,7 @@ class House:
             sheets=Spreadsheets(),
             transfers=Transfers(port, merchant_id),
             import_mappings=Shelf(port, merchant_id, "configuration", "import_mapping", ImportMapping),
-            write=port.write if by is None else Noted(port, merchant_id, by, self._machine_now, random_word),
+            write=port.write if by is None else Noted(port, merchant_id, by, self._machine_now, rising_word),
             oids=self.oids(),
             word=self.word,
             time_left=time_left,

@@ -11,6 +11,7 @@ const ALL = [
   ['Your account', 'Your password and one-time codes.', '/account'],
   ['Accounts Receivable Retry', 'Unpaid orders are charged again on a schedule of yours.'],
   ['Authorized Applications', 'API keys: what other programs may do here.', '/configuration/api_keys'],
+  ['Activity', 'Who has changed what, and when.', '/configuration/activity'],
   ['Auto Order Processing', 'How auto orders are billed, retried, shipped and announced.', '/configuration/auto_order_processing'],
   ['Cancel Links', 'Links by which customers cancel on their own.', '/configuration/cancel_links'],
   ['Chargeback Processing', 'Disputes of card payments, handled step by step.'],

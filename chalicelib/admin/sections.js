@@ -23,6 +23,7 @@ export const sections = [
   { path: '/configuration/users', title: 'Users', group: 'Configuration', menu: true, load: () => import('./users.js'), needs: 'user_read' },
   { path: '/configuration/users/:user_id', title: 'User', in: '/configuration/users', load: () => import('./user.js'), needs: 'user_read' },
   { path: '/configuration/api_keys', title: 'API keys', group: 'Configuration', menu: true, load: () => import('./api_keys.js'), needs: 'user_read' },
+  { path: '/configuration/activity', title: 'Activity', group: 'Configuration', menu: true, load: () => import('./activity.js'), needs: 'user_read' },
   { path: '/account', title: 'Your account', load: () => import('./account.js') },
   { path: '/webhooks', title: 'Webhooks', group: 'Configuration', menu: true, load: () => import('./webhooks.js'), needs: 'webhook_read' },
   { path: '/webhooks/:oid', title: 'Webhook', in: '/webhooks', load: () => import('./webhook.js'), needs: 'webhook_read' },

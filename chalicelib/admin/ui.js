@@ -122,10 +122,10 @@ export function Filters({ fields, query, label, verb = 'Search' }) {
   const submit = (event) => {
     event.preventDefault();
     const said = Object.fromEntries([...new FormData(event.target)].map(([k, v]) => [k, v.trim()]));
-    requery({ ...said, offset: '' });
+    requery({ ...said, offset: '', cursor: '' });
   };
   const any = fields.some(([name]) => query[name]);
-  const clear = () => requery(Object.fromEntries([...fields.map(([name]) => [name, '']), ['offset', '']]));
+  const clear = () => requery(Object.fromEntries([...fields.map(([name]) => [name, '']), ['offset', ''], ['cursor', '']]));
   return html`<form class="filters" role="search" aria-label=${label} onSubmit=${submit} key=${JSON.stringify(query)}>
     ${fields.map(([name, title, choices, type, blank = 'Any']) => html`<label>${title}
       ${choices ? html`<select name=${name} value=${query[name] || ''} onChange=${(e) => e.target.form.requestSubmit()}>

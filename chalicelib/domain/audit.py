@@ -108,7 +108,15 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any], valued: boo
     names = [name for name in {**before, **after} if name not in NOISE and before.get(name) != after.get(name)]
     if not valued:
         return [FieldChange(field=name) for name in names[:MOST_FIELDS]]
-    return [FieldChange(field=n, before=_said(before.get(n)), after=_said(after.get(n))) for n in names[:MOST_FIELDS]]
+    return [_valued(name, before.get(name), after.get(name)) for name in names[:MOST_FIELDS]]
+
+
+def _valued(name: str, before: Any, after: Any) -> FieldChange:
+    """Of two lists only what was taken out and what came in, unless nothing but their order changed."""
+    if isinstance(before, list) and isinstance(after, list):
+        gone, come = [one for one in before if one not in after], [one for one in after if one not in before]
+        before, after = (gone or None, come or None) if gone or come else (before, after)
+    return FieldChange(field=name, before=_said(before), after=_said(after))
 
 
 def _said(value: Any) -> str | None:
@@ -124,7 +132,8 @@ def _text(value: Any) -> str:
         return ", ".join(map(_text, value))
     if isinstance(value, dict):
         named = len(value) > 1
-        return "; ".join(f"{name} {_text(inside)}" if named else _text(inside) for name, inside in value.items())
+        told = [(name.replace("_", " "), _text(inside)) for name, inside in value.items()]
+        return "; ".join(f"{name} {text}" if named else text for name, text in told)
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value)

@@ -12,18 +12,14 @@ MOST_WALKED = 2000
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked for; all that is None is left open. ``actor``: the login, or the key by its name."""
+    """What is asked for; all that is None is left open. ``actor``: the login, or ``key`` and the key's name."""
 
     actor: str | None = None
     noun: str | None = None
     key: str | None = None
 
     def holds(self, entry: ActivityEntry) -> bool:
-        return (
-            self.actor in (None, entry.actor, entry.actor.removeprefix("key "))
-            and self.noun in (None, entry.noun)
-            and self.key in (None, entry.key)
-        )
+        return self.actor in (None, entry.actor) and self.noun in (None, entry.noun) and self.key in (None, entry.key)
 
 
 def activity(

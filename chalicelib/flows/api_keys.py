@@ -77,4 +77,4 @@ def _noted(entrance: Entrance, shop: Shop, action: Action, key: AccessKey, by: A
         subject=key.name,
         detail=", ".join(key.scopes or []),
     )
-    return shop.audit.added(entry, entrance.secret())
+    return shop.audit.added(entry)

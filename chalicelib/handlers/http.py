@@ -239,7 +239,7 @@ class Ask(msgspec.Struct):
         return value == "true"
 
     def moment(self, name: str, *, last: bool = False) -> Instant | None:
-        """An instant of the query, or a day of the merchant's: its beginning, its end as the ``last``. Raises Invalid."""
+        """An instant of the query, or the beginning of a day of the merchant's, ``last``: its end. Raises Invalid."""
         # A plus sign that was not percent-encoded arrives as a space.
         text = self.query.get(name, "").strip().replace(" ", "+")
         if not text:

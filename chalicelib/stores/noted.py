@@ -69,13 +69,12 @@ class Noted:
         self._merchant_id = merchant_id
         self._by = by
         self._now = now
-        self._word = word
-        self._audit = Audit(port, merchant_id)
+        self._audit = Audit(port, merchant_id, word)
 
     def __call__(self, *changes: Change) -> None:
         """The rows come last: which change was refused is told by its place."""
         entries = self._entries(changes)[: max(0, min(MOST_NOTED, MAXIMUM_CHANGES - len(changes)))]
-        rows = [row for entry in entries for row in self._audit.added(entry, self._word())]
+        rows = [row for entry in entries for row in self._audit.added(entry)]
         self._port.write(*changes, *rows)
 
     def _entries(self, changes: Sequence[Change]) -> list[AuditEntry]:

@@ -1,5 +1,6 @@
 """The merchant's users with their credentials, the logins of all merchants, the sessions, and the audit."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from chalicelib.domain.audit import ACTIVITY_DAYS, AuditEntry
@@ -142,13 +143,14 @@ class Audit:
     """One merchant's audit: each entry among those of its month, and among those of the user that it is about, in the
     order in which they came. There is no way to change one."""
 
-    def __init__(self, port: TablePort, merchant_id: str) -> None:
+    def __init__(self, port: TablePort, merchant_id: str, word: Callable[[], str]) -> None:
+        """``word`` tells apart what comes in one second; those that come later sort later."""
         self._port = port
         self._merchant_id = merchant_id
+        self._word = word
 
-    def added(self, entry: AuditEntry, word: str) -> list[Change]:
-        """``word``: by chance, for two of one second."""
-        sk, kept = f"{entry.audit_dts}#{word}", kept_for(ACTIVITY_DAYS, entry.audit_dts)
+    def added(self, entry: AuditEntry) -> list[Change]:
+        sk, kept = f"{entry.audit_dts}#{self._word()}", kept_for(ACTIVITY_DAYS, entry.audit_dts)
         keys = [self._month(sk), *([self._user(entry.user_id)] if entry.user_id else [])]
         return [Put(AUDIT, {PK: key, SK: sk, DOCUMENT: text_of(entry), **kept}, when=(Absent(),)) for key in keys]
 

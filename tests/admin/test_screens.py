@@ -45,6 +45,8 @@ SCREENS = {
     "users": "/configuration/users",
     "user": "/configuration/users/{user_id}",
     "API keys": "/configuration/api_keys",
+    "activity": "/configuration/activity",
+    "activity, none": "/configuration/activity?actor=nobody",
     "account": "/account",
     "webhooks": "/webhooks",
     "webhook": "/webhooks/{hook}",
