@@ -151,7 +151,8 @@ class Audit:
 
     def added(self, entry: AuditEntry) -> list[Change]:
         sk, kept = f"{entry.audit_dts}#{self._word()}", kept_for(ACTIVITY_DAYS, entry.audit_dts)
-        keys = [self._month(sk), *([self._user(entry.user_id)] if entry.user_id else [])]
+        # Whoever signs in as nobody takes the same work as a user: a row among those of user 0.
+        keys = [self._month(sk), *([] if entry.noun else [self._user(entry.user_id)])]
         return [Put(AUDIT, {PK: key, SK: sk, DOCUMENT: text_of(entry), **kept}, when=(Absent(),)) for key in keys]
 
     def of_day(self, moment: Instant) -> list[AuditEntry]:
