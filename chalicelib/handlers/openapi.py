@@ -61,7 +61,6 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "create_payment_method_token": {"card_token": str, "expiration_dts": Instant},
     "does_coupon_code_exist": {"exists": bool},
     "explain_auto_order": {"explanation": dict[str, Any]},
-    "get_auto_order_processing_schema": {"schema": dict[str, Any]},
     "get_auto_order_consent": {"consent": AutoOrderConsent},
     "get_auto_order_processing_links": {"links": list[dict[str, str]]},
     "get_notice_template": {"notice_template": NoticeTemplateView},
