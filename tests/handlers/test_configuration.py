@@ -66,6 +66,18 @@ def test_what_changes_nothing_writes_nothing(house: TestHouse, key: str) -> None
     assert house.call("PUT", RULES, {"number_of_retries": 5}, key=key).headers["ETag"] == '"1"'
 
 
+def test_what_is_said_to_be_null_is_blank_again(house: TestHouse, key: str) -> None:
+    house.call("PUT", RULES, {"number_of_retries": 5, "restrict_visa": True}, key=key)
+    reply = house.call("PUT", RULES, {"number_of_retries": None, "restrict_visa": True}, key=key)
+    assert reply.json["auto_order_processing"] == {"restrict_visa": True}
+    tiers = {"tiers": [{"name": "Dealers"}]}
+    assert house.call("PUT", f"{BASE}/pricing_tiers", tiers, key=key).status == 200
+    reply = house.call("PUT", f"{BASE}/pricing_tiers", {"tiers": None}, key=key)
+    assert reply.json["pricing_tiers"] == {}
+    merchant = house.call("PUT", f"{BASE}/merchant", {"merchant_id": None, "name": "Tea"}, key=key)
+    assert merchant.json["merchant"]["merchant_id"] == "DEMO"
+
+
 def test_with_if_match_only_the_version_that_was_read_is_changed(house: TestHouse, key: str) -> None:
     fresh = house.call("PUT", RULES, {"number_of_retries": 5}, key=key, headers={"If-Match": '"0"'})
     assert (fresh.status, fresh.headers["ETag"]) == (200, '"1"')
