@@ -53,8 +53,8 @@ def configure(
     """The section with the request laid over it, and its version. What changes nothing writes nothing; what the
     request says is null is blank again.
 
-    ``version`` is the one that If-Match named, if it did; ``rule`` is one more that raises Invalid; ``finish`` adds what
-    only the server sets. Raises Stale, and Invalid with all problems.
+    ``version`` is the one that If-Match named, if it did; ``rule`` is one more that raises Invalid; ``finish`` adds
+    what only the server sets. Raises Stale, and Invalid with all problems.
     """
     for _ in range(MOST_TRIES):
         kept = shop.configuration.section(type_)

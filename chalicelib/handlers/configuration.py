@@ -4,10 +4,8 @@ Each section is one noun with an ETag. A PUT changes the keys that it names (arr
 the version that was read, or nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-
-import msgspec
 
 from chalicelib.domain.customer_values import CustomerProfileSettings
 from chalicelib.domain.loyalty import LoyaltyProgram
@@ -21,6 +19,7 @@ from chalicelib.domain.wire import whole
 from chalicelib.flows import pricing_tiers, travel
 from chalicelib.flows.configure import configure, section
 from chalicelib.flows.ports import S
+from chalicelib.gateways.countries import countries
 from chalicelib.handlers.http import Ask, Door, one
 
 door = Door("configuration")
@@ -48,7 +47,7 @@ def _section(
         return _answer(ask, *change(ask.shop, noun, ask.raw(), version=ask.if_match()))
 
     def schema(ask: Ask) -> dict[str, Any]:
-        return one("schema", form_schema(noun))
+        return one("schema", form_schema(noun, _lists(ask)))
 
     get.__name__, update.__name__, schema.__name__ = read or f"get_{name}", f"update_{name}", f"get_{name}_schema"
     path = f"/configuration/{noun.section}"
@@ -105,32 +104,32 @@ _section(
 )
 
 
-def form_schema(type_: type[Any]) -> dict[str, Any]:
-    """A section's schema as one object, its fields in their order. ``x-ui`` says how they stand on a form."""
-    described = msgspec.json.schema(type_)
-    definitions = _without_null(described["$defs"])
-    schema: dict[str, Any] = definitions.pop(type_.__name__)
-    for name in type_.read_only:
-        schema["properties"][name]["readOnly"] = True
-    groups = [dict(zip(("name", "title", "help"), group, strict=True)) for group in getattr(type_, "groups", ())]
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **schema,
-        "$defs": definitions,
-        "x-ui": {"groups": groups},
-    }
+# Lists of the shop's own and of the world's, from which a field of a form is chosen (``choices``).
+Lists = Mapping[str, Callable[[], Sequence[Any]]]
 
 
-def _without_null(schema: Any) -> Any:
-    """What may be left out is left out: an answer never says null, and neither does its schema."""
-    if isinstance(schema, list):
-        return [_without_null(entry) for entry in schema]
-    if not isinstance(schema, dict):
-        return schema
-    rest = [entry for entry in schema.get("anyOf", []) if entry != {"type": "null"}]
-    if len(rest) == 1:
-        return _without_null(rest[0])
-    return {name: _without_null(value) for name, value in schema.items() if value is not None}
+def _lists(ask: Ask) -> Lists:
+    return {"countries": countries, "payment_accounts": lambda: sorted(ask.shop.payments)}
+
+
+def form_schema(type_: type[Any], lists: Lists | None = None) -> dict[str, Any]:
+    """A section's schema as one object, its fields in their order. ``x-ui`` says how they stand on a form; what stands
+    on none, though the noun has it, is left out."""
+    from chalicelib.handlers import openapi
+
+    definitions = openapi.components([type_], "#/$defs/")
+    for noun in openapi.structs_in(type_):
+        described = definitions[noun.__name__]
+        groups = [dict(zip(("name", "title", "help"), group, strict=True)) for group in getattr(noun, "groups", ())]
+        described["x-ui"] = {"groups": groups}
+        for name in getattr(noun, "off_form", ()):
+            described["properties"].pop(name)
+        for field in described["properties"].values():
+            choices = field.get("x-ui", {}).get("choices")
+            if isinstance(choices, str) and choices in (lists or {}):
+                field["x-ui"] = {**field["x-ui"], "choices": (lists or {})[choices]()}
+    schema = definitions.pop(type_.__name__)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "$defs": definitions}
 
 
 @door(
