@@ -25,12 +25,12 @@ export function reveal(pointer) {
     found?.scrollIntoView({ block: 'center' });
     (found?.matches(`${INPUTS}, button`) ? found : found?.querySelector(INPUTS) || found?.querySelector('button'))?.focus({ preventScroll: true });
   };
-  requestAnimationFrame(() => look(FRAMES));
+  look(FRAMES);
 }
 
 export const shown = (value) => (value === undefined || value === null || value === '' ? 'blank' : value === true ? 'on' : value === false ? 'off'
   : Array.isArray(value) ? (value.some((one) => typeof one === 'object') ? count(value.length, 'entry', 'entries') : value.join(', ') || 'none')
-    : typeof value === 'object' ? Object.values(value).map(shown).join(', ') : told(value));
+    : typeof value === 'object' ? Object.entries(value).filter(([part]) => !part.endsWith('_oid')).map(([, one]) => shown(one)).join(', ') : told(value));
 const told = (value) => (/^[a-z]+(_[a-z]+)*$/.test(value) ? words(value) : String(value));
 
 // The noun that a part of a schema refers to.
@@ -198,7 +198,7 @@ function Ticked({ id, at, of, form, value = [], was, set }) {
     const next = all.map(([other]) => other).filter((other) => (other === one ? on : value.includes(other)));
     set(next.length || was ? next : undefined);
   };
-  return html`<div class="row">${all.map(([one, text], position) => html`<span class="check"><input type="checkbox" id=${`${id}-${position}`} disabled=${form.locked}
+  return html`<div class="ticked">${all.map(([one, text], position) => html`<span class="check"><input type="checkbox" id=${`${id}-${position}`} disabled=${form.locked}
     checked=${value.includes(one)} onChange=${({ target }) => tick(one, target.checked)} /><label for=${`${id}-${position}`}>${text}</label></span>`)}</div>`;
 }
 
@@ -229,7 +229,7 @@ function Many({ id, at, of, form, value, was, set, title, known }) {
         <button type="button" aria-label=${`Remove ${name}`} onClick=${() => drop(position)}>Remove</button></div>`;
       const props = { at: here, of, noun, form, value: row, was: row?.[WAS]?.row, known: known && Boolean(row?.[WAS]?.row), set: (said) => put(position, said ?? '') };
       if (ui.summary) return html`<${Entry} key=${row[WAS]?.key} ...${props} name=${name} buttons=${buttons} />`;
-      if (noun) return html`<div class="field" key=${row[WAS]?.key} role="group" aria-label=${words(name)} id=${idOf(here)}><${Parts} ...${props} brief=${position > 0} />${problem(form, here)}${buttons}</div>`;
+      if (noun) return html`<div class="many" key=${row[WAS]?.key} role="group" aria-label=${words(name)} id=${idOf(here)}><${Parts} ...${props} brief=${position > 0} />${problem(form, here)}${buttons}</div>`;
       return html`<div class="field"><label class="hidden" for=${idOf(here)}>${words(name)}</label><${One} ...${props} of=${of.items} id=${idOf(here)} wrong=${problem(form, here)} />${problem(form, here)}${buttons}</div>`;
     })}
     ${!form.locked && html`<button type="button" onClick=${() => set([...rows, noun ? fresh() : ''])}>${ui.entry ? `Add ${/^[aeiou]/.test(entry) ? 'an' : 'a'} ${entry}` : 'Add'}</button>`}`;

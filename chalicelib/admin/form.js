@@ -74,8 +74,9 @@ export function Theirs({ draft, titleOf }) {
   return html`<div class="note" role="alert">
     <h2>Somebody else has saved this meanwhile</h2>
     <p>Nothing of yours is lost. ${moved.length ? 'They changed:' : ''}</p>
-    <ul>${moved.map(([pointer, before, after, too]) => html`<li>${titleOf(pointer)}: ${entry(before, 'not there')} → <strong>${entry(after, 'gone')}</strong>${too && ' (you too)'}</li>`)}</ul>
+    <ul>${moved.map(([pointer, before, after, too]) => html`<li>${titleOf(pointer)}: ${entry(before, after, 'not there')} → <strong>${entry(after, before, 'gone')}</strong>${too && ' (you too)'}</li>`)}</ul>
     <div class="row"><button onClick=${draft.keepMine}>Lay mine over theirs</button><button onClick=${draft.takeTheirs}>Take theirs, drop mine</button></div>
   </div>`;
 }
-const entry = (value, none) => (value === undefined ? none : shown(value));
+// A whole entry of a list is there or not; a field is blank.
+const entry = (value, other, none) => (value === undefined && typeof other === 'object' ? none : shown(value));

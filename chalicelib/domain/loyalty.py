@@ -83,14 +83,14 @@ class LoyaltyTier(Noun):
         | None
     ) = None
     points_per_dollar: (
-        Annotated[PerDollar, rule("Points per dollar", "Instead of the programme's. Blank: as that.", unit="points")]
+        Annotated[PerDollar, rule("Points per dollar", "Instead of the program's. Blank: as that.", unit="points")]
         | None
     ) = None
     cashback_rate: (
-        Annotated[Percentage, rule("Cashback rate", "Instead of the programme's. Blank: as that.", unit="%")] | None
+        Annotated[Percentage, rule("Cashback rate", "Instead of the program's. Blank: as that.", unit="%")] | None
     ) = None
     vesting_days: (
-        Annotated[Days, rule("Vesting", "Until what was earned can be spent. Blank: as the programme's.", unit="days")]
+        Annotated[Days, rule("Vesting", "Until what was earned can be spent. Blank: as the program's.", unit="days")]
         | None
     ) = None
 
@@ -160,8 +160,7 @@ class LoyaltyProgram(Noun):
             "Vesting and expiry",
             "Days are the shop's; what was earned keeps the terms that it was earned by.",
         ),
-        ("tiers", "Tiers", ""),
-        ("rewards", "Rewards", ""),
+        ("given", "Tiers and rewards", ""),
     )
 
     active: (
@@ -258,7 +257,7 @@ class LoyaltyProgram(Noun):
                 title="Tiers",
                 description="Who buys more earns more. The highest tier that the purchases reach counts.",
                 extra_json_schema=on_form(
-                    group="tiers",
+                    group="given",
                     entry="tier",
                     summary=["name", "points_per_dollar", "cashback_rate", "qualify_purchase_amount", "default_tier"],
                 ),
@@ -274,7 +273,7 @@ class LoyaltyProgram(Noun):
                 title="Rewards",
                 description="What points are redeemed for.",
                 extra_json_schema=on_form(
-                    group="rewards",
+                    group="given",
                     entry="reward",
                     summary=["loyalty_reward_id", "points", "amount", "coupon_code", "description", "active"],
                     ordered=True,

@@ -129,7 +129,9 @@ def form_schema(type_: type[Any], lists: Lists | None = None) -> dict[str, Any]:
             if isinstance(choices, str) and choices in (lists or {}):
                 field["x-ui"] = {**field["x-ui"], "choices": (lists or {})[choices]()}
     schema = definitions.pop(type_.__name__)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "$defs": definitions}
+    told = str([schema, definitions])
+    named = {name: noun for name, noun in definitions.items() if f"'#/$defs/{name}'" in told}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "$defs": named}
 
 
 @door(
