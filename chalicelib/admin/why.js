@@ -2,6 +2,7 @@
 import { html } from './lib.js';
 import { day, moment, money, number, words } from './format.js';
 import { link } from './router.js';
+import { sections } from './sections.js';
 import { Tag } from './ui.js';
 
 const NOTICES = { receipt: 'receipt', easy_cancel: 'second mail with the cancel link', shipment: 'shipment notice', update_billing: '“update your billing” mail', disabled: '“update billing decline” mail' };
@@ -91,7 +92,7 @@ export function Why({ told, items, fields }) {
       const [kind, say] = SAID[reason.code] || unknown(reason.code);
       const [mark, title] = MARKS[kind === 'no' && !stops ? '' : kind];
       return html`<li class=${kind === 'no' && !stops ? '' : kind}><span class="mark" aria-label=${title} role="img">${mark}</span>
-        <span>${say(reason.params || {}, of)} ${reason.setting in fields && html`<${Rule} name=${reason.setting} title=${fields[reason.setting].title} />`}</span></li>`;
+        <span>${say(reason.params || {}, of)} ${reason.setting in fields ? html`<${Rule} name=${reason.setting} title=${fields[reason.setting].title} />` : html`<${Section} name=${ELSEWHERE[reason.setting]} />`}</span></li>`;
     })}</ul>
     <details><summary>Every rule of Auto Order Processing, as it stands</summary>
       <div class="scroll" tabindex="0" role="region" aria-label="Rules"><table>
@@ -105,3 +106,14 @@ export function Why({ told, items, fields }) {
 
 const value = (said) => (said === true ? 'On' : said === false ? 'Off' : Array.isArray(said) ? said.map((one) => one.reason).join(', ') || 'none' : String(said));
 const Rule = ({ name, title }) => html`<a href=${link('/configuration/auto_order_processing', { field: name })}>${title}</a>`;
+
+// Settings that decide and stand in a section of their own.
+const GATEWAYS = 'rotating_transaction_gateways';
+const ELSEWHERE = {
+  shipping_methods: 'shipping_methods', free_over_amount: 'shipping_methods', taxes: 'taxes',
+  ...Object.fromEntries([GATEWAYS, 'status', 'start_date', 'credit_cards', 'themes', 'order_total', 'maximum_daily', 'cascade_code', 'rebill_auto_orders_against_this_rtg_code'].map((name) => [name, GATEWAYS])),
+};
+function Section({ name }) {
+  const section = sections.find((one) => name && one.settings === name);
+  return section && html`<a href=${link(section.path)}>${section.title}</a>`;
+}

@@ -35,7 +35,7 @@ Text2000 = Annotated[str, Meta(max_length=2000)]
 Text3800 = Annotated[str, Meta(max_length=3800)]
 Text10000 = Annotated[str, Meta(max_length=10000)]
 # The two-letter code of a country, upper case.
-CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}$")]
+CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}$", examples=["US"])]
 ItemId = Annotated[str, Meta(min_length=1, max_length=20, pattern=r"^[A-Za-z0-9._/-]+$")]
 OrderId = Annotated[str, Meta(min_length=1, max_length=30, pattern=r"^[A-Za-z0-9._-]+$")]
 

@@ -112,6 +112,7 @@ class LoyaltyReward(Noun):
             min_length=1,
             max_length=20,
             pattern=r"^[A-Za-z0-9._-]+$",
+            examples=["TEN-OFF"],
             title="Id",
             description="Letters and digits; unique. Programs redeem by it.",
             extra_json_schema=on_form(group="reward"),

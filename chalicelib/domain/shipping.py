@@ -23,7 +23,7 @@ MAXIMUM_COUNTRIES = 250
 MAXIMUM_STATES = 500
 
 # A state by its country, as in US-NY: the same letters mean other places elsewhere (CA-ON, AU-WA and US-WA).
-StateCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}-\S(.{0,30}\S)?$")]
+StateCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}-\S(.{0,30}\S)?$", examples=["US-NY"])]
 MethodName = Annotated[str, Meta(min_length=1, max_length=50)]
 
 # Shown at a field where its value is so.
