@@ -30,8 +30,7 @@ export function reveal(pointer) {
 
 export const shown = (value) => (value === undefined || value === null || value === '' ? 'blank' : value === true ? 'on' : value === false ? 'off'
   : Array.isArray(value) ? (value.some((one) => typeof one === 'object') ? count(value.length, 'entry', 'entries') : value.join(', ') || 'none')
-    : typeof value === 'object' ? Object.entries(value).filter(([part]) => !part.endsWith('_oid')).map(([, one]) => shown(one)).join(', ') : told(value));
-const told = (value) => (/^[a-z]+(_[a-z]+)*$/.test(value) ? words(value) : String(value));
+    : typeof value === 'object' ? Object.entries(value).filter(([part]) => !part.endsWith('_oid')).map(([, one]) => shown(one)).join(', ') : String(value));
 
 // The noun that a part of a schema refers to.
 export const named = (of, defs) => (of?.$ref ? defs[of.$ref.split('/').pop()] : null);
@@ -140,10 +139,12 @@ function choicesOf(of, form, at, choices = of['x-ui']?.choices) {
   if (typeof all === 'string') {
     // A part of all other entries of a list of the section: /gateways/*/code.
     const [, list, , part] = all.split('/');
-    all = part && (form.said[list] || []).filter((_, position) => !inside(at, `/${list}/${position}`)).map((row) => row[part]).filter(Boolean);
+    all = part && (form.said[list] || []).filter((_, position) => !inside(at, `/${list}/${position}`)).map((row) => [row[part], row[part]]).filter(([one]) => one);
   } else if (!all.length) return null;
-  return all && all.map((one) => (Array.isArray(one) ? one : [one, told(one)]));
+  return all && all.map(choice);
 }
+// A word of the contract's is shown as one of the language: gift_certificate.
+const choice = (one) => (Array.isArray(one) ? one : [one, /^[a-z]+(_[a-z]+)*$/.test(one) ? words(one) : one]);
 
 function One({ id, at, of, form, value, set, about, wrong, required }) {
   const ui = of['x-ui'] || {};
@@ -260,8 +261,8 @@ function inOneLine(of, value, bare = false) {
   const ui = of['x-ui'] || {};
   if (value === undefined || value === '' || value?.length === 0) return '';
   if (of.type === 'boolean') return value === (ui.blank === true) ? '' : value ? of.title : `${of.title}: off`;
-  const choice = Array.isArray(ui.choices) && ui.choices.find(([one]) => one === value);
+  const [, chosen] = (Array.isArray(ui.choices) ? ui.choices : of.enum || []).map(choice).find(([one]) => one === value) || [];
   const said = Array.isArray(value) ? [...value.slice(0, 4), ...(value.length > 4 ? [`${value.length - 4} more`] : [])].join(', ')
-    : choice ? choice[1] : ui.unit === 'currency' && typeof value === 'number' ? money(value) : `${told(value)}${ui.unit === '%' ? '%' : ''}`;
+    : chosen || (ui.unit === 'currency' && typeof value === 'number' ? money(value) : `${value}${ui.unit === '%' ? '%' : ''}`);
   return bare ? said : `${of.title} ${said}`;
 }

@@ -1,6 +1,6 @@
 // Why: what would be done with an auto order, rule by rule. The API says codes and values; here they become words.
 import { html } from './lib.js';
-import { day, moment, money, number, words } from './format.js';
+import { count, day, moment, money, number, words } from './format.js';
 import { link } from './router.js';
 import { sections } from './sections.js';
 import { Tag } from './ui.js';
@@ -8,6 +8,7 @@ import { Tag } from './ui.js';
 const NOTICES = { receipt: 'receipt', easy_cancel: 'second mail with the cancel link', shipment: 'shipment notice', update_billing: '“update your billing” mail', disabled: '“update billing decline” mail' };
 const when = (text) => (String(text).length > 10 ? moment(text) : day(text));
 
+const kept = (why) => ['', (p) => `${count(p.kept_out, 'gateway is', 'gateways are')} left out ${why}.`];
 // How each rule reads: yes (it lets the rebill through), no (it stops it), or nothing (it only has a say), and words.
 const SAID = {
   attempt_open: ['no', (p) => `A charge since ${moment(p.since)} has no outcome yet. It comes first.`],
@@ -15,6 +16,17 @@ const SAID = {
   leased: ['no', (p) => `A worker is on it until ${moment(p.until)}.`],
   retry_later: ['no', (p) => `After decline ${p.credit_card_attempt} the next attempt is on ${moment(p.next_attempt)}.`],
   next_gateway_later: ['no', (p) => `The next gateway is tried on ${moment(p.next_attempt)}.`],
+  gateway_as_before: ['', (p) => `Charged at ${p.gateway}, as the original order was.`],
+  gateway_named: ['', (p) => `Charged at ${p.gateway}, which the auto order names.`],
+  gateway_for_rebills: ['', (p) => `Charged at ${p.gateway}, where rebills of what was bought there go.`],
+  gateway_of_item: ['', (p) => `Charged at ${p.gateway}, which the item names.`],
+  gateway_after_decline: ['', (p) => `After the decline ${p.gateway} is tried.`],
+  gateway_by_share: ['', (p) => `Charged at ${p.gateway}${p.of > 1 ? `, by its share of ${p.of} gateways` : ''}.`],
+  gateways_on_standby: ['', () => 'No gateway is active: those on standby take the charge.'],
+  no_gateway_active: ['', () => 'No gateway is active or on standby: any may take the charge.'],
+  all_gateways_kept_out: ['', () => 'Every gateway is kept out by a rule, so all of them count again.'],
+  gateway_dates: kept('by their dates and days'), gateway_card_types: kept('by the type of the card'), gateway_themes: kept('by the storefront'),
+  gateway_order_total: kept('by the total of the order'), gateway_limits: kept('by their limits'), gateway_currency: kept('by the currency'), gateway_preferred: kept('because others are preferred for auto orders'),
   window_closed: ['no', (p) => `The processing window is closed; it opens on ${moment(p.opens)}.`],
   one_order_a_day: ['no', (p) => `One order was billed on this day; the next missed one comes on ${moment(p.again)}.`],
   catching_up: ['', () => 'Missed shipments are billed one a day, the oldest first.'],

@@ -109,7 +109,7 @@ Lists = Mapping[str, Callable[[], Sequence[Any]]]
 
 
 def _lists(ask: Ask) -> Lists:
-    return {"countries": countries, "payment_accounts": lambda: sorted(ask.shop.payments)}
+    return {"countries": countries, "payment_accounts": lambda: [(code, code) for code in sorted(ask.shop.payments)]}
 
 
 def form_schema(type_: type[Any], lists: Lists | None = None) -> dict[str, Any]:

@@ -219,7 +219,7 @@ def test_every_field_of_every_section_has_a_title_a_help_and_a_group_that_there_
 
 def test_a_form_offers_the_payment_accounts_and_the_countries_that_there_are(house: TestHouse, key: str) -> None:
     schema = house.call("GET", f"{BASE}/rotating_transaction_gateways/schema", key=key).json["schema"]
-    assert schema["$defs"]["RotatingGateway"]["properties"]["code"]["x-ui"]["choices"] == ["sandbox"]
+    assert schema["$defs"]["RotatingGateway"]["properties"]["code"]["x-ui"]["choices"] == [["sandbox", "sandbox"]]
     schema = house.call("GET", f"{BASE}/taxes/schema", key=key).json["schema"]
     assert ["CA", "Canada"] in schema["$defs"]["TaxRate"]["properties"]["country_code"]["x-ui"]["choices"]
 
