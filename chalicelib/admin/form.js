@@ -34,8 +34,9 @@ export function useDraft(path, name, read, fields, schema = {}) {
     return next;
   });
   const save = async () => {
-    // What is taken back is said to be nothing.
-    const sent = Object.fromEntries(changed.map((field) => [field, said[field] ?? null]));
+    // What is taken back is said to be nothing: in a section null, in other nouns, where null counts as absent, no text.
+    const nothing = (field) => (schema.properties || typeof stands.said[field] !== 'string' ? null : '');
+    const sent = Object.fromEntries(changed.map((field) => [field, said[field] ?? nothing(field)]));
     try {
       const { data, etag } = await call('PUT', path, sent, { 'if-match': theirs?.etag || stands.etag });
       take({ said: known(data[name], said), etag });
