@@ -42,7 +42,7 @@ export default function Configuration({ query }) {
   const view = (value, title) => html`<a class="button" href=${link('/configuration', { search: text, view: value })} aria-current=${advanced === (value === 'advanced') ? 'true' : undefined}>${title}</a>`;
   return html`<${Page} title="Configuration" lead=${advanced ? 'Everything, also what is not in this version.' : 'What this shop can be set to.'} actions=${html`${view('', 'Basic')}${view('advanced', 'Advanced')}`}>
     <form class="filters" role="search" aria-label="Settings" onSubmit=${(event) => event.preventDefault()}><label>Find a section or a setting
-      <input type="search" value=${text} autocomplete="off" placeholder="As in: retries, tax, coupon" onInput=${find} /></label></form>
+      <input type="search" size="34" value=${text} autocomplete="off" placeholder="As in: retries, tax, coupon" onInput=${find} /></label></form>
     ${(rows.length > 0 || !asked) && html`<${Card} title=${asked && 'Sections'}><${Table} label="Sections" rows=${rows} columns=${[
       ['Section', (row) => (there(row) ? html`<a href=${link(row[2])}>${row[0]}</a>` : html`<span class="soft">${row[0]}</span>`)],
       ['What it is for', ([, about]) => html`<span class="soft">${about}</span>`],

@@ -416,7 +416,7 @@ def _told(text: str, type_: Any, pointer: str) -> Problem:
         return Problem(pointer=pointer, code="out_of_range", message=f"must be {_BOUNDS[found[1]]} {found[2]}")
     if found := _PATTERN.match(text):
         examples = [example for meta in _metas(type_) for example in meta.examples or ()]
-        told = f"must look like {' or '.join(examples) or found[1]}"
+        told = f"must be written as in {' or '.join(examples)}" if examples else f"must look like {found[1]}"
         return Problem(pointer=pointer, code="out_of_range", message=told)
     if found := _WRONG.match(text):
         wanted, got = _TYPES.get(found[1], found[1]), _TYPES.get(found[2], found[2])

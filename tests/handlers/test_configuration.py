@@ -130,8 +130,8 @@ def test_what_breaks_a_rule_is_refused_by_name_and_leaves_nothing(
 def test_what_must_look_like_something_is_told_by_an_example(house: TestHouse, key: str) -> None:
     body = {"methods": [{"shipping_method": "Post", "countries": ["usa"], "states": ["NY"]}]}
     reply = house.call("PUT", f"{BASE}/shipping_methods", body, key=key)
-    assert reply.message("/methods/0/countries/0") == "must look like US"
-    assert reply.message("/methods/0/states/0") == "must look like US-NY"
+    assert reply.message("/methods/0/countries/0") == "must be written as in US"
+    assert reply.message("/methods/0/states/0") == "must be written as in US-NY"
 
 
 def test_the_currency_stays_as_the_shop_was_founded_and_may_be_sent_back(house: TestHouse, key: str) -> None:
