@@ -230,3 +230,81 @@ def test_sections_and_single_settings_are_found_by_a_word_of_their_title_or_help
     page.page.keyboard.type("traffic sh")
     page.page.click("[role=option] >> text=Gateway: Traffic share")
     page.page.wait_for_selector("h1 >> text=Rotating gateways")
+
+
+# What was read, mine, theirs, and what comes of mine laid over theirs.
+LAID = {
+    "of one field each, both": ({"a": 1, "b": 1}, {"a": 2, "b": 1}, {"a": 1, "b": 2}, {"a": 2, "b": 2}),
+    "of the same field mine": ({"a": 1}, {"a": 2}, {"a": 3}, {"a": 2}),
+    "what I blanked is blank": ({"a": 1, "b": 1}, {"b": 1}, {"a": 1, "b": 2}, {"b": 2}),
+    "a list of texts is one value": ({"a": ["x"]}, {"a": ["x", "y"]}, {"a": ["z"]}, {"a": ["x", "y"]}),
+    "first entries of both": ({}, {"n": [{"k": 1}]}, {"n": [{"k": 2}]}, {"n": [{"k": 1}, {"k": 2}]}),
+    "an entry that I removed and they did not touch": (
+        {"n": [{"k": 1}, {"k": 2}]},
+        {"n": [{"k": 2}]},
+        {"n": [{"k": 1}, {"k": 2, "v": 1}]},
+        {"n": [{"k": 2, "v": 1}]},
+    ),
+    "an entry that they removed and I did not touch": (
+        {"n": [{"k": 1}, {"k": 2}]},
+        {"n": [{"k": 1}, {"k": 2, "v": 1}]},
+        {"n": [{"k": 2}]},
+        {"n": [{"k": 2, "v": 1}]},
+    ),
+    "an entry that they removed and I changed": (
+        {"n": [{"k": 1}, {"k": 2}]},
+        {"n": [{"k": 1, "v": 1}, {"k": 2}]},
+        {"n": [{"k": 2}]},
+        {"n": [{"k": 1, "v": 1}, {"k": 2}]},
+    ),
+    "in an entry's own list": (
+        {"n": [{"k": 1, "m": [{"k": 1}]}]},
+        {"n": [{"k": 1, "m": [{"k": 1}, {"k": 2}]}]},
+        {"n": [{"k": 1, "m": [{"k": 1, "v": 1}]}]},
+        {"n": [{"k": 1, "m": [{"k": 1, "v": 1}, {"k": 2}]}]},
+    ),
+}
+LAY = """async cases => {
+  const { WAS, known, merged } = await import('./merge.js');
+  const list = (items) => ({ type: 'array', 'x-ui': { key: ['k'] }, items });
+  const schema = { properties: { n: list({ properties: { m: list({}) } }) } };
+  // As the form does: an entry that is changed is a copy, which knows what it was.
+  const edited = (was, now) => {
+    if (!Array.isArray(now) || typeof now[0] !== 'object') return now;
+    return now.map((row) => {
+      const from = (was || []).find((one) => one.k === row.k);
+      return from ? { ...row, ...(row.m && { m: edited(from.m, row.m) }), [WAS]: from[WAS] } : row;
+    });
+  };
+  return cases.map(([base, mine, theirs]) => {
+    known(base);
+    known(theirs);
+    const said = Object.fromEntries(Object.entries(mine).map(([name, value]) => [name, edited(base[name], value)]));
+    return merged(base, said, theirs, schema, {});
+  });
+}"""
+
+
+def test_what_two_have_changed_is_laid_together(visit: Visit) -> None:
+    page = visit("/configuration")
+    laid = page.page.evaluate(LAY, [list(case[:3]) for case in LAID.values()])
+    assert dict(zip(LAID, laid, strict=True)) == {name: case[3] for name, case in LAID.items()}
+
+
+def test_who_may_only_read_sees_every_entry_and_can_change_none(visit: Visit) -> None:
+    page = visit("/configuration")
+
+    def reader(route: Any) -> None:
+        answer = route.fetch()
+        said = answer.json()
+        said["session"]["permissions"].remove("configuration_write")
+        route.fulfill(response=answer, json=said)
+
+    page.page.route("**/admin/session", reader)
+    page.page.reload()
+    page.open(f"{SHIPPING}?field=methods/0/weight_steps/0/cost")
+    page.page.wait_for_selector("#field-methods-0-weight_steps-0-cost")
+    inputs = page.page.locator("form :is(input, select, textarea)")
+    assert inputs.count() > 10
+    assert page.page.locator("form :is(input, select, textarea):enabled").count() == 0
+    assert page.page.locator("form button:not(.head)").count() == 0
