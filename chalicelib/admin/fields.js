@@ -69,12 +69,13 @@ export function titled(pointer, schema) {
 }
 
 // A warning's message where it applies to the value.
-function warned(one, of, value, was, defs) {
+function warned(one, of, value, was, form) {
   if ('sum' in one) {
-    const noun = named(of.items, defs);
-    const over = (value || []).filter((row) => Object.entries(one.over || {}).every(([part, is]) => (row[part] ?? noun.properties[part].default) === is));
-    const sum = Math.round(over.reduce((so_far, row) => so_far + Number(row[one.sum] ?? one.blank), 0) * 1e6) / 1e6;
-    return over.some((row) => row[one.sum] !== undefined) && sum !== one.is_not && one.message.replace('{sum}', sum);
+    const [, list, , part] = one.sum.split('/');
+    const noun = named(form.fields[list].items, form.defs);
+    const over = (form.said[list] || []).filter((row) => Object.entries(one.over || {}).every(([other, is]) => (row[other] ?? noun.properties[other].default) === is));
+    const sum = Math.round(over.reduce((so_far, row) => so_far + Number(row[part] ?? one.blank), 0) * 1e6) / 1e6;
+    return over.some((row) => row[part] !== undefined) && sum !== one.is_not && one.message.replace('{sum}', sum);
   }
   const now = value ?? (of.type === 'boolean' ? of['x-ui'].blank === true : of.default);
   const applies = ('changed' in one && was !== undefined && !same(was, value))
@@ -84,8 +85,9 @@ function warned(one, of, value, was, defs) {
 
 // --- one field ---------------------------------------------------------------------------------------------------
 
-export const Rule = ({ field, of, defs, value, was, set, locked, problems, said = {}, head = 'h3' }) => html`<${Field}
-  at=${`/${field}`} of=${of} form=${{ defs, locked, problems, said, head }} value=${value} was=${was} known set=${set} />`;
+// `said` and `fields`: the whole noun and its schema's properties, where a field looks at others.
+export const Rule = ({ field, of, defs, value, was, set, locked, problems, said = {}, fields = {}, head = 'h3' }) => html`<${Field}
+  at=${`/${field}`} of=${of} form=${{ defs, locked, problems, said, fields, head }} value=${value} was=${was} known set=${set} />`;
 
 // `known`: whether it stood there before, as `was`; `brief`: its help stands above already.
 function Field({ at, of, form, value, was, known, required, brief, set }) {
@@ -93,7 +95,7 @@ function Field({ at, of, form, value, was, known, required, brief, set }) {
   const ui = of['x-ui'] || {};
   const title = of.title || words(at.split('/').pop());
   const own = form.problems.find((p) => p.pointer === at);
-  const warnings = (ui.warnings || []).map((one) => warned(one, of, value, known ? was : undefined, form.defs)).filter(Boolean);
+  const warnings = (ui.warnings || []).map((one) => warned(one, of, value, known ? was : undefined, form)).filter(Boolean);
   const changed = known && !same(value, was);
   const helped = of.description && !brief;
   const about = [helped && `${id}-help`, own && `${id}-wrong`, warnings.length && `${id}-warn`].filter(Boolean).join(' ') || undefined;
@@ -102,7 +104,7 @@ function Field({ at, of, form, value, was, known, required, brief, set }) {
   const after = html`
     ${own && html`<p class="wrong" id=${`${id}-wrong`}>${own.message}</p>`}
     ${warnings.length > 0 && html`<div id=${`${id}-warn`}>${warnings.map((message) => html`<p class="note">${message}</p>`)}</div>`}
-    ${changed && html`<p class="soft">${of.writeOnly ? 'Will be replaced.' : `Was ${shown(was ?? blank)}.`} <button type="button" class="plain" aria-label=${`Put back ${title}`} onClick=${() => set(was)}>Put back</button></p>`}`;
+    ${changed && html`<p class="soft">${of.writeOnly ? 'Will be replaced.' : of.items?.$ref && was?.length === value?.length ? 'Some entries are not as they were.' : `Was ${shown(was ?? blank)}.`} <button type="button" class="plain" aria-label=${`Put back ${title}`} onClick=${() => set(was)}>Put back</button></p>`}`;
   const kind = `${at.lastIndexOf('/') ? 'field' : 'rule'} ${changed ? 'changed' : ''}`;
   const props = { id, at, of, form, value, was: known ? was : undefined, set, about, wrong: own, title, required, brief };
   if (of.type === 'boolean') {

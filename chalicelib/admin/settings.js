@@ -39,7 +39,7 @@ function Form({ path, name, schema, read, shown }) {
       <form onSubmit=${(event) => event.preventDefault()}>${groups.map((group) => html`<${Card} title=${groups.length > 1 ? group.title : ''} id=${`group-${group.name}`}>
         ${group.help && html`<p class="soft">${group.help}</p>`}
         ${group.fields.map(([field, of]) => html`<${Rule} key=${field} field=${field} of=${of} defs=${schema.$defs} value=${said[field]} was=${stands.said[field]}
-          set=${set(field)} locked=${!writes} problems=${problems} said=${said} head=${groups.length > 1 ? 'h3' : 'h2'} />`)}
+          set=${set(field)} locked=${!writes} problems=${problems} said=${said} fields=${schema.properties} head=${groups.length > 1 ? 'h3' : 'h2'} />`)}
       <//>`)}</form>
     </div>
     <${Dock} draft=${draft} />`;

@@ -57,8 +57,8 @@ def on_form(**ui: Any) -> dict[str, Any]:
     each a card that is closed until somebody opens it; ``key``: the parts by which the same one is known again, where
     that is not the first of the summary; ``parts``: those that stand first; ``ordered``: their order counts.
 
-    ``warnings``: each shown only where the value is ``above``, ``below`` or ``is`` what it says, or is ``changed``; of
-    a list, where the ``sum`` of a part ``over`` the entries in which other parts are so ``is_not`` what it says, once
-    somebody has said one of them (``blank``: what the others count for).
+    ``warnings``: each shown only where the value is ``above``, ``below`` or ``is`` what it says, or is ``changed``; or
+    where the ``sum`` of a part of a list's entries, as in ``/gateways/*/traffic_percentage``, ``is_not`` what it says:
+    ``over`` the entries in which other parts are so, once somebody has said one (``blank``: what the others count for).
     """
     return {"x-ui": ui}

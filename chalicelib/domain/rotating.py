@@ -31,7 +31,7 @@ OTHERS = "/gateways/*/code"
 # Shown at a field where its value is so.
 NO_SHARE = {"is": 0, "message": "It takes no charge while another gateway has a share."}
 NOT_WHOLE = {
-    "sum": "traffic_percentage",
+    "sum": "/gateways/*/traffic_percentage",
     "over": {"status": "active"},
     "blank": WHOLE_SHARE,
     "is_not": WHOLE_SHARE,
@@ -83,7 +83,7 @@ class RotatingGateway(Noun):
                 extra={"ge": 0, "le": 100},
                 title="Traffic share",
                 description="Shares are weighed against each other. Blank: 100.",
-                extra_json_schema=on_form(group="account", unit="%", blank=WHOLE_SHARE, warnings=[NO_SHARE]),
+                extra_json_schema=on_form(group="account", unit="%", blank=WHOLE_SHARE, warnings=[NO_SHARE, NOT_WHOLE]),
             ),
         ]
         | None

@@ -6,6 +6,7 @@ the version that was read, or nothing.
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from zoneinfo import available_timezones
 
 from chalicelib.domain.customer_values import CustomerProfileSettings
 from chalicelib.domain.loyalty import LoyaltyProgram
@@ -109,7 +110,11 @@ Lists = Mapping[str, Callable[[], Sequence[Any]]]
 
 
 def _lists(ask: Ask) -> Lists:
-    return {"countries": countries, "payment_accounts": lambda: [(code, code) for code in sorted(ask.shop.payments)]}
+    return {
+        "countries": countries,
+        "time_zones": lambda: sorted(name for name in available_timezones() if "/" in name or name == "UTC"),
+        "payment_accounts": lambda: [(code, code) for code in sorted(ask.shop.payments)],
+    }
 
 
 def form_schema(type_: type[Any], lists: Lists | None = None) -> dict[str, Any]:

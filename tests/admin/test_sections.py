@@ -124,6 +124,7 @@ def test_shares_of_two_gateways_that_do_not_add_up_are_told(visit: Visit, shop: 
     page.page.select_option("#field-gateways-1-status", "active")
     page.page.fill("#field-gateways-1-traffic_percentage", "33.3")
     assert "add up to 93.3%, not 100%" in told.inner_text()
+    assert page.page.inner_text("#field-gateways-1-traffic_percentage-warn") == told.inner_text()
     assert not looked_at(page)
     page.page.fill("#field-gateways-1-traffic_percentage", "40")
     assert told.count() == 0
