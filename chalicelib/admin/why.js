@@ -1,12 +1,14 @@
 // Why: what would be done with an auto order, rule by rule. The API says codes and values; here they become words.
 import { html } from './lib.js';
-import { day, moment, money, number, words } from './format.js';
+import { count, day, moment, money, number, words } from './format.js';
 import { link } from './router.js';
+import { sections } from './sections.js';
 import { Tag } from './ui.js';
 
 const NOTICES = { receipt: 'receipt', easy_cancel: 'second mail with the cancel link', shipment: 'shipment notice', update_billing: '“update your billing” mail', disabled: '“update billing decline” mail' };
 const when = (text) => (String(text).length > 10 ? moment(text) : day(text));
 
+const kept = (why) => ['', (p) => `${count(p.kept_out, 'gateway is', 'gateways are')} left out ${why}.`];
 // How each rule reads: yes (it lets the rebill through), no (it stops it), or nothing (it only has a say), and words.
 const SAID = {
   attempt_open: ['no', (p) => `A charge since ${moment(p.since)} has no outcome yet. It comes first.`],
@@ -14,6 +16,17 @@ const SAID = {
   leased: ['no', (p) => `A worker is on it until ${moment(p.until)}.`],
   retry_later: ['no', (p) => `After decline ${p.credit_card_attempt} the next attempt is on ${moment(p.next_attempt)}.`],
   next_gateway_later: ['no', (p) => `The next gateway is tried on ${moment(p.next_attempt)}.`],
+  gateway_as_before: ['', (p) => `Charged at ${p.gateway}, as the original order was.`],
+  gateway_named: ['', (p) => `Charged at ${p.gateway}, which the auto order names.`],
+  gateway_for_rebills: ['', (p) => `Charged at ${p.gateway}, where rebills of what was bought there go.`],
+  gateway_of_item: ['', (p) => `Charged at ${p.gateway}, which the item names.`],
+  gateway_after_decline: ['', (p) => `After the decline ${p.gateway} is tried.`],
+  gateway_by_share: ['', (p) => `Charged at ${p.gateway}${p.of > 1 ? `, by its share of ${p.of} gateways` : ''}.`],
+  gateways_on_standby: ['', () => 'No gateway is active: those on standby take the charge.'],
+  no_gateway_active: ['', () => 'No gateway is active or on standby: any may take the charge.'],
+  all_gateways_kept_out: ['', () => 'Every gateway is kept out by a rule, so all of them count again.'],
+  gateway_dates: kept('by their dates and days'), gateway_card_types: kept('by the type of the card'), gateway_themes: kept('by the storefront'),
+  gateway_order_total: kept('by the total of the order'), gateway_limits: kept('by their limits'), gateway_currency: kept('by the currency'), gateway_preferred: kept('because others are preferred for auto orders'),
   window_closed: ['no', (p) => `The processing window is closed; it opens on ${moment(p.opens)}.`],
   one_order_a_day: ['no', (p) => `One order was billed on this day; the next missed one comes on ${moment(p.again)}.`],
   catching_up: ['', () => 'Missed shipments are billed one a day, the oldest first.'],
@@ -91,7 +104,7 @@ export function Why({ told, items, fields }) {
       const [kind, say] = SAID[reason.code] || unknown(reason.code);
       const [mark, title] = MARKS[kind === 'no' && !stops ? '' : kind];
       return html`<li class=${kind === 'no' && !stops ? '' : kind}><span class="mark" aria-label=${title} role="img">${mark}</span>
-        <span>${say(reason.params || {}, of)} ${reason.setting in fields && html`<${Rule} name=${reason.setting} title=${fields[reason.setting].title} />`}</span></li>`;
+        <span>${say(reason.params || {}, of)} ${reason.setting in fields ? html`<${Rule} name=${reason.setting} title=${fields[reason.setting].title} />` : html`<${Section} name=${ELSEWHERE[reason.setting]} />`}</span></li>`;
     })}</ul>
     <details><summary>Every rule of Auto Order Processing, as it stands</summary>
       <div class="scroll" tabindex="0" role="region" aria-label="Rules"><table>
@@ -105,3 +118,14 @@ export function Why({ told, items, fields }) {
 
 const value = (said) => (said === true ? 'On' : said === false ? 'Off' : Array.isArray(said) ? said.map((one) => one.reason).join(', ') || 'none' : String(said));
 const Rule = ({ name, title }) => html`<a href=${link('/configuration/auto_order_processing', { field: name })}>${title}</a>`;
+
+// Settings that decide and stand in a section of their own.
+const GATEWAYS = 'rotating_transaction_gateways';
+const ELSEWHERE = {
+  shipping_methods: 'shipping_methods', free_over_amount: 'shipping_methods', taxes: 'taxes',
+  ...Object.fromEntries([GATEWAYS, 'status', 'start_date', 'credit_cards', 'themes', 'order_total', 'maximum_daily', 'cascade_code', 'rebill_auto_orders_against_this_rtg_code'].map((name) => [name, GATEWAYS])),
+};
+function Section({ name }) {
+  const section = sections.find((one) => name && one.settings === name);
+  return section && html`<a href=${link(section.path)}>${section.title}</a>`;
+}
