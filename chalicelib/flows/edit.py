@@ -306,10 +306,19 @@ def edited_by(
 
 
 def _original(order: Order, raw: Any) -> Order | None:
-    """The original order with new addresses; None where the request does not speak of it."""
+    """The original order with new addresses; None where the request does not speak of it. A text that is left blank is
+    taken away, for nothing of an address can be said by leaving it out."""
     if raw is None:
         return None
-    changed = wire.overlay(order, raw)
+    said, blanks = _without_blanks(raw)
+    try:
+        changed = wire.overlay(order, said)
+    except Invalid as invalid:
+        raise Invalid([replace(p, pointer=f"/original_order{p.pointer}") for p in invalid.problems]) from None
+    for block, names in blanks.items():
+        if (address := getattr(changed, block)) is not None:
+            address = replace(address, **dict.fromkeys(names))
+            changed = replace(changed, **{block: None if address == type(address)() else address})
     other = [
         name
         for name in wire.plain(changed)
@@ -327,6 +336,18 @@ def _original(order: Order, raw: Any) -> Order | None:
             ]
         )
     return changed if changed != order else None
+
+
+def _without_blanks(raw: Any) -> tuple[Any, dict[str, list[str]]]:
+    """The request without the blank texts of addresses, and their names by block."""
+    if not isinstance(raw, dict):
+        return raw, {}
+    said, blanks = dict(raw), {}
+    for block in EDITABLE_BLOCKS:
+        if isinstance(raw.get(block), dict):
+            said[block] = {name: value for name, value in raw[block].items() if value != ""}
+            blanks[block] = [name for name, value in raw[block].items() if value == ""]
+    return said, blanks
 
 
 def _named(before: AutoOrder, done: Edited) -> tuple[Kind, str]:

@@ -140,7 +140,7 @@ PARAMETERS: dict[str, tuple[Schema, str]] = {
     "card_expires_date_end": (STRING, f"its card is good until then at most: {MOMENT}"),
     "condition": (
         {"type": "string", "enum": list(get_args(Condition))},
-        "how an active one stands: a declined charge is tried again, something keeps it from being billed, it is paused",
+        "how an active one stands: a declined charge is tried again, it cannot be billed as it stands, it is paused",
     ),
     "duration": (INTEGER, "milliseconds, or longer"),
     "endDate": (STRING, f"delivered at or before: {MOMENT}"),
