@@ -109,7 +109,7 @@ export default function AutoOrders({ query }) {
         <${Pager} set=${data.metadata.result_set} label="Pages of auto orders" />`}<//>
     <//>
     ${views.dialogs}
-    ${action && html`<${Bulk} action=${action} oids=${[...chosen]} names=${names.current} begun=${begin} close=${() => act('')} />`}
+    ${action && html`<${Bulk} action=${action} oids=${[...chosen]} names=${names.current} begun=${(on, done) => { begin(on); if (done) choose(new Set()); }} close=${() => act('')} />`}
   <//>`;
 }
 

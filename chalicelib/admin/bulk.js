@@ -10,7 +10,7 @@ import { Dialog, Do, Failure, Summary, Table, problemsOf, toast, useLoad } from 
 export const MOST = 500;
 const OF_A_BATCH = 100;
 // How many of those to which something is done are listed one by one.
-const SHOWN = 25;
+const SHOWN = 8;
 
 // Action: its button, the title of its dialog, its verb on the button that does it, how it reads for one that it fits.
 const ACTIONS = {
@@ -37,6 +37,8 @@ export function Bulk({ action, oids, names = new Map(), close, begun = () => {} 
   const [told, tell] = useState(null);
   const [far, move] = useState(null);
   const [problems, complain] = useState([]);
+  // The batches keep their names until something else is looked at: who presses again asks for the same ones.
+  const batch = useRef('');
   const asks = action === 'reschedule' || action === 'cancel';
   const reasons = useLoad(async () => (action === 'cancel' ? (await get('/auto_order/auto_orders/cancel_reasons')).cancelReasons || [] : []), []);
   const said = () => {
@@ -62,6 +64,7 @@ export function Bulk({ action, oids, names = new Map(), close, begun = () => {} 
   };
   const look = async () => {
     const found = await each(oids.map((oid) => ({ auto_order_oid: oid })), (rows) => post('/auto_order/actions?dry_run=true', { action, auto_orders: rows, ...said() }));
+    batch.current = crypto.randomUUID();
     tell(found && gathered(found));
   };
   useEffect(() => { if (!asks) look(); }, []);
@@ -69,12 +72,12 @@ export function Bulk({ action, oids, names = new Map(), close, begun = () => {} 
   const refused = (told || []).filter((row) => row.state === 'refused');
   const same = (told || []).length - ready.length - refused.length;
   const act = async () => {
-    const name = crypto.randomUUID();
+    const name = batch.current;
     const rows = ready.map(({ auto_order_oid, shipment_date }) => ({ auto_order_oid, ...(shipment_date && /skip|reschedule/.test(action) ? { shipment_date } : {}) }));
     requery({ batch: name, of: cut(rows).length });
     begun(true);
     const found = await each(rows, (some, at) => post('/auto_order/actions?_async=true', { action, auto_orders: some, ...said(), batch_id: `${name}-${at}` }));
-    begun(false);
+    begun(false, Boolean(found));
     if (found) close();
   };
   return html`<${Dialog} title=${`${title(count(oids.length, 'auto order'))}${action === 'cancel' ? '?' : ''}`} close=${close}>
@@ -85,10 +88,10 @@ export function Bulk({ action, oids, names = new Map(), close, begun = () => {} 
       : reasons.data?.length > 0 && html`<div class="field"><label for="bulk-reason">Reason (required)</label><select id="bulk-reason" name="cancel_reason" class="wide" required><option value="">Choose…</option>${reasons.data.map((one) => html`<option>${one.reason}</option>`)}</select></div>`}
     </form>`}
     ${far && html`<p role="status"><progress max=${far[1]} value=${far[0]} aria-label="How far it has come"></progress> ${number(far[0])} of ${number(far[1])}</p>`}
-    ${told && html`<div role="status"><p class="verdict">${ready.length ? `${count(ready.length, 'auto order')} of ${number(told.length)}:` : 'Nothing is to be done.'}</p>
+    ${told && html`<div role="status"><p class="verdict">${ready.length ? `${verb} ${number(ready.length)} of ${number(told.length)}.` : 'Nothing is to be done.'}</p>
         ${same > 0 && html`<p>${count(same, 'auto order')} ${same === 1 ? 'stands' : 'stand'} like that already.</p>`}${refused.length > 0 && html`<p>${count(refused.length, 'auto order')} cannot be, and ${refused.length === 1 ? 'stays as it is' : 'stay as they are'}.</p>`}</div>
-      ${ready.length > 0 && html`<${Table} label="What it does" rows=${ready.slice(0, SHOWN)} columns=${listed(names, ['What it does', say])} />${ready.length > SHOWN && html`<p class="soft">And ${number(ready.length - SHOWN)} more like these.</p>`}`}
       ${refused.length > 0 && html`<${Table} label="What cannot be" rows=${refused} columns=${listed(names, ['Why it cannot be', why])} />`}
+      ${ready.length > 0 && html`<${Table} label="What it does" rows=${ready.slice(0, SHOWN)} columns=${listed(names, ['What it does', say])} />${ready.length > SHOWN && html`<p class="soft">And ${number(ready.length - SHOWN)} more like these.</p>`}`}
       ${action === 'cancel' && ready.length > 0 && html`<p>Each customer gets the cancellation e-mail. What is canceled can be restarted one by one.</p>`}`}
     <div class="row">${asks && !told && html`<${Do} act=${async () => { if (form.current.reportValidity()) await look(); }} disabled=${action === 'cancel' && !reasons.data}>What would it do?<//>`}
       ${told && ready.length > 0 && html`<${Do} kind=${action === 'cancel' ? 'danger' : 'main'} act=${act}>${verb} ${number(ready.length)}<//>`}
