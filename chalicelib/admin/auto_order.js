@@ -129,6 +129,7 @@ function Editor({ base, path, read, defs, next, tab, field, oid }) {
 
 function AsItStands({ auto, base, names, next, oid }) {
   const why = useLoad(async () => (await get(`${base}/explain?at=next_run`)).explanation, [base]);
+  const mails = useLoad(async () => (await get(`${base}/emails`)).emails, [base]);
   const past = useLoad(() => get(`${base}/timeline?_limit=20`), [base]);
   const rules = useLoad(async () => (may('configuration_read') ? (await get('/configuration/auto_order_processing/schema')).schema.properties : {}), []);
   const to = (tab) => may('auto_order_write') && html`<a class="button" href=${link(`/auto_orders/${oid}`, { tab })}>Change</a>`;
@@ -142,6 +143,9 @@ function AsItStands({ auto, base, names, next, oid }) {
         <${Card} title="Next orders"><${Loaded} of=${next}>${(told) => html`<${Next} told=${told} />`}<//><//>
         <${Card} title="Payment" actions=${auto.next_attempt && to('addresses')}><${Payment} auto=${auto} path=${base} /><//>
         <${Card} title="Addresses" actions=${to('addresses')}><div class="grid"><${Address} title="Billing" of=${auto.original_order?.billing} /><${Address} title="Shipping" of=${auto.original_order?.shipping} /></div><//>
+        <${Card} title="E-mails"><${Loaded} of=${mails}>${(rows) => html`<${Table} label="E-mails" rows=${rows} empty=${html`<p class="soft">None yet.</p>`} columns=${[
+          ['When', (row) => moment(row.send_dts)], ['Subject', (row) => html`${row.subject || '(not written)'}${row.skipped && html`<br /><span class="soft small">Not sent: ${row.skip_reason}</span>`}`], ['To', (row) => row.email],
+        ]} />`}<//><//>
         <${Card} title="Ending and affiliate" actions=${to('ending')}><dl><dt>Cancel after</dt><dd>${auto.cancel_after_next_x_orders ? count(auto.cancel_after_next_x_orders, 'more order') : 'goes on'}</dd><dt>Affiliate</dt><dd>${auto.override_affiliate_id || 'whoever sent the first order'}</dd></dl><//>
       </div>
       <${Card} title="Timeline"><${Loaded} of=${past}>${(first) => html`<${Timeline} key=${first.timeline[0]?.log_dts + first.timeline.length} first=${first} path=${`${base}/timeline`} items=${names} />`}<//><//>

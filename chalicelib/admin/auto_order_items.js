@@ -4,8 +4,9 @@ import { count, day, money, number, words } from './format.js';
 import { Rule, same } from './form.js';
 import { Card, Empty, Table } from './ui.js';
 
-// What of an item is edited; all else of it follows, and is not sent back.
-const KEPT = ['auto_order_item_oid', 'original_item_id', 'original_quantity', 'add_ons', 'arbitrary_item_id', 'arbitrary_percentage_discount', 'arbitrary_quantity', 'arbitrary_schedule_days', 'arbitrary_unit_cost',
+// What of an item is edited, and the counters by which the API sees that it was read before a rebill; all else of it
+// follows, and is not sent back.
+const KEPT = ['number_of_rebills', 'last_order_dts', 'auto_order_item_oid', 'original_item_id', 'original_quantity', 'add_ons', 'arbitrary_item_id', 'arbitrary_percentage_discount', 'arbitrary_quantity', 'arbitrary_schedule_days', 'arbitrary_unit_cost',
   'arbitrary_unit_cost_remaining_orders', 'cancel_dts', 'cancel_reason', 'frequency', 'next_shipment_dts', 'no_order_after_dts', 'options', 'paused', 'properties'];
 export const kept = (item) => Object.fromEntries(KEPT.filter((field) => item[field] !== undefined).map((field) => [field, item[field]]));
 

@@ -62,7 +62,8 @@ export function useDraft(path, name, read, fields, { shape = (said) => said, sen
       toast('Saved.');
       after();
     } catch (error) {
-      if (error.status === 412) {
+      // What a rebill has moved meanwhile is refused as stale: the same as if somebody had saved it.
+      if (error.status === 412 || error.problems?.some((p) => p.code === 'stale')) {
         const { data, etag } = await call('GET', path);
         meet({ said: shape(data[name]), etag });
         complain([]);
@@ -97,7 +98,7 @@ export function Theirs({ draft, titleOf }) {
   const moved = all.filter((field) => !same(theirs.said[field], stands.said[field]) && !/^last_modified/.test(field));
   return html`<div class="note" role="alert">
     <h2>Somebody else has saved this meanwhile</h2>
-    <p>Nothing of yours is lost. ${moved.length ? 'They changed:' : ''}</p>
+    <p>Nothing of yours is lost. ${moved.length ? 'What is other now:' : ''}</p>
     <ul>${moved.map((field) => html`<li>${titleOf(`/${field}`)}: ${shown(stands.said[field])} → <strong>${shown(theirs.said[field])}</strong>${changed.includes(field) && ' (you too)'}</li>`)}</ul>
     <div class="row"><button onClick=${draft.keepMine}>Lay mine over theirs</button><button onClick=${draft.takeTheirs}>Take theirs, drop mine</button></div>
   </div>`;

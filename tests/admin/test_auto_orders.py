@@ -1,5 +1,6 @@
 """Auto orders on the page: many acted on at once, and everything of one edited."""
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -232,6 +233,34 @@ def test_who_was_slower_keeps_his_edits_of_the_same_item(visit: Visit, shop: Run
     page.page.wait_for_selector("text=Saved.")
     (item,) = one(shop, oid)["items"]
     assert (item["arbitrary_quantity"], item["arbitrary_percentage_discount"]) == (4, 5)
+
+
+def test_an_edit_of_what_was_billed_meanwhile_is_laid_over_what_stands_now(
+    visit: Visit, shop: Running, oid: int
+) -> None:
+    """The API's answer to a copy that was read before a rebill stands in for the rebill."""
+    page = visit(f"/auto_orders/{oid}?tab=items")
+    stale = {"pointer": "/items/0/number_of_rebills", "code": "stale", "message": "was read before a rebill"}
+    body = json.dumps({"error": {"user_message": "no"}, "problems": [stale]})
+    sent: list[Any] = []
+
+    def answer(route: Any) -> None:
+        if route.request.method != "PUT" or sent:
+            route.fallback()
+            return
+        sent.append(route.request.post_data_json)
+        route.fulfill(status=400, content_type="application/json", body=body)
+
+    page.page.route(f"**{ALL}/{oid}?*", answer)
+    page.page.fill("#field-items-0-arbitrary_percentage_discount", "7")
+    page.page.click(DOCK)
+    page.page.wait_for_selector("text=Somebody else has saved this meanwhile")
+    (row,) = sent[0]["items"]
+    assert "number_of_rebills" in row, "or a copy that is stale would not be known for one"
+    page.page.click("text=Lay mine over theirs")
+    page.page.click(DOCK)
+    page.page.wait_for_selector("text=Saved.")
+    assert one(shop, oid)["items"][0]["arbitrary_percentage_discount"] == 7
 
 
 def test_a_rule_leads_to_the_field_that_decided(visit: Visit, shop: Running, oid: int) -> None:
