@@ -21,19 +21,19 @@ const FIELDS = [
   ['status', 'Status', STATUSES],
   ['condition', 'Standing', CONDITIONS],
   ['next_shipment_date_begin', 'Next shipment from', null, 'date'],
-  ['next_shipment_date_end', 'until', null, 'date'],
+  ['next_shipment_date_end', 'Next shipment until', null, 'date'],
   ['_sort', 'In order of', [['next_shipment_dts', 'Next shipment'], ['next_attempt', 'Next attempt'], ['card_expires_dts', 'End of the card'], ['-creation_dts', 'Newest first'], ['creation_dts', 'Oldest first']], null, 'Their numbers'],
 ];
 const MORE = [
   ['next_attempt_date_begin', 'Next attempt from', null, 'date'],
-  ['next_attempt_date_end', 'until', null, 'date'],
+  ['next_attempt_date_end', 'Next attempt until', null, 'date'],
   ['card_expires_date_begin', 'Card good from', null, 'date'],
-  ['card_expires_date_end', 'until', null, 'date'],
+  ['card_expires_date_end', 'Card good until', null, 'date'],
   ['card_type', 'Card', ['AMEX', 'Diners Club', 'Discover', 'JCB', 'MasterCard', 'VISA']],
   ['next_item_id', 'Next item'],
   ['item_id', 'Bought at first'],
   ['original_order_date_begin', 'Ordered from', null, 'date'],
-  ['original_order_date_end', 'until', null, 'date'],
+  ['original_order_date_end', 'Ordered until', null, 'date'],
   ['original_order_id', 'Original order'],
   ['auto_order_code', 'Code'],
   ['first_name', 'First name'],
@@ -96,7 +96,7 @@ export default function AutoOrders({ query }) {
   useEffect(() => choose(new Set()), [meant]);
   const more = query.more || MORE.some(([field]) => query[field]);
   const total = found.data?.metadata.result_set.total_records;
-  return html`<${Page} title="Auto orders" lead=${`${total === undefined ? '' : `${number(total)} ${views.any ? 'found' : 'standing instructions of your customers to order again'}.`}`} actions=${views.button}>
+  return html`<${Page} title="Auto orders" lead=${total === undefined ? '' : views.any ? `${number(total)} found.` : `${count(total, 'standing instruction')} of your customers to order again.`} actions=${views.button}>
     <${Card}>
       ${views.tabs}
       <${Filters} fields=${more ? [...FIELDS, ...MORE] : FIELDS} query=${query} label="Auto orders" />

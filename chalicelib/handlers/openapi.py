@@ -142,6 +142,7 @@ PARAMETERS: dict[str, tuple[Schema, str]] = {
         {"type": "string", "enum": list(get_args(Condition))},
         "how an active one stands: a declined charge is tried again, it cannot be billed as it stands, it is paused",
     ),
+    "dry_run": (BOOLEAN, "tell only what would come of it; nothing is saved"),
     "duration": (INTEGER, "milliseconds, or longer"),
     "endDate": (STRING, f"delivered at or before: {MOMENT}"),
     "event": (STRING, "the name of an event"),

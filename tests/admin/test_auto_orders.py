@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.admin.test_screens import looked_at
 from tests.browsing import Page
 from tests.running import Running
 
@@ -94,6 +95,7 @@ def test_shipments_are_skipped_by_their_own_schedules_and_what_cannot_be_says_wh
     page.page.wait_for_selector("[aria-label='What cannot be']")
     assert "It is disabled" in page.page.inner_text("[aria-label='What cannot be']")
     assert "Skip 2 of 3." in page.page.inner_text("dialog")
+    assert not looked_at(page)
     assert "Skip: 2 done." in act(page, "Skip")
     after = shop.ask("POST", "/rest/v2/auto_order/actions?dry_run=true", looked)[1]["batch"]["auto_orders"]
     assert [row["shipment_date"] for row in after[:2]] == [row["next_date"] for row in told[:2]]

@@ -23,6 +23,7 @@ from chalicelib.domain.settings import AutoOrderCancelReason
 from chalicelib.flows import edit
 from chalicelib.flows.act import act_now, look
 from chalicelib.flows.batches import batch, make, queue_actions
+from chalicelib.flows.sweep import sweep
 from tests.worlds import NEW_YORK, World
 
 NAME = "page-0123456789"
@@ -95,6 +96,62 @@ def test_a_shipment_that_is_moved_comes_on_that_day_and_once(frequency: str, lat
     back = asked("reschedule", [oid], look(world.shop, asked("skip", [oid])), to_date=str(day))
     states = [entry(act_now(world.shop, back)[0]).state for _ in range(2)]
     assert (states, next_day(world, oid)) == (["done", "unchanged"], day)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    frequencies=st.lists(st.sampled_from(FREQUENCIES), min_size=2, max_size=3),
+    acts=st.lists(st.tuples(st.booleans(), st.integers(1, 40), st.booleans()), min_size=1, max_size=5),
+)
+def test_only_what_comes_on_the_day_is_touched_and_no_date_comes_twice_or_again(
+    frequencies: list[Frequency], acts: list[tuple[bool, int, bool]]
+) -> None:
+    """Several items of different pace: the shipment is what comes on one day; all else keeps its dates."""
+    world, (oid,) = some(1)
+    tea = [{"original_item_id": "TEA", "original_quantity": 1, "frequency": pace} for pace in frequencies[1:]]
+    (coffee,) = edit.standing(world.shop, oid).noun.items or []
+    edit.update(world.shop, oid, {"items": [wire.plain(replace_noun(coffee, frequency=frequencies[0])), *tea]})
+    world.clock.pass_(days=1)
+    world.work()
+    for skips, days_later, twice in acts:
+        before = dates(world, oid)
+        day = min(before.values())
+        told = look(
+            world.shop, asked("skip" if skips else "reschedule", [oid], **({} if skips else {"days_later": days_later}))
+        )
+        if entry(told).state == "refused":
+            assert code(told) == "due"
+            return
+        request = asked("skip" if skips else "reschedule", [oid], told, **({} if skips else {"days_later": days_later}))
+        for _ in range(2 if twice else 1):
+            act_now(world.shop, request)
+        after = dates(world, oid)
+        assert entry(told).shipment_date == day
+        assert {item for item in before if before[item] != after[item]} == {i for i, on in before.items() if on == day}
+        assert all(after[item] > day for item in after)
+        if skips:
+            assert min(after.values()) == entry(told).next_date
+        else:
+            assert all(after[item] == day + timedelta(days=days_later) for item, on in before.items() if on == day)
+
+
+def dates(world: World, oid: int) -> dict[int, date]:
+    found = edit.standing(world.shop, oid).noun.items or []
+    return {
+        one.auto_order_item_oid or 0: local_date(one.next_shipment_dts, NEW_YORK)
+        for one in found
+        if one.next_shipment_dts
+    }
+
+
+def test_messages_that_get_lost_are_sent_again_until_it_is_done() -> None:
+    world, oids = some(2)
+    queue_actions(world.shop, asked("pause", oids, batch_id=NAME))
+    assert len(world.queue.take()) == 2
+    world.clock.pass_(minutes=7)
+    sweep(world.backroom)
+    work(world)
+    assert batch(world.shop, NAME).number_done == 2
 
 
 def test_three_are_paused_by_the_workers_once_each_however_often_it_is_asked_and_told() -> None:
