@@ -2,11 +2,12 @@
 import { html, useEffect, useState } from './lib.js';
 import { again, call, get, may, post } from './api.js';
 import { Actions, Dialogs } from './auto_order_dialogs.js';
-import { Field, Items, Overview, kept, titleOf as titleOfItem } from './auto_order_items.js';
+import { Field, Items, Overview, kept, titleOf as titleOfItem, worded } from './auto_order_items.js';
 import { status } from './auto_orders.js';
 import { Work } from './bulk.js';
 import { count, day, moment, money, name, number, words } from './format.js';
-import { Dock, Theirs, reveal, useDraft } from './form.js';
+import { reveal } from './fields.js';
+import { Dock, Theirs, useDraft } from './form.js';
 import { go, link } from './router.js';
 import { schemas } from './schemas.js';
 import { Timeline } from './timeline.js';
@@ -52,7 +53,7 @@ export default function AutoOrder({ params, query }) {
     const { data, etag } = await call('GET', path);
     return { auto: { ...data.auto_order, etag }, said: shape(data.auto_order), etag };
   }, [path]);
-  const nouns = useLoad(schemas, []);
+  const nouns = useLoad(async () => worded(await schemas(), TITLES), []);
   const next = useLoad(async () => (await get(`${base}/next_orders`)).next_orders, [params.oid]);
   const [open, show] = useState('');
   const auto = one.data?.auto;
@@ -100,17 +101,17 @@ function Editor({ base, path, read, defs, next, tab, field, oid }) {
   const show = (pointer) => {
     const home = TABS.find(([, , fields]) => fields?.includes(pointer.split('/')[1]));
     if (home && home[0] !== tab) go(`/auto_orders/${oid}`, { tab: home[0] });
-    requestAnimationFrame(() => requestAnimationFrame(() => reveal(pointer)));
+    reveal(pointer);
   };
   useEffect(() => { if (field) reveal(`/${field}`); }, [field, tab]);
-  const plain = (one) => html`<${Field} key=${one} pointer=${`/${one}`} of=${defs.AutoOrder.properties[one]} defs=${defs} value=${said[one]} was=${stands.said[one]} set=${set(one)} problems=${problems} locked=${locked} titles=${TITLES} ui=${{ offset }} />`;
+  const plain = (one) => html`<${Field} key=${one} pointer=${`/${one}`} of=${defs.AutoOrder.properties[one]} defs=${defs} value=${said[one]} was=${stands.said[one]} set=${set(one)} problems=${problems} locked=${locked} ui=${{ offset }} />`;
   const address = (block) => {
     const [title, fields] = BLOCKS[block];
     const mine = said.original_order[block] || {};
     const put = (one) => (value) => { const after = { ...mine }; if (value === undefined) delete after[one]; else after[one] = value; set('original_order')({ ...said.original_order, [block]: after }); };
     const schema = defs[block === 'billing' ? 'OrderBilling' : 'OrderShipping'].properties;
     return html`<${Card} title=${title}><p class="soft">${block === 'billing' ? 'It is the address of the original order too, and of every rebill to come.' : 'Where the country is blank, it is sent to the billing address.'}</p><div class="fields">${fields.filter((one) => schema[one]).map((one) => html`<${Field} key=${one} pointer=${`/original_order/${block}/${one}`} of=${schema[one]} defs=${defs}
-      value=${mine[one]} was=${stands.said.original_order[block]?.[one]} set=${put(one)} problems=${problems} locked=${locked} titles=${TITLES} />`)}</div><//>`;
+      value=${mine[one]} was=${stands.said.original_order[block]?.[one]} set=${put(one)} problems=${problems} locked=${locked} />`)}</div><//>`;
   };
   return html`
     <${Summary} problems=${problems} title="Nothing was saved" titleOf=${titleOf} show=${show} />

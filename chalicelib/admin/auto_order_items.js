@@ -1,7 +1,7 @@
 // The items of an auto order as they are edited: what is sent, when, what it costs, and what comes along.
 import { html } from './lib.js';
 import { count, day, money, number, words } from './format.js';
-import { Rule, same } from './form.js';
+import { Rule } from './fields.js';
 import { Card, Empty, Table } from './ui.js';
 
 // What of an item is edited, and the counters by which the API sees that it was read before a rebill; all else of it
@@ -32,17 +32,20 @@ const ABOUT = {
   free_shipping: ['Free shipping', ''],
 };
 export const titleOf = (field) => ABOUT[field]?.[0] || words(field);
-const BESIDE = { add_on: { arbitrary_unit_cost: ['Unit cost', 'Blank: the price of the catalogue.'] } };
 
-// One field of the noun, wherever it stands in it: its pointer names it, for refusals and for links.
-export function Field({ pointer, of, defs, value, was, set, problems, locked, titles, ui = {} }) {
-  const name = pointer.split('/').pop();
-  const [title, description] = titles?.[name] || ABOUT[name] || [words(name), ''];
-  const field = pointer.slice(1).replaceAll('/', '-');
-  const mine = problems.filter((p) => p.pointer === pointer || p.pointer.startsWith(`${pointer}/`)).map((p) => ({ ...p, pointer: `/${field}${p.pointer.slice(pointer.length)}` }));
+// The nouns with the words of this screen: `list` names what is offered while somebody types.
+const said = (noun, more = {}) => ({ ...noun, properties: Object.fromEntries(Object.entries(noun.properties).map(([name, of]) => {
+  const [title, description] = more[name] || ABOUT[name] || [words(name), ''];
+  return [name, { ...of, title, description, 'x-ui': { ...of['x-ui'], ...(/item_id$/.test(name) ? { list: 'sold' } : {}), ...(name === 'add_ons' ? ADD_ONS : {}) } }];
+})) });
+const ADD_ONS = { entry: 'add-on', parts: ['item_id', 'quantity', 'next_x_orders', 'arbitrary_unit_cost', 'free_shipping', 'options'] };
+export const worded = (defs, titles) => ({ ...defs, ...Object.fromEntries(['AutoOrder', 'AutoOrderItem', 'AutoOrderAddonItem', 'OrderBilling', 'OrderShipping'].map((name) => [name, said(defs[name], titles)])) });
+
+// One field of the noun, wherever it stands in it.
+export function Field({ pointer, of, value, was, set, ui = {}, ...form }) {
   // The same day again is what it was.
-  const put = (said) => set(of.format === 'date-time' && said && was && said.slice(0, 10) === was.slice(0, 10) ? was : said);
-  return html`<${Rule} field=${field} of=${{ ...of, title, description, 'x-ui': ui }} defs=${defs} value=${value} was=${was} changed=${!same(value, was)} set=${put} locked=${locked} problems=${mine} />`;
+  const put = (next) => set(of.format === 'date-time' && next && was && next.slice(0, 10) === was.slice(0, 10) ? was : next);
+  return html`<${Rule} ...${form} field=${pointer.slice(1)} of=${{ ...of, 'x-ui': { ...of['x-ui'], ...ui } }} value=${value} was=${was} set=${put} />`;
 }
 
 const put = (row, field, said) => { const next = { ...row }; if (said === undefined) delete next[field]; else next[field] = said; return next; };
@@ -60,7 +63,7 @@ export function Items({ draft, whole, names, defs, locked, offset, sold }) {
     ${rows.map((row, position) => html`<${Item} key=${row.auto_order_item_oid || `new-${position}`} at=${`/items/${position}`} row=${row} was=${of(stands.said.items, row.auto_order_item_oid)} read=${of(whole.items, row.auto_order_item_oid)}
       name=${names[row.auto_order_item_oid] || row.original_item_id || 'A new item'} defs=${defs} problems=${problems} locked=${locked} offset=${offset} change=${(next) => change(position, next)} drop=${() => drop(position)} />`)}
     ${!locked && html`<p><button type="button" onClick=${add}>Add an item</button></p>`}
-    <${Card} title="Comes along with the whole order" id="field-add_ons"><${AddOns} at="/add_ons" rows=${said.add_ons || []} was=${stands.said.add_ons || []} change=${(next) => set('add_ons')(next.length || stands.said.add_ons ? next : undefined)} defs=${defs} problems=${problems} locked=${locked} /><//>`;
+    <${Card} title="Comes along with the whole order"><${Field} pointer="/add_ons" of=${defs.AutoOrder.properties.add_ons} defs=${defs} value=${said.add_ons} was=${stands.said.add_ons} set=${set('add_ons')} problems=${problems} locked=${locked} /><//>`;
 }
 
 function Item({ at, row, was, read, name, defs, problems, locked, offset, change, drop }) {
@@ -73,10 +76,10 @@ function Item({ at, row, was, read, name, defs, problems, locked, offset, change
       ${skips && html`<button type="button" aria-label=${`Skip next of ${name}`} onClick=${() => change({ ...row, next_shipment_dts: then })}>Skip next</button>`}
       <button type="button" aria-label=${`Remove ${name}`} onClick=${drop}>Remove</button></div>`}>
     ${!fresh && html`<${Facts} read=${read} />`}
-    <h3>What is sent</h3><div class="fields">${fresh ? ['original_item_id', 'original_quantity'].map((part) => field(part, { list: 'sold' })) : ''}${field('arbitrary_item_id', { list: 'sold', blank: read.next_item_id })}${!fresh && field('arbitrary_quantity', { blank: read.original_quantity })}</div>
+    <h3>What is sent</h3><div class="fields">${fresh ? ['original_item_id', 'original_quantity'].map((part) => field(part)) : ''}${field('arbitrary_item_id', { blank: read.next_item_id })}${!fresh && field('arbitrary_quantity', { blank: read.original_quantity })}</div>
     <h3>When</h3><div class="fields">${field('next_shipment_dts')}${field('frequency', { blank: 'by its steps' })}${(row.frequency === 'Every...' || row.arbitrary_schedule_days) && field('arbitrary_schedule_days', { unit: 'days' })}${field('no_order_after_dts')}${field('paused')}</div>
     <h3>What it costs</h3><div class="fields">${['arbitrary_unit_cost', 'arbitrary_unit_cost_remaining_orders', 'arbitrary_percentage_discount'].map((part) => field(part))}</div>
-    <h3>What comes along</h3><${AddOns} at=${`${at}/add_ons`} rows=${row.add_ons || []} was=${was.add_ons || []} change=${(next) => change(put(row, 'add_ons', next.length || was.add_ons ? next : undefined))} defs=${defs} problems=${problems} locked=${locked} />
+    ${field('add_ons')}
     <details open=${problems.some((p) => /(options|properties)/.test(p.pointer) && p.pointer.startsWith(`${at}/`))}><summary>Options and properties (${number((row.options || []).length + (row.properties || []).length)})</summary><div class="fields">${field('options')}${field('properties')}</div></details>
   <//>`;
 }
@@ -88,19 +91,6 @@ const Facts = ({ read }) => html`<dl class="facts">
   <dt>Next</dt><dd>${read.next_item_id ? `${read.next_item_id} at ${money(read.future_schedules?.[0]?.unit_cost)}` : 'nothing'}${read.remaining_repeat_count ? `, ${count(read.remaining_repeat_count, 'more time')} in this step` : ''}</dd>
   <dt>Preshipment notice</dt><dd>${read.next_preshipment_notice_dts ? `${day(read.next_preshipment_notice_dts)}${read.preshipment_notice_sent ? ', sent' : ''}` : 'its steps have none'}</dd>
   ${read.cancel_dts && html`<dt>Ended</dt><dd>${day(read.cancel_dts)}${read.cancel_reason ? `: ${read.cancel_reason}` : ''}</dd>`}</dl>`;
-
-const PARTS = ['item_id', 'quantity', 'next_x_orders', 'arbitrary_unit_cost', 'free_shipping', 'options'];
-
-function AddOns({ at, rows, was, change, defs, problems, locked }) {
-  const schema = defs.AutoOrderAddonItem.properties;
-  const alter = (position, part) => (said) => change(rows.map((row, place) => (place === position ? put(row, part, said) : row)));
-  const before = (row, position) => was.find((one) => one.item_id === row.item_id) || (rows.length === was.length && was[position]) || {};
-  return html`${rows.length === 0 && html`<p class="soft">Nothing.</p>`}
-    ${rows.map((row, position) => html`<fieldset class="rule"><legend>${`Add-on ${position + 1}`}</legend><div class="fields">${PARTS.map((part) => html`<${Field} key=${part} pointer=${`${at}/${position}/${part}`} of=${schema[part]} defs=${defs}
-        value=${row[part]} was=${before(row, position)[part]} set=${alter(position, part)} problems=${problems} locked=${locked} titles=${BESIDE.add_on} ui=${part === 'item_id' ? { list: 'sold' } : {}} />`)}</div>
-      ${!locked && html`<button type="button" onClick=${() => change(rows.filter((_, place) => place !== position))}>Remove add-on ${position + 1}</button>`}</fieldset>`)}
-    ${!locked && html`<button type="button" onClick=${() => change([...rows, { item_id: '', next_x_orders: 1 }])}>Add an add-on</button>`}`;
-}
 
 // --- as they stand -----------------------------------------------------------------------------------------------
 

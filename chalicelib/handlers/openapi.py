@@ -69,7 +69,6 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "create_payment_method_token": {"card_token": str, "expiration_dts": Instant},
     "does_coupon_code_exist": {"exists": bool},
     "explain_auto_order": {"explanation": dict[str, Any]},
-    "get_auto_order_processing_schema": {"schema": dict[str, Any]},
     "get_auto_order_consent": {"consent": AutoOrderConsent},
     "get_auto_order_processing_links": {"links": list[dict[str, str]]},
     "get_notice_template": {"notice_template": NoticeTemplateView},
@@ -381,11 +380,7 @@ class _Nouns:
     """The schemas of all nouns in play, as clients write and read them."""
 
     def __init__(self, types: list[Any]) -> None:
-        wanted = [*(t for t in types if t is not None), *NOUNS.values(), Problem]
-        _, components = msgspec.json.schema_components(wanted, schema_hook=_hook, ref_template=SCHEMAS + "{name}")
-        seen: set[Any] = set()
-        structs = {struct.__name__: struct for type_ in wanted for struct in _structs(type_, seen)}
-        self.components = {name: _told(structs[name], schema) for name, schema in components.items()}
+        self.components = components([*(t for t in types if t is not None), *NOUNS.values(), Problem])
 
     def schema(self, type_: Any) -> Schema:
         if getattr(type_, "__name__", "") in self.components:
@@ -395,6 +390,14 @@ class _Nouns:
         (found,), _ = msgspec.json.schema_components([type_], schema_hook=_hook, ref_template=SCHEMAS + "{name}")
         mended: Schema = _mended(found, _bounds(type_))
         return mended
+
+
+def components(types: list[Any], home: str = SCHEMAS) -> dict[str, Schema]:
+    """The schemas of all nouns in the types, by their names; references lead to ``home``."""
+    _, found = msgspec.json.schema_components(types, schema_hook=_hook, ref_template=home + "{name}")
+    seen: set[Any] = set()
+    structs = {struct.__name__: struct for type_ in types for struct in structs_in(type_, seen)}
+    return {name: _told(structs[name], schema) for name, schema in found.items()}
 
 
 @lru_cache(maxsize=512)
@@ -410,7 +413,7 @@ def _hook(type_: type) -> Schema:
     raise NotImplementedError(type_)
 
 
-def _structs(type_: Any, seen: set[Any] | None = None) -> Iterator[type[msgspec.Struct]]:
+def structs_in(type_: Any, seen: set[Any] | None = None) -> Iterator[type[msgspec.Struct]]:
     """Every struct in the type, each once."""
     seen = set() if seen is None else seen
     if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
@@ -418,10 +421,10 @@ def _structs(type_: Any, seen: set[Any] | None = None) -> Iterator[type[msgspec.
             seen.add(type_)
             yield type_
             for hint in _hints(type_).values():
-                yield from _structs(hint, seen)
+                yield from structs_in(hint, seen)
         return
     for part in get_args(type_):
-        yield from _structs(part, seen)
+        yield from structs_in(part, seen)
 
 
 def _told(struct: Any, schema: Schema) -> Schema:
@@ -492,7 +495,7 @@ def _bounds(hint: Any) -> Schema:
 
 def _noun_of(route: Route) -> Any:
     """The noun that the answer shows, if it shows one."""
-    found = [struct for type_ in _answer_types(route).values() for struct in _structs(type_)]
+    found = [struct for type_ in _answer_types(route).values() for struct in structs_in(type_)]
     return found[0] if found else None
 
 

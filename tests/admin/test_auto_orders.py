@@ -185,7 +185,7 @@ def test_an_address_an_add_on_and_an_override_are_saved_at_once_and_taken_back(
     page.page.click(".tabs >> text=Payment and addresses")
     page.page.fill("#field-original_order-billing-address2", "")
     page.page.click(".tabs >> text=Items")
-    page.page.click("text=Remove add-on 1")
+    page.page.click("[aria-label='Remove add-on 1']")
     page.page.click(DOCK)
     page.page.wait_for_selector(".dock", state="detached")
     stands = one(shop, oid, "items,original_order,original_order.billing")

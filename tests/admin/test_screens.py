@@ -43,6 +43,14 @@ SCREENS = {
     "configuration": "/configuration?view=advanced",
     "auto order processing": "/configuration/auto_order_processing",
     "shop": "/configuration/merchant",
+    "settings found": "/configuration?search=tax",
+    "shipping methods": "/configuration/shipping_methods",
+    "shipping method": "/configuration/shipping_methods?field=methods/0/per_order",
+    "tax rate": "/configuration/taxes?field=rates/0/rate",
+    "rotating gateways": "/configuration/rotating_transaction_gateways",
+    "loyalty program": "/configuration/loyalty_program",
+    "pricing tiers": "/configuration/pricing_tiers",
+    "customer profiles": "/configuration/customer_profiles",
     "cancel links": "/configuration/cancel_links",
     "e-mails": "/configuration/notices",
     "e-mail": "/configuration/notices/receipt",
@@ -72,8 +80,8 @@ def places(shop: Running, hook: int, imported: Callable[..., str]) -> dict[str, 
     }
 
 
-# How a screen is looked at: in which colours, how wide, and whether for its colours and for all the rest. In the dark the
-# colours are others, and nothing else; on a phone all but the colours.
+# How a screen is looked at: in which colours, how wide, and whether for its colours and for all the rest. In the dark
+# the colours are others, and nothing else; on a phone all but the colours.
 LIGHT = ("light", "light", WIDE, True, True)
 DARK = ("dark", "dark", WIDE, True, False)
 ON_A_PHONE = ("phone", "dark", PHONE, False, True)
