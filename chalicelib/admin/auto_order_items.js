@@ -26,7 +26,7 @@ const ABOUT = {
   options: ['Options', ''],
   properties: ['Properties', ''],
   add_ons: ['Add-ons', 'What comes along with it.'],
-  item_id: ['Item', ''],
+  item_id: ['Item', 'Of the catalogue.'],
   quantity: ['Quantity', 'Blank: one.'],
   next_x_orders: ['With the next orders', 'So many orders. Blank: with all.'],
   free_shipping: ['Free shipping', ''],

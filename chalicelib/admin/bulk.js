@@ -110,10 +110,10 @@ export function Work({ name, of, names = new Map(), beginning }) {
       throw error;
     }
   };
-  const found = useLoad(() => Promise.all(Array.from({ length: Math.min(Number(of) || 1, MOST / OF_A_BATCH) }, (_, at) => one(at))), [name, of]);
+  const found = useLoad(() => Promise.all(Array.from({ length: Math.min(Number(of) || 1, MOST / OF_A_BATCH) }, (_, at) => one(at))), [name, of, beginning]);
   const batches = (found.data || []).filter(Boolean);
   const sum = (field) => batches.reduce((total, batch) => total + (batch[field] || 0), 0);
-  const waits = beginning || sum('number_waiting') > 0;
+  const waits = beginning || sum('number_waiting') > 0 || (found.loading && batches.length < (found.data || []).length);
   useEffect(() => {
     if (!found.data || found.loading) return undefined;
     if (waits) {
@@ -128,9 +128,9 @@ export function Work({ name, of, names = new Map(), beginning }) {
   if (!found.data) return null;
   const all = sum('number_of_auto_orders');
   const refused = gathered(batches).filter((row) => row.state === 'refused');
-  const verb = ACTIONS[batches[0]?.action]?.[2];
+  const verb = ACTIONS[batches[0]?.action]?.[2] || 'It begins';
   return html`<section class="note good" aria-label="What came of it">
-    ${batches.length === 0 && !beginning ? html`<p role="status">Nothing was begun. Choose the auto orders again.</p>` : html`
+    ${batches.length === 0 && !waits ? html`<p role="status">Nothing was begun. Choose the auto orders again.</p>` : html`
     <p role="status"><strong>${verb}:</strong> ${waits ? html`<progress max=${all} value=${all - sum('number_waiting')} aria-label="How far it has come"></progress> ${number(all - sum('number_waiting'))} of ${number(all)}` : `${number(sum('number_done'))} done${sum('number_unchanged') ? `, ${number(sum('number_unchanged'))} had nothing to change` : ''}${refused.length ? `, ${number(refused.length)} refused` : ''}.`}
       ${!waits && batches.length < found.data.length && ' The rest was not begun: choose it again.'}</p>`}
     ${refused.length > 0 && html`<ul>${refused.map((row) => html`<li><a href=${link(`/auto_orders/${row.auto_order_oid}`)}>${row.auto_order_oid}</a> ${names.get(row.auto_order_oid)}: ${why(row)}</li>`)}</ul>`}
