@@ -131,7 +131,7 @@ const MARKS = { yes: ['✓', 'yes'], no: ['✕', 'no'], '': ['·', 'note'] };
 
 // Where a setting is changed, by the place that the API tells; nothing where the page has no screen for it.
 function place({ setting, setting_of: of, params }, auto) {
-  const position = (auto.items || []).findIndex((item) => item.auto_order_item_oid === params?.auto_order_item_oid);
+  const position = (auto.items || []).findIndex((item) => (params?.auto_order_item_oid ? item.auto_order_item_oid === params.auto_order_item_oid : params?.item_id && [item.original_item_id, item.next_item_id].includes(params.item_id)));
   const item = auto.items?.[position]?.original_item_id || params?.item_id;
   const own = `/auto_orders/${auto.auto_order_oid}`;
   const [path, query] = {

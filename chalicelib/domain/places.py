@@ -55,6 +55,8 @@ OTHERWISE: dict[str, Place] = {
     "gateways_on_standby": "rotating_transaction_gateways",
     "no_gateway_active": "rotating_transaction_gateways",
 }
+# What an item has and the auto order too: a reason that names no item means the auto order's.
+OF_BOTH = frozenset(AutoOrder.__struct_fields__) & frozenset(AutoOrderItem.__struct_fields__)
 
 
 def place_of(reason: Reason) -> Place | None:
@@ -68,6 +70,8 @@ def place_of(reason: Reason) -> Place | None:
         return OTHERWISE[reason.code]
     if reason.setting in HOLDERS:
         return reason.setting
+    if "auto_order_item_oid" not in reason.params and reason.setting in OF_BOTH:
+        return "auto_order"
     return next((place for place in HOLDERS if holds(place, reason.setting)), None)
 
 

@@ -109,6 +109,8 @@ def test_the_setting_of_each_rule_stands_where_it_is_told_to_stand(code: str, se
 def test_settings_of_the_same_name_are_told_apart_by_their_rule() -> None:
     for code, place in (("unit_cost_override", "auto_order_item"), ("step_unit_cost", "item")):
         assert place_of(Reason(code=code, setting="arbitrary_unit_cost")) == place
+    for params, place in (({"auto_order_item_oid": 7}, "auto_order_item"), ({}, "auto_order")):
+        assert place_of(Reason(code="add_on", params=params, setting="add_ons")) == place
     assert place_of(Reason(code="tax_exempt", setting="customer.tax_exempt")) == "customer"
     assert place_of(Reason(code="tax_exempt", setting="Wholesale.tax_exempt")) == "pricing_tier"
     assert place_of(Reason(code="total")) is None
