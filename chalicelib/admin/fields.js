@@ -30,7 +30,7 @@ export function reveal(pointer) {
 
 export const shown = (value) => (value === undefined || value === null || value === '' ? 'blank' : value === true ? 'on' : value === false ? 'off'
   : Array.isArray(value) ? (value.some((one) => typeof one === 'object') ? count(value.length, 'entry', 'entries') : value.join(', ') || 'none')
-    : typeof value === 'object' ? Object.entries(value).filter(([part]) => !part.endsWith('_oid')).map(([, one]) => shown(one)).join(', ') : String(value));
+    : typeof value === 'object' ? Object.entries(value).filter(([part]) => !part.endsWith('_oid')).map(([, one]) => shown(one)).join(', ') : /^\d{4}-\d\d-\d\dT/.test(value) ? value.slice(0, 10) : String(value));
 
 // The noun that a part of a schema refers to.
 export const named = (of, defs) => (of?.$ref ? defs[of.$ref.split('/').pop()] : null);
@@ -167,11 +167,14 @@ function One({ id, at, of, form, value, set, about, wrong, required }) {
   if (of.type === 'number') return html`<span class="row"><${Typed} common=${{ ...common, inputmode: 'decimal', placeholder: ui.blank ?? '', size: 10 }} value=${value} read=${numbered} write=${(one) => `${one ?? ''}`} set=${set} />${unit}</span>`;
   if (of.maxLength >= 1000) return html`<textarea ...${common} value=${value ?? ''} onInput=${({ target }) => set(target.value || undefined)}></textarea>`;
   if (of.format === 'date-time') {
-    return html`<input ...${common} class="wide" type="date" value=${(value || '').slice(0, 10)} onInput=${({ target }) => set(target.value ? `${target.value}T12:00:00${(value || '+00:00').slice(-6)}` : undefined)} />`;
+    return html`<input ...${common} class="wide" type="date" value=${(value || '').slice(0, 10)} onInput=${({ target }) => set(target.value ? noon(target.value, value || ui.offset) : undefined)} />`;
   }
   const secret = of.writeOnly || ui.widget === 'password';
-  return html`<input ...${common} class="wide" type=${secret ? 'password' : of.format === 'date' ? 'date' : 'text'} autocomplete=${secret ? 'new-password' : 'off'} value=${value ?? ''} placeholder=${ui.blank ?? ''} onInput=${({ target }) => set(target.value || undefined)} />`;
+  return html`<input ...${common} class="wide" list=${ui.list} type=${secret ? 'password' : of.format === 'date' ? 'date' : 'text'} autocomplete=${secret ? 'new-password' : 'off'} value=${value ?? ''} placeholder=${ui.blank ?? ''} onInput=${({ target }) => set(target.value || undefined)} />`;
 }
+
+// A day of the shop's: noon of it, whatever the season's offset is. `like`: an instant of the shop's.
+const noon = (day, like) => `${day}T12:00:00${(like || '+00:00').slice(-6)}`;
 
 // A text that means a value: it stays as it was typed while it means the same.
 function Typed({ common, as = 'input', value, read, write, set }) {

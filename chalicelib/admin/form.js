@@ -9,8 +9,9 @@ import { guarded } from './router.js';
 import { Do, problemsOf, toast } from './ui.js';
 
 // `read`: { said, etag } as it was read from `path`; `name`: under which the answers hold it; `fields`: what may change;
-// `schema`: by which entries of its lists are known again.
-export function useDraft(path, name, read, fields, schema = {}) {
+// then the schema, by which entries of its lists are known again, and with it, where they are asked for: `shape`, what of
+// an answer is edited; `sent`, the body for what has changed; `after`, what else is to be read anew.
+export function useDraft(path, name, read, fields, { shape = (said) => said, sent: body = (said) => said, after = () => {}, ...schema } = {}) {
   useMemo(() => known(read.said), [read]);
   // What stands, by the last answer that was taken; what is said here; what somebody else has saved meanwhile.
   const [stands, take] = useState(read);
@@ -36,18 +37,21 @@ export function useDraft(path, name, read, fields, schema = {}) {
   const save = async () => {
     // What is taken back is said to be nothing: in a section null, in other nouns, where null counts as absent, no text.
     const nothing = (field) => (schema.properties || typeof stands.said[field] !== 'string' ? null : '');
-    const sent = Object.fromEntries(changed.map((field) => [field, said[field] ?? nothing(field)]));
+    const sent = body(Object.fromEntries(changed.map((field) => [field, said[field] ?? nothing(field)])), stands.said);
     try {
       const { data, etag } = await call('PUT', path, sent, { 'if-match': theirs?.etag || stands.etag });
-      take({ said: known(data[name], said), etag });
-      say(data[name]);
+      const saved = known(shape(data[name]), said);
+      take({ said: saved, etag });
+      say(saved);
       meet(null);
       complain([]);
       toast('Saved.');
+      after();
     } catch (error) {
-      if (error.status === 412) {
+      // What a rebill has moved meanwhile is refused as stale: the same as if somebody had saved it.
+      if (error.status === 412 || error.problems?.some((p) => p.code === 'stale')) {
         const { data, etag } = await call('GET', path);
-        meet({ said: known(data[name]), etag });
+        meet({ said: known(shape(data[name])), etag });
         complain([]);
       } else if (error.status !== 401) complain(problemsOf(error));
     }

@@ -28,7 +28,15 @@ from chalicelib.domain.items import Item
 from chalicelib.domain.money import Currency
 from chalicelib.domain.notices import NoticePreview, NoticeTemplateView
 from chalicelib.domain.orders import Order, OrderPaymentTransaction
-from chalicelib.domain.search import NOT_IN_GET, UNAVAILABLE, AutoOrderQuery, ItemQuery, OrderQuery
+from chalicelib.domain.search import (
+    NOT_IN_GET,
+    OF_AUTO_ORDERS,
+    UNAVAILABLE,
+    AutoOrderQuery,
+    Condition,
+    ItemQuery,
+    OrderQuery,
+)
 from chalicelib.domain.storefront import StorefrontItem
 from chalicelib.domain.users import User
 from chalicelib.domain.webhooks import API_VERSION, DESCRIPTIONS
@@ -127,10 +135,19 @@ PARAMETERS: dict[str, tuple[Schema, str]] = {
     "at": ({"type": "string", "format": "date-time"}, "the instant to explain; now without it"),
     "at_once": (BOOLEAN, "the old secret does not sign any more: it has leaked"),
     "beginDate": (STRING, f"delivered at or after: {MOMENT}"),
+    "card_expires_date_begin": (STRING, f"its card is good until then or longer: {MOMENT}"),
+    "card_expires_date_end": (STRING, f"its card is good until then at most: {MOMENT}"),
+    "condition": (
+        {"type": "string", "enum": list(get_args(Condition))},
+        "how an active one stands: a declined charge is tried again, it cannot be billed as it stands, it is paused",
+    ),
+    "dry_run": (BOOLEAN, "tell only what would come of it; nothing is saved"),
     "duration": (INTEGER, "milliseconds, or longer"),
     "endDate": (STRING, f"delivered at or before: {MOMENT}"),
     "event": (STRING, "the name of an event"),
     "exclude_expired": (BOOLEAN, "leave out what has expired"),
+    "next_attempt_date_begin": (STRING, f"a declined charge is tried again then or later: {MOMENT}"),
+    "next_attempt_date_end": (STRING, f"a declined charge is tried again then or before: {MOMENT}"),
     "search_string": (STRING, "words; each begins a word of a customer's e-mail address, names, company, ..."),
     "signup_dts_end": (STRING, f"signed up at or before: {MOMENT}"),
     "signup_dts_start": (STRING, f"signed up at or after: {MOMENT}"),
@@ -249,7 +266,8 @@ def _path_parameters(route: Route) -> Iterator[Schema]:
 def _query_parameters(route: Route, nouns: "_Nouns") -> Iterator[Schema]:
     known = _criteria(CRITERIA[route.name], nouns) if route.name in CRITERIA else {}
     since = ["_since"] if "since" in getattr(CRITERIA.get(route.name), "__struct_fields__", ()) else []
-    for name in dict.fromkeys([*route.query, *since, *known]):
+    own = OF_AUTO_ORDERS if CRITERIA.get(route.name) is AutoOrderQuery else ()
+    for name in dict.fromkeys([*route.query, *since, *own, *known]):
         schema, description = (known[name], "") if name in known else PARAMETERS.get(name, (STRING, ""))
         if name == "_expand":
             allowed = ", ".join(f"`{e}`" for e in _expansions(_noun_of(route)))
