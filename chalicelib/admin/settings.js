@@ -1,6 +1,7 @@
 // A section of settings as a form that is made from its schema: what the API adds stands here by itself. Nothing is
 // checked here but by the API.
 import { html, useEffect, useMemo } from './lib.js';
+import { ABOUTS } from './abouts.js';
 import { call, get, may } from './api.js';
 import { Rule, grouped, reveal, titled } from './fields.js';
 import { Dock, Theirs, useDraft } from './form.js';
@@ -13,7 +14,7 @@ export default function Settings({ section, query }) {
     const { data, etag } = await call('GET', path);
     return { said: data[section.settings], etag };
   }, [path]);
-  return html`<${Page} title=${section.title} lead=${section.about}>
+  return html`<${Page} title=${section.title} lead=${ABOUTS[section.settings]}>
     <${Loaded} of=${schema}>${(form) => html`<${Loaded} of=${stands}>${(now) => html`
       <${Form} key=${path} path=${path} name=${section.settings} schema=${form} read=${now} shown=${query.field} />`}<//>`}<//>
   <//>`;
