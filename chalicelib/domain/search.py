@@ -208,6 +208,12 @@ def shortened(text: str) -> str:
     return f"{text[:BEGINNING]}…{sha256(text.encode()).hexdigest()[:HASH_DIGITS]}"
 
 
+def _beginning(cell: str) -> str:
+    """What a row holds of the text itself."""
+    cut = len(cell) == BEGINNING + 1 + HASH_DIGITS and cell[BEGINNING] == "…"
+    return cell[:BEGINNING] if cut else cell
+
+
 def _people(order: Order) -> dict[str, Any]:
     billing, shipping = order.billing or OrderBilling(), order.shipping or OrderShipping()
     billed = [getattr(billing, name) for name in ADDRESS]
@@ -361,10 +367,13 @@ class OrderQuery(Noun):
 
 
 class ItemQuery(Noun):
-    """Items are asked for with GET only. The root category is ``/``."""
+    """Items are asked for with GET only. The root category is ``/``. ``merchant_item_id_or_description`` (a criterion of
+    our own, after the one of coupons) is looked for within either, in any case; of a long description within its
+    beginning, which is what a row keeps."""
 
     own: ClassVar[frozenset[str]] = frozenset({"since"})
 
+    merchant_item_id_or_description: Text50 | None = None
     parent_category_id: Text20 | None = None
     parent_category_path: Text200 | None = None
 
@@ -457,6 +466,7 @@ RANGES: dict[Kind, dict[str, str]] = {
     "item": {},
 }
 EMAILS = frozenset({"email", "cc_email"})
+ITEM_TEXTS = ("merchant_item_id", "description")
 
 
 def matcher(kind: Kind, query: Query, zone_name: str) -> Test:
@@ -475,6 +485,8 @@ def matcher(kind: Kind, query: Query, zone_name: str) -> Test:
         tests.append(within(_reader(kind, "noted_dts"), moment(since, "_since", zone_name, problems), None))
     if problems:
         raise Invalid(problems)
+    if either := wanted.pop("merchant_item_id_or_description", None):
+        tests.append(partial(_within_either, [_reader(kind, name) for name in ITEM_TEXTS], either.casefold()))
     columns = {CRITERIA[kind].get(name, name): _sought(name, value) for name, value in wanted.items()}
     address = {column: columns.pop(column) for column in ADDRESS if column in columns}
     if address:
@@ -506,6 +518,10 @@ def _equals(kind: Kind, column: str, value: Any) -> Test:
 def _holds(read: Callable[[Row], Any], value: Any, row: Row) -> bool:
     found = read(row)
     return value in found if isinstance(found, list) else bool(found == value)
+
+
+def _within_either(reads: Iterable[Callable[[Row], Any]], text: str, row: Row) -> bool:
+    return any(text in _beginning(read(row) or "").casefold() for read in reads)
 
 
 def _lives(kind: Kind, address: Mapping[str, Any]) -> Test:

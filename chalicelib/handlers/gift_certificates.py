@@ -102,9 +102,13 @@ def delete_gift_certificate(ask: Ask, gift_certificate_oid: str) -> None:
     "POST",
     ONE + "/ledger_entry",
     WRITE,
-    summary="Add a ledger entry: more on the gift certificate, or less, never below nothing",
+    summary="Add a ledger entry: more on the gift certificate, or less, never below nothing; with dry_run the balance that "
+    "there would be, and nothing is saved",
     takes=GiftCertificateLedgerEntry,
     gives=GiftCertificate,
+    query=("dry_run",),
 )
 def add_gift_certificate_ledger_entry(ask: Ask, gift_certificate_oid: str) -> dict[str, Any]:
-    return _answer(ask, certificates.add_entry(ask.shop, oid_of(gift_certificate_oid, NOUN), ask.raw(), by=ask.by))
+    oid, key = oid_of(gift_certificate_oid, NOUN), ask.header("idempotency-key")
+    after = certificates.add_entry(ask.shop, oid, ask.raw(), by=ask.by, key=key, dry_run=ask.flag("dry_run"))
+    return _answer(ask, after)

@@ -102,6 +102,7 @@ OPTIONAL_BODIES = frozenset(
         "cancel_auto_order_item_by_reference_order_id",
         "pause_auto_order",
         "preview_notice_template",
+        "preview_refund",
         "process_payment",
     }
 )

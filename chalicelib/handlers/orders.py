@@ -10,7 +10,7 @@ from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import Approved, Outcome, Pending, Unknown
 from chalicelib.domain.placing import OrderAssignToAffiliateRequest
 from chalicelib.domain.wire import Noun, refuse_owned, whole
-from chalicelib.flows import assign, edit, place_order, purchase, refund, ship, show
+from chalicelib.flows import assign, edit, place_order, purchase, refund, refund_preview, ship, show
 from chalicelib.flows.find import find
 from chalicelib.flows.rebill import NOT_KNOWN_YET
 from chalicelib.flows.tell import told_now
@@ -159,6 +159,20 @@ def is_refundable_order(ask: Ask, order_id: str) -> dict[str, Any]:
         manual_because_multiple_charges=False,
     )
     return {**done(), **whole(answer, ask.form)}
+
+
+@door(
+    "POST",
+    "/order/orders/{order_id}/refund_preview",
+    "order_read",
+    summary="What a refund would come to, without a body that of all that is left: the figures to send, where it goes, "
+    "and the orders of other auto orders that go back with it; nothing is given back",
+    takes=Order,
+    gives=refunds.RefundPreview,
+)
+def preview_refund(ask: Ask, order_id: str) -> dict[str, Any]:
+    told = refund_preview.preview(ask.shop, order_id, ask.body(Order) if ask.has_body() else None)
+    return one("refund_preview", whole(told, ask.form))
 
 
 @door(

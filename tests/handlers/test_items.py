@@ -114,6 +114,16 @@ def test_items_are_found_by_category_and_sorted(house: TestHouse, key: str) -> N
     assert names(house.call("GET", ITEMS, key=key, query=query)) == ["B", "A"]
 
 
+def test_items_are_found_by_a_piece_of_their_id_or_of_how_their_description_begins(house: TestHouse, key: str) -> None:
+    house.call("POST", ITEMS, TEA, key=key)
+    long = "A pot for two, with a lid that stays where it is put, and a handle"
+    house.call("POST", ITEMS, {"merchant_item_id": "POT.2", "description": long}, key=key)
+    for text, found in (("green", ["TEA"]), ("t.2", ["POT.2"]), ("for TWO", ["POT.2"]), ("handle", []), ("…", [])):
+        query = {"merchant_item_id_or_description": text}
+        reply = house.call("GET", ITEMS, key=key, query=query)
+        assert [item["merchant_item_id"] for item in reply.json["items"]] == found, text
+
+
 def test_items_are_found_by_when_they_changed(house: TestHouse, key: str) -> None:
     house.call("POST", ITEMS, {"merchant_item_id": "OLD"}, key=key)
     house.clock.pass_(days=2)

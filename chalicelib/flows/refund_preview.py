@@ -1,0 +1,26 @@
+"""What a refund would come to, told before anything is given back."""
+
+from msgspec.structs import replace
+
+from chalicelib.domain import refunds
+from chalicelib.domain.orders import Order
+from chalicelib.domain.refunds import RefundPreview
+from chalicelib.flows import refund_others
+from chalicelib.flows.ports import Shop
+from chalicelib.flows.refund import why_manual
+
+
+def preview(shop: Shop, order_id: str, request: Order | None) -> RefundPreview:
+    """Of the request, or without one of all that is left. Nothing is written. Raises NotFound, and Invalid with all
+    problems of the request."""
+    order = shop.orders.get(order_id).noun
+    if why := refunds.why_not_refundable(order):
+        return RefundPreview(why_not=why)
+    wanted = refunds.whole(order, "") if request is None else refunds.asked(order, request)
+    told = refunds.preview(order, wanted)
+    items = refunds.newly_refunded(order, refunds.applied(order, wanted, None))
+    return replace(
+        told,
+        why_manual=why_manual(shop, order) if told.money else None,
+        other_auto_orders=refund_others.rehearsed(shop, order, items) or None,
+    )
