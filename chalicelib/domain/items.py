@@ -37,7 +37,7 @@ MAXIMUM_OTHER_ITEMS = 50
 
 
 class Weight(Noun):
-    uom: Literal["KG", "G", "LB", "OZ"] | None = None
+    uom: Annotated[Literal["KG", "G", "LB", "OZ"], Meta(title="Unit")] | None = None
     value: Amount | None = None
 
     def pounds(self) -> Decimal:
@@ -52,22 +52,30 @@ class Weight(Noun):
 
 
 class Distance(Noun):
-    uom: Literal["IN", "CM"] | None = None
+    uom: Annotated[Literal["IN", "CM"], Meta(title="Unit")] | None = None
     value: Amount | None = None
 
 
 class ItemAutoOrderStepArbitraryUnitCostSchedule(Noun):
     """What one costs on a retry, from so many days after the run's first decline on."""
 
-    arbitrary_unit_cost: Amount | None = None
-    retry_days: Days | None = None
+    arbitrary_unit_cost: Annotated[Amount, rule("Unit cost", "What one costs from then on.")] | None = None
+    retry_days: (
+        Annotated[Days, rule("Days after the first decline", "From so many days on; 0 is the first attempt.")] | None
+    ) = None
 
 
 class ItemAutoOrderStepGrandfatherPricing(Noun):
     """What one costs for customers whose first order of the item was on that local date or before it."""
 
-    on_or_before_date: Instant | None = None
-    unit_cost: Amount | None = None
+    on_or_before_date: (
+        Annotated[
+            Instant,
+            rule("First order on or before", "The customer's first order of the item was on this day or earlier."),
+        ]
+        | None
+    ) = None
+    unit_cost: Annotated[Amount, rule("Unit cost", "What one costs for them.")] | None = None
 
 
 class ItemAutoOrderStep(Noun):
@@ -144,8 +152,15 @@ class ItemAutoOrderStep(Noun):
         ]
         | None
     ) = None
-    preshipment_notice_days: Annotated[int, Meta(ge=0, le=365)] | None = None
-    recurring_merchant_item_id: ItemId | None = None
+    preshipment_notice_days: (
+        Annotated[
+            int,
+            Meta(ge=0, le=365),
+            rule("Notice before (days)", "The customer is told of the rebill so many days before. Blank: no notice."),
+        ]
+        | None
+    ) = None
+    recurring_merchant_item_id: Annotated[ItemId, rule("Item", "The item that is rebilled.")] | None = None
     recurring_merchant_item_oid: Oid | None = None
     repeat_count: (
         Annotated[
@@ -154,20 +169,91 @@ class ItemAutoOrderStep(Noun):
         ]
         | None
     ) = None
-    schedule: Frequency | None = None
-    type: Literal["item", "pause", "loop", "kit only", "pause until"] | None = None
+    schedule: (
+        Annotated[Frequency, rule("Schedule", "How long it is until its rebill, from the order before.")] | None
+    ) = None
+    type: (
+        Annotated[
+            Literal["item", "pause", "loop", "kit only", "pause until"],
+            rule(
+                "Kind of step",
+                "An item is rebilled. A pause waits so many days, a pause until waits for a date or a day of the "
+                "month. A loop goes back to the first step. Kit only is passed over: nobody has bought it in a kit.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class ItemAutoOrder(Noun):
-    auth_future_amount: Amount | None = None
-    auth_test_amount: Amount | None = None
-    auto_order_cancel_charge_minimum_balance: bool | None = None
-    auto_order_cancel_item_id: ItemId | None = None
+    auth_future_amount: (
+        Annotated[
+            Amount,
+            rule(
+                "Authorize for the future",
+                "So much is authorized on the card beside the test, and not taken. Blank: nothing.",
+            ),
+        ]
+        | None
+    ) = None
+    auth_test_amount: (
+        Annotated[
+            Amount,
+            rule(
+                "Authorize as a test",
+                "Where the first order costs nothing and cards are tested. It is let go again. Blank: 1.00.",
+            ),
+        ]
+        | None
+    ) = None
+    auto_order_cancel_charge_minimum_balance: (
+        Annotated[
+            bool,
+            rule(
+                "Charge what is missing",
+                "The cancel item costs what is missing to the minimums below, instead of its own price.",
+            ),
+        ]
+        | None
+    ) = None
+    auto_order_cancel_item_id: (
+        Annotated[
+            ItemId,
+            rule(
+                "Cancel item",
+                "Who cancels before the minimums are reached is charged this item once. Blank: nothing is charged.",
+            ),
+        ]
+        | None
+    ) = None
     auto_order_cancel_item_oid: Oid | None = None
-    auto_order_cancel_minimum_life_time_count: Count | None = None
-    auto_order_cancel_minimum_life_time_value: Amount | None = None
-    auto_order_cancel_minimum_rebill_count: Count | None = None
-    auto_order_cancel_minimum_rebill_value: Amount | None = None
+    auto_order_cancel_minimum_life_time_count: (
+        Annotated[
+            Count,
+            rule(
+                "Minimum orders",
+                "Orders after which nothing is charged, the first one counted. Of several minimums all count.",
+            ),
+        ]
+        | None
+    ) = None
+    auto_order_cancel_minimum_life_time_value: (
+        Annotated[
+            Amount,
+            rule(
+                "Minimum value of orders",
+                "So much paid in all, the first order counted, after which nothing is charged.",
+            ),
+        ]
+        | None
+    ) = None
+    auto_order_cancel_minimum_rebill_count: (
+        Annotated[Count, rule("Minimum rebills", "Rebills after which nothing is charged.")] | None
+    ) = None
+    auto_order_cancel_minimum_rebill_value: (
+        Annotated[Amount, rule("Minimum value of rebills", "So much paid by rebills, after which nothing is charged.")]
+        | None
+    ) = None
     auto_order_downgrade_items: (
         Annotated[
             list[ItemId],
@@ -186,8 +272,20 @@ class ItemAutoOrder(Noun):
         ]
         | None
     ) = None
-    auto_order_prohibit_expiring_cards: Annotated[int, Meta(ge=0, le=60)] | None = None
-    auto_order_schedules: list[Frequency] | None = None
+    auto_order_prohibit_expiring_cards: (
+        Annotated[
+            int,
+            Meta(ge=0, le=60),
+            rule(
+                "Cards must be good for (months)",
+                "Counts where it is more than the setting of Auto Order Processing. Blank or 0: the setting alone.",
+            ),
+        ]
+        | None
+    ) = None
+    auto_order_schedules: Annotated[list[Frequency], rule("Schedules", "What the customer may choose from.")] | None = (
+        None
+    )
     auto_order_upgrade_items: (
         Annotated[
             list[ItemId],
@@ -199,18 +297,31 @@ class ItemAutoOrder(Noun):
         ]
         | None
     ) = None
-    auto_order_upsell: bool | None = None
-    auto_order_upsell_no_easy_cancel: bool | None = None
+    auto_order_upsell: Annotated[bool, rule("Automatic", "Who buys it is rebilled by the steps below.")] | None = None
+    auto_order_upsell_no_easy_cancel: (
+        Annotated[
+            bool, rule("No easy cancel e-mail", "No second mail that says how to cancel goes out after a rebill.")
+        ]
+        | None
+    ) = None
     auto_order_upsell_one_per_customer: (
         Annotated[bool, rule("One per customer", "Nobody has more than one of it on active auto orders at a time.")]
         | None
     ) = None
-    auto_orderable: bool | None = None
+    auto_orderable: (
+        Annotated[bool, rule("Customer selectable", "The customer chooses whether and how often it comes again.")]
+        | None
+    ) = None
     cancel_other_auto_orders: (
         Annotated[bool, rule("Cancel other auto orders", "Who buys it loses the auto orders that he had before.")]
         | None
     ) = None
-    free_shipping_auto_order: bool | None = None
+    free_shipping_auto_order: (
+        Annotated[
+            bool, rule("Free shipping on auto orders", "Its shipping costs nothing on the first order and on rebills.")
+        ]
+        | None
+    ) = None
     refund_other_auto_orders: (
         Annotated[
             bool,
@@ -222,18 +333,35 @@ class ItemAutoOrder(Noun):
         ]
         | None
     ) = None
-    steps: Annotated[list[ItemAutoOrderStep], Meta(max_length=MAXIMUM_STEPS)] | None = None
+    steps: (
+        Annotated[
+            list[ItemAutoOrderStep],
+            Meta(max_length=MAXIMUM_STEPS),
+            rule(
+                "Steps",
+                "What is rebilled, one after the other. The last step may go on for ever, or loop back to the first.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class ItemPricing(Noun):
-    auto_order_cost: Amount | None = None
-    cogs: Amount | None = None
-    cost: Amount | None = None
-    currency_code: Text3 | None = None
-    manufacturer_suggested_retail_price: Amount | None = None
-    sale_cost: Amount | None = None
-    sale_end: Instant | None = None
-    sale_start: Instant | None = None
+    auto_order_cost: (
+        Annotated[Amount, rule("Cost on auto order", "What one costs who takes it on auto order. Blank: the cost.")]
+        | None
+    ) = None
+    cogs: Annotated[Amount, rule("Cost of goods", "What one costs you; for your own reckoning.")] | None = None
+    cost: Annotated[Amount, rule("Cost", "What one costs.")] | None = None
+    currency_code: Annotated[Text3, rule("Currency", "The shop's.")] | None = None
+    manufacturer_suggested_retail_price: (
+        Annotated[Amount, rule("Suggested retail price", "For storefronts that show it.")] | None
+    ) = None
+    sale_cost: (
+        Annotated[Amount, rule("Sale cost", "What one costs while the sale lasts, where that is less.")] | None
+    ) = None
+    sale_end: Annotated[Instant, rule("Sale ends", "Blank: it goes on.")] | None = None
+    sale_start: Annotated[Instant, rule("Sale begins", "Blank: it has begun.")] | None = None
 
 
 class ItemPhysical(Noun):
@@ -244,33 +372,56 @@ class ItemPhysical(Noun):
 
 
 class ItemShipping(Noun):
-    country_code_of_origin: Text2 | None = None
-    free_shipping: bool | None = None
-    no_shipping_discount: bool | None = None
-    special_product_type: Text50 | None = None
+    country_code_of_origin: (
+        Annotated[Text2, rule("Country of origin", "Two letters, as in US; for customs papers.")] | None
+    ) = None
+    free_shipping: Annotated[bool, rule("Free shipping", "It adds nothing to the cost of shipping.")] | None = None
+    no_shipping_discount: (
+        Annotated[bool, rule("No discount on shipping", "Coupons for free shipping do not count for it.")] | None
+    ) = None
+    special_product_type: (
+        Annotated[Text50, rule("Special product type", "Kept for carriers that ask, as Media Mail does.")] | None
+    ) = None
 
 
 class ItemPaymentProcessing(Noun):
-    rotating_transaction_gateway_codes: Annotated[list[Text50], Meta(max_length=20)] | None = None
+    rotating_transaction_gateway_codes: (
+        Annotated[
+            list[Text50],
+            Meta(max_length=20),
+            rule(
+                "Payment accounts",
+                "Codes of the accounts that may take the payment of an order with it, the first that can. Blank: any.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class ItemTax(Noun):
-    exempt: bool | None = None
-    tax_free: bool | None = None
-    tax_product_type: Literal["", "digital", "physical", "service"] | None = None
+    exempt: Annotated[bool, rule("Tax exempt", "No tax is on it.")] | None = None
+    tax_free: Annotated[bool, rule("Tax free", "No tax is on it.")] | None = None
+    tax_product_type: (
+        Annotated[
+            Literal["", "digital", "physical", "service"], rule("Kind of product", "For whoever reckons taxes by it.")
+        ]
+        | None
+    ) = None
 
 
 class ItemRestriction(Noun):
-    exclude_coupon: bool | None = None
-    maximum_quantity: Quantity | None = None
-    minimum_quantity: Quantity | None = None
-    multiple_quantity: Quantity | None = None
-    one_per_customer: bool | None = None
+    exclude_coupon: Annotated[bool, rule("No coupons", "No coupon takes anything off it.")] | None = None
+    maximum_quantity: Annotated[Quantity, rule("At most", "So many in one order.")] | None = None
+    minimum_quantity: Annotated[Quantity, rule("At least", "So many in one order.")] | None = None
+    multiple_quantity: Annotated[Quantity, rule("In multiples of", "As in a box of six.")] | None = None
+    one_per_customer: (
+        Annotated[bool, rule("One per customer", "Kept for storefronts; auto orders have a rule of their own.")] | None
+    ) = None
 
 
 class ItemAccounting(Noun):
-    accounting_code: Text50 | None = None
-    qb_class: Text50 | None = None
+    accounting_code: Annotated[Text50, rule("Accounting code", "Stands on the lines of orders.")] | None = None
+    qb_class: Annotated[Text50, rule("QuickBooks class", "For files that go to QuickBooks.")] | None = None
 
 
 class ItemProperty(Noun):
@@ -281,8 +432,10 @@ class ItemProperty(Noun):
 class ItemTag(Noun):
     """``tag_type`` says what gets the tag when the item is bought; absent is the item itself."""
 
-    tag_type: Literal["item", "order", "customer"] | None = field(default=None, name="tagType")
-    tag_value: Text100 | None = field(default=None, name="tagValue")
+    tag_type: Annotated[Literal["item", "order", "customer"], Meta(title="What gets it")] | None = field(
+        default=None, name="tagType"
+    )
+    tag_value: Annotated[Text100, Meta(title="Tag")] | None = field(default=None, name="tagValue")
 
 
 class ItemTags(Noun):
@@ -300,14 +453,23 @@ class Item(Noun):
     accounting: ItemAccounting | None = None
     auto_order: ItemAutoOrder | None = None
     creation_dts: Instant | None = None
-    description: Text512 | None = None
-    inactive: bool | None = None
+    description: (
+        Annotated[Text512, rule("Description", "What customers read, on the storefront, in orders and in mails.")]
+        | None
+    ) = None
+    inactive: (
+        Annotated[bool, rule("Not for sale", "Nobody can order it any more. Auto orders that have it are held.")] | None
+    ) = None
     kit: bool | None = None
     last_modified_dts: Instant | None = None
     merchant_id: Text10 | None = None
-    merchant_item_id: ItemId | None = None
+    merchant_item_id: (
+        Annotated[ItemId, rule("Item id", "Your own name for it. It stays: orders know the item by it.")] | None
+    ) = None
     merchant_item_oid: Oid | None = None
-    parent_category_path: Text100 | None = None
+    parent_category_path: (
+        Annotated[Text100, rule("Category", "Its folder in the catalogue, as in /coffee. Blank: the root.")] | None
+    ) = None
     payment_processing: ItemPaymentProcessing | None = None
     physical: ItemPhysical | None = None
     pricing: ItemPricing | None = None

@@ -283,9 +283,7 @@ def figures(refunded: Refunded) -> Order:
     parts = {name: Currency(getattr(refunded, name)) for name, _ in PARTS}
     return Order(
         items=[
-            OrderItem(
-                item_index=line.item_index, quantity_refunded=line.quantity, total_refunded=Currency(line.total)
-            )
+            OrderItem(item_index=line.item_index, quantity_refunded=line.quantity, total_refunded=Currency(line.total))
             for line in refunded.lines
         ],
         summary=OrderSummary(

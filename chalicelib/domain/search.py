@@ -367,9 +367,9 @@ class OrderQuery(Noun):
 
 
 class ItemQuery(Noun):
-    """Items are asked for with GET only. The root category is ``/``. ``merchant_item_id_or_description`` (a criterion of
-    our own, after the one of coupons) is looked for within either, in any case; of a long description within its
-    beginning, which is what a row keeps."""
+    """Items are asked for with GET only. The root category is ``/``. ``merchant_item_id_or_description``, of our own
+    and after the one of coupons, is looked for within either, in any case; of a long description within the beginning,
+    which is all that a row keeps."""
 
     own: ClassVar[frozenset[str]] = frozenset({"since"})
 

@@ -102,8 +102,8 @@ def delete_gift_certificate(ask: Ask, gift_certificate_oid: str) -> None:
     "POST",
     ONE + "/ledger_entry",
     WRITE,
-    summary="Add a ledger entry: more on the gift certificate, or less, never below nothing; with dry_run the balance that "
-    "there would be, and nothing is saved",
+    summary="Add a ledger entry: more on the gift certificate, or less, never below nothing; with dry_run the balance "
+    "that there would be, and nothing is saved",
     takes=GiftCertificateLedgerEntry,
     gives=GiftCertificate,
     query=("dry_run",),
