@@ -6,10 +6,28 @@ import { count, words } from './format.js';
 import { guarded } from './router.js';
 import { Do, problemsOf, toast } from './ui.js';
 
-const same = (one, other) => JSON.stringify(one ?? null) === JSON.stringify(other ?? null);
+export const same = (one, other) => JSON.stringify(one ?? null) === JSON.stringify(other ?? null);
+
+// Mine laid over theirs: what I have changed of what both began with, part by part; rows of items by their oid.
+const OID = 'auto_order_item_oid';
+function laid(mine, base, theirs) {
+  if (same(mine, base)) return theirs;
+  const rows = [mine, base, theirs].every((list) => Array.isArray(list) && list.every((row) => row?.[OID] || list === mine));
+  if (rows) {
+    const by = (list, row) => list.find((one) => one[OID] === row[OID]);
+    const gone = base.filter((row) => !by(mine, row));
+    return [...mine.filter((row) => !row[OID] || by(theirs, row)).map((row) => (row[OID] ? laid(row, by(base, row) || {}, by(theirs, row)) : row)),
+      ...theirs.filter((row) => !by(mine, row) && !by(gone, row))];
+  }
+  const parts = [mine, base, theirs].every((one) => one && typeof one === 'object' && !Array.isArray(one));
+  if (!parts) return mine;
+  const all = [...new Set([...Object.keys(mine), ...Object.keys(theirs)])];
+  return Object.fromEntries(all.map((part) => [part, laid(mine[part], base[part], theirs[part])]).filter(([, said]) => said !== undefined));
+}
 
 // `read`: { said, etag } as it was read from `path`; `name`: under which the answers hold it; `fields`: what may change.
-export function useDraft(path, name, read, fields) {
+// `shape`: what of an answer is edited; `sent`: the body for what has changed; `after`: what else is to be read anew.
+export function useDraft(path, name, read, fields, { shape = (said) => said, sent: told = (said) => said, after = () => {} } = {}) {
   // What stands, by the last answer that was taken; what is said here; what somebody else has saved meanwhile.
   const [stands, take] = useState(read);
   const [said, say] = useState(read.said);
@@ -33,18 +51,20 @@ export function useDraft(path, name, read, fields) {
   });
   const save = async () => {
     // What is taken back is said to be nothing.
-    const sent = Object.fromEntries(changed.map((field) => [field, said[field] ?? null]));
+    const sent = told(Object.fromEntries(changed.map((field) => [field, said[field] ?? null])), stands.said);
     try {
       const { data, etag } = await call('PUT', path, sent, { 'if-match': theirs?.etag || stands.etag });
-      take({ said: data[name], etag });
-      say(data[name]);
+      const saved = shape(data[name]);
+      take({ said: saved, etag });
+      say(saved);
       meet(null);
       complain([]);
       toast('Saved.');
+      after();
     } catch (error) {
       if (error.status === 412) {
         const { data, etag } = await call('GET', path);
-        meet({ said: data[name], etag });
+        meet({ said: shape(data[name]), etag });
         complain([]);
       } else if (error.status !== 401) complain(problemsOf(error));
     }
@@ -54,7 +74,7 @@ export function useDraft(path, name, read, fields) {
     discard: () => { say(stands.said); complain([]); meet(null); },
     takeTheirs: () => { take(theirs); say(theirs.said); meet(null); },
     // Their version is what mine is laid over: only what I have changed is sent.
-    keepMine: () => { take(theirs); say({ ...theirs.said, ...Object.fromEntries(changed.map((field) => [field, said[field]])) }); meet(null); },
+    keepMine: () => { take(theirs); say({ ...theirs.said, ...Object.fromEntries(changed.map((field) => [field, laid(said[field], stands.said[field], theirs.said[field])])) }); meet(null); },
   };
 }
 
@@ -62,8 +82,9 @@ export const Dock = ({ draft }) => draft.changed.length > 0 && html`<div class="
   <button onClick=${draft.discard}>Discard</button><${Do} kind="main" act=${draft.save} disabled=${Boolean(draft.theirs)}>Save<//></div>`;
 
 export function reveal(pointer) {
-  const [, field, position, part] = pointer.split('/');
-  const found = document.getElementById(['field', field, position, part].filter(Boolean).join('-')) || document.getElementById(`field-${field}`);
+  const parts = pointer.split('/').slice(1);
+  let found = null;
+  while (parts.length && !found) { found = document.getElementById(['field', ...parts].join('-')); parts.pop(); }
   if (!found) return;
   found.scrollIntoView({ block: 'center' });
   (found.matches('input, select, textarea, button') ? found : found.querySelector('input, select, textarea, button'))?.focus({ preventScroll: true });
@@ -82,7 +103,7 @@ export function Theirs({ draft, titleOf }) {
   </div>`;
 }
 
-export const shown = (value) => (value === undefined || value === null || value === '' ? 'blank' : value === true ? 'on' : value === false ? 'off' : Array.isArray(value) ? count(value.length, 'entry', 'entries') : typeof value === 'object' ? Object.values(value).map(shown).join(', ') : String(value));
+export const shown = (value) => (value === undefined || value === null || value === '' ? 'blank' : value === true ? 'on' : value === false ? 'off' : Array.isArray(value) ? count(value.length, 'entry', 'entries') : typeof value === 'object' ? Object.values(value).map(shown).join(', ') : /^\d{4}-\d\d-\d\dT/.test(value) ? value.slice(0, 10) : String(value));
 
 // --- one field ---------------------------------------------------------------------------------------------------
 
@@ -146,8 +167,12 @@ function One({ id, of, value, set, locked, about, wrong }) {
       onInput=${(event) => set(said(event.target.value))} />${ui.unit && html`<span class="soft">${ui.unit}</span>`}</span>`;
   }
   if (of.maxLength >= 1000) return html`<textarea ...${common} value=${value ?? ''} onInput=${(event) => set(event.target.value || undefined)}></textarea>`;
-  return html`<input ...${common} class="wide" type=${ui.widget === 'password' ? 'password' : of.format === 'date' ? 'date' : 'text'} autocomplete=${ui.widget === 'password' ? 'new-password' : 'off'} value=${value ?? ''} placeholder=${ui.blank ?? ''} onInput=${(event) => set(event.target.value || undefined)} />`;
+  if (of.format === 'date-time') return html`<input ...${common} type="date" value=${(value || '').slice(0, 10)} onInput=${(event) => set(event.target.value ? noon(event.target.value, value || ui.offset) : undefined)} />`;
+  return html`<input ...${common} class="wide" list=${ui.list} type=${ui.widget === 'password' ? 'password' : of.format === 'date' ? 'date' : 'text'} autocomplete=${ui.widget === 'password' ? 'new-password' : 'off'} value=${value ?? ''} placeholder=${ui.blank ?? ''} onInput=${(event) => set(event.target.value || undefined)} />`;
 }
+
+// A day of the shop's: noon of it, whatever the season's offset is. `like`: an instant of the shop's.
+const noon = (day, like) => `${day}T12:00:00${(like || '+00:00').slice(-6)}`;
 
 // A list of texts, or of small nouns of the schema.
 function Many({ id, of, defs, value, set, locked, title, problems, field }) {
@@ -181,7 +206,7 @@ function Part({ id, of, label, about, hide, value, set, locked, wrong }) {
   const on = of['x-ui']?.blank === true ? value !== false : Boolean(value);
   if (of.type === 'boolean') return html`<div class="field check"><input ...${common} type="checkbox" checked=${on} onChange=${(event) => set(event.target.checked)} /><label for=${id}>${label}</label></div>`;
   const number = of.type === 'integer' || of.type === 'number';
-  const said = (text) => (text === '' ? undefined : number ? Number(text) : of.format === 'date-time' ? `${text}T12:00:00${(value || '+00:00').slice(-6)}` : text);
+  const said = (text) => (text === '' ? undefined : number ? Number(text) : of.format === 'date-time' ? noon(text, value) : text);
   const text = of.format === 'date-time' ? (value || '').slice(0, 10) : value ?? '';
   return html`<div class="field"><label for=${id} class=${hide ? 'hidden' : ''}>${label}</label>
     ${of.enum ? html`<select ...${common} class="wide" onChange=${(event) => set(event.target.value || undefined)}><option value=""></option>${of.enum.map((one) => html`<option selected=${one === value}>${one}</option>`)}</select>`

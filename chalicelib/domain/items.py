@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from msgspec import Meta, field
 
@@ -34,6 +34,8 @@ MAXIMUM_TAGS = 100
 MAXIMUM_STEP_PRICES = 20
 # Upgrades or downgrades of one item; bounds the document.
 MAXIMUM_OTHER_ITEMS = 50
+# The schedules that a shopper may choose from, under their own names.
+OFFERED = {name: name for name in get_args(Frequency) if name != ARBITRARY}
 
 
 class Weight(Noun):
@@ -178,7 +180,14 @@ class ItemAutoOrderStep(Noun):
             rule(
                 "Kind of step",
                 "An item is rebilled. A pause waits so many days, a pause until waits for a date or a day of the "
-                "month. A loop goes back to the first step. Kit only is passed over: nobody has bought it in a kit.",
+                "month. A loop goes back to the first step. For kits only is passed over: nobody has bought it in one.",
+                choices={
+                    "item": "Rebill an item",
+                    "pause": "Pause",
+                    "pause until": "Pause until",
+                    "loop": "Loop",
+                    "kit only": "For kits only",
+                },
             ),
         ]
         | None
@@ -283,9 +292,9 @@ class ItemAutoOrder(Noun):
         ]
         | None
     ) = None
-    auto_order_schedules: Annotated[list[Frequency], rule("Schedules", "What the customer may choose from.")] | None = (
-        None
-    )
+    auto_order_schedules: (
+        Annotated[list[Frequency], rule("Schedules", "What the customer may choose from.", choices=OFFERED)] | None
+    ) = None
     auto_order_upgrade_items: (
         Annotated[
             list[ItemId],

@@ -116,6 +116,24 @@ def overlay(stored: S, raw: Any) -> S:
     return merged
 
 
+class Patch(dict[str, Any]):
+    """A request that takes away what it says is null, as RFC 7396 has it."""
+
+
+def blanked(stored: S, raw: Any) -> S:
+    """The noun without what a ``Patch`` says is null, at any depth; what only the server sets stays."""
+    gone: dict[str, Any] = {}
+    for field in msgspec.structs.fields(type(stored)):
+        value, name = getattr(stored, field.name), field.encode_name
+        if value is None or name not in raw or field.name in getattr(stored, "read_only", ()):
+            continue
+        if raw[name] is None and field.default is None:
+            gone[field.name] = None
+        elif isinstance(raw[name], dict) and isinstance(value, msgspec.Struct):
+            gone[field.name] = blanked(value, raw[name])
+    return msgspec.structs.replace(stored, **gone)
+
+
 def refuse_owned(raw: Any, type_: type[msgspec.Struct]) -> None:
     """For an insert: a field that only the server sets may not be sent with a value."""
     named = [name for name in sorted(_read_only(type_)) if isinstance(raw, dict) and raw.get(name) is not None]

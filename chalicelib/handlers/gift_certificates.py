@@ -1,4 +1,5 @@
-"""Gift certificates over HTTP. The contract reads by POST; a query shows them without their entries."""
+"""Gift certificates over HTTP. The contract reads by POST, and one is read by GET as well; a query shows them without
+their entries."""
 
 from typing import Any
 
@@ -42,6 +43,12 @@ def get_gift_certificate_by_oid(ask: Ask, gift_certificate_oid: str) -> dict[str
     kept = ask.shop.certificates.get(oid_of(gift_certificate_oid, NOUN))
     ask.etag(kept.version)
     return _answer(ask, certificates.shown(ask.shop, kept.noun))
+
+
+@door("GET", ONE, READ, summary="Retrieve a gift certificate, by a call of our own", gives=GiftCertificate)
+def get_gift_certificate(ask: Ask, gift_certificate_oid: str) -> dict[str, Any]:
+    answer: dict[str, Any] = get_gift_certificate_by_oid(ask, gift_certificate_oid)
+    return answer
 
 
 @door("POST", ALL + "/by_code/{code}", READ, summary="Retrieve a gift certificate by its code", gives=GiftCertificate)

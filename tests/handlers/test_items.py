@@ -306,6 +306,24 @@ def test_an_update_changes_the_keys_that_it_names(house: TestHouse, key: str) ->
     assert item["last_modified_dts"] == "2027-01-31T16:00:00-05:00"
 
 
+def test_null_takes_away_in_a_merge_patch_and_counts_as_absent_elsewhere(house: TestHouse, key: str) -> None:
+    tea = TEA | {"pricing": {"cost": 9.5, "sale_cost": 8}, "tags": {"tags": [{"tagValue": "green"}]}}
+    house.call("POST", ITEMS, tea, key=key)
+    gone = {"description": None, "merchant_item_id": None, "pricing": {"sale_cost": None, "cogs": 4}, "tags": None}
+    query = {"_expand": "pricing,tags"}
+    put = house.call("PUT", f"{ITEMS}/1001", gone | {"merchant_item_oid": None}, key=key, query=query).json["item"]
+    assert (put["description"], put["pricing"]) == ("Green tea", {"cost": 9.5, "sale_cost": 8, "cogs": 4})
+    patch = {"Content-Type": "application/merge-patch+json"}
+    reply = house.call("PUT", f"{ITEMS}/1001", gone, key=key, query=query, headers=patch)
+    assert reply.problems == {"/merchant_item_id": "read_only"}
+    gone |= {"merchant_item_id": "TEA", "merchant_item_oid": None}
+    for _ in range(2):
+        item = house.call("PUT", f"{ITEMS}/1001", gone, key=key, query=query, headers=patch).json["item"]
+        assert item["pricing"] == {"cost": 9.5, "cogs": 4}
+        assert item["merchant_item_oid"] == 1001
+        assert not {"description", "tags"} & set(item)
+
+
 def test_an_item_that_was_read_can_be_sent_back_twice(house: TestHouse, key: str) -> None:
     house.call("POST", ITEMS, TEA, key=key)
     read = house.call("GET", f"{ITEMS}/1001", key=key, query={"_expand": "pricing"}).json["item"]
