@@ -1,6 +1,6 @@
 // One item: what it costs, how it comes again, and the rules that are its own.
 import { html, useState } from './lib.js';
-import { call, may } from './api.js';
+import { call, get, may } from './api.js';
 import { day, money } from './format.js';
 import { go, link } from './router.js';
 import { Dock, Theirs, reveal } from './form.js';
@@ -133,11 +133,15 @@ function Step({ defs, step, isNew, position, problems, keep, close }) {
   // What the other kinds have says nothing here.
   const turn = (type) => say((old) => ({ ...Object.fromEntries(Object.entries(old).filter(([name]) => (ASKED[type] || '').split(' ').includes(name))), type }));
   const own = problems.map((p) => ({ ...p, pointer: p.pointer.replace(/^\/auto_order-steps\/\d+\//, '/step-') }));
+  // Some to choose from; any other id can be written.
+  const items = useLoad(async () => (await get('/item/items?_limit=200')).items, []);
+  const listed = (name) => (name === 'recurring_merchant_item_id' ? { ...fields[name], 'x-ui': { list: 'items' } } : fields[name]);
   const done = (event) => { event.preventDefault(); keep(said); event.target.closest('dialog').close(); };
   return html`<${Dialog} title=${isNew ? 'Add a step' : `Step ${position + 1}`} close=${close}>
     <form onSubmit=${done}>
       <${Input} name="step-type" of=${fields.type} defs=${defs} value=${said.type} set=${(type) => turn(type || 'item')} problems=${own} />
-      ${(ASKED[said.type] || '').split(' ').filter((name) => name && (name !== 'arbitrary_schedule_days' || said.schedule === 'Every...')).map((name) => html`<${Input} key=${name} name=${`step-${name}`} of=${fields[name]} defs=${defs} value=${said[name]} set=${set(name)} problems=${own} day=${true} />`)}
+      ${(ASKED[said.type] || '').split(' ').filter((name) => name && (name !== 'arbitrary_schedule_days' || said.schedule === 'Every...')).map((name) => html`<${Input} key=${name} name=${`step-${name}`} of=${listed(name)} defs=${defs} value=${said[name]} set=${set(name)} problems=${own} day=${true} />`)}
+      <datalist id="items">${(items.data || []).map((one) => html`<option value=${one.merchant_item_id}>${one.description}</option>`)}</datalist>
       <p class="help">Nothing is saved before you save the item.</p>
       <div class="row"><button class="main">${isNew ? 'Add the step' : 'Take it'}</button><button type="button" onClick=${(event) => event.target.closest('dialog').close()}>Leave it</button></div>
     </form>

@@ -9,6 +9,7 @@ import { Dialog, Do, Loaded, Summary, Table, problemsOf, toast, useLoad } from '
 // Of the order's sums: what is given back, and of what it is a part.
 const PARTS = [['shipping_handling_refunded', 'Shipping', 'shipping_handling_total'], ['tax_refunded', 'Tax', 'tax'], ['subtotal_discount_refunded', 'Less of the discount', 'subtotal_discount'], ['other_refunded', 'Anything else, or less a fee']];
 const value = (amount) => amount?.value ?? amount ?? '';
+const fill = (input, amount) => { if (input && (input.value || !zero(amount))) input.value = value(amount); };
 const zero = (amount) => !Number(value(amount));
 const TITLES = Object.fromEntries([...PARTS.map(([name, title]) => [name, title]), ['total_refunded', 'In all'], ['quantity_refunded', 'Quantity'], ['cancel_reason', 'Reason of the cancellation'], ['manual_refund', 'Given back elsewhere'], ['refund_reason', 'Reason'], ['internal_gift_certificate_refunded', 'To store credit']]);
 const titleOf = (pointer) => { const [, , position, part] = pointer.split('/'); return part ? `Item ${Number(position) + 1}, ${TITLES[part] || part}` : TITLES[pointer.split('/').pop()] || pointer; };
@@ -38,7 +39,13 @@ export default function Refund({ order, close }) {
       if (error.status !== 401) complain(problemsOf(error));
     }
   };
-  const look = attempt(async () => tell((await post(`${path}/refund_preview`, asked())).refund_preview));
+  // What the API has reckoned stands in the form, and can be said otherwise.
+  const look = attempt(async () => {
+    const { refund_preview: found } = await post(`${path}/refund_preview`, asked());
+    for (const line of found.order?.items || []) for (const name of ['quantity_refunded', 'total_refunded']) fill(field(`${name}-${line.item_index}`), line[name]);
+    for (const [name] of PARTS) fill(field(name), found.order?.summary?.[name]);
+    tell(found);
+  });
   const give = attempt(async () => {
     const said = new FormData(form.current);
     const flags = Object.fromEntries(['manual_refund', 'reject_after_refund', 'auto_order_cancel'].filter((name) => said.get(name)).map((name) => [name, true]));
@@ -48,7 +55,11 @@ export default function Refund({ order, close }) {
     close();
     again();
   });
-  const changed = (event) => { if (/refunded/.test(event.target.name)) tell(null); };
+  const changed = ({ target: { name } }) => {
+    if (/refunded/.test(name)) tell(null);
+    // Another quantity is reckoned anew.
+    if (/^quantity/.test(name)) for (const other of [name.replace('quantity', 'total'), 'subtotal_discount_refunded']) if (field(other)) field(other).value = '';
+  };
   return html`<${Dialog} title=${`Refund order ${order.order_id}`} close=${close}><${Loaded} of=${found}>${(all) => (all.why_not ? html`<p class="note">${all.why_not}</p>
     <div class="row"><button onClick=${(event) => event.target.closest('dialog').close()}>Close</button></div>` : html`
     <p>${money(all.paid)} was paid${zero(all.refunded) ? '' : `, ${money(all.refunded)} of it was given back before`}.</p>
@@ -71,7 +82,7 @@ export default function Refund({ order, close }) {
       <${Do} kind="danger" act=${give} disabled=${!preview || zero(preview.to_refund)}>Give back ${preview ? money(preview.to_refund) : ''}<//><button onClick=${(event) => event.target.closest('dialog').close()}>Leave it</button></div>`)}<//><//>`;
 }
 
-const Part = ({ order }) => html`<p class="help">Each figure is what is to have been given back in all, with what was given back before.</p>
+const Part = ({ order }) => html`<p class="help">Each figure is what is to have been given back in all, with what was given back before. Of a quantity alone the amount is reckoned.</p>
   <${Table} label="Items to give back" rows=${order.items || []} columns=${[
     ['Item', (row) => html`${row.description}<br /><span class="soft small">${number(row.quantity)} at ${money(row.cost)}</span>`],
     ['Quantity', (row) => html`<input type="number" step="any" min="0" name=${`quantity_refunded-${row.item_index}`} aria-label=${`Quantity of item ${row.item_index}`} defaultValue=${row.quantity_refunded ?? ''} />`],

@@ -278,6 +278,35 @@ def _line(line: OrderItem, wanted: OrderItem, currency: str, problems: list[Prob
     )
 
 
+def proposed(order: Order, request: Order) -> Order:
+    """The request with what it leaves open: a line that names a quantity alone goes back at its cost, and of the order's
+    discount the share of what goes back of the subtotal."""
+    if request.items is None:
+        return request
+    currency, stands = order.currency_code or "USD", order.summary or OrderSummary()
+    lines = {line.item_index: line for line in order.items or []}
+    items = [_at_its_cost(one, lines.get(one.item_index), currency) for one in request.items]
+    summary, subtotal, discount = (
+        request.summary or OrderSummary(),
+        stands.subtotal,
+        abs(stands.subtotal_discount or ZERO),
+    )
+    if subtotal and discount and summary.subtotal_discount_refunded is None:
+        back = {index: line.total_refunded or ZERO for index, line in lines.items()}
+        back |= {one.item_index: one.total_refunded for one in items if one.total_refunded is not None}
+        share = quantise(discount * min(total_of(back.values()) / subtotal, Decimal(1)), currency)
+        before = stands.subtotal_discount_refunded or ZERO
+        summary = replace(summary, subtotal_discount_refunded=Currency(max(share, before)))
+    return replace(request, items=items, summary=summary)
+
+
+def _at_its_cost(wanted: OrderItem, line: OrderItem | None, currency: str) -> OrderItem:
+    if line is None or wanted.quantity_refunded is None or wanted.total_refunded is not None:
+        return wanted
+    cost = quantise((line.cost or ZERO) * wanted.quantity_refunded, currency)
+    return replace(wanted, total_refunded=Currency(max(cost, line.total_refunded or ZERO)))
+
+
 def figures(refunded: Refunded) -> Order:
     """The request that asks for these totals."""
     parts = {name: Currency(getattr(refunded, name)) for name, _ in PARTS}

@@ -11,12 +11,12 @@ from chalicelib.flows.refund import why_manual
 
 
 def preview(shop: Shop, order_id: str, request: Order | None) -> RefundPreview:
-    """Of the request, or without one of all that is left. Nothing is written. Raises NotFound, and Invalid with all
-    problems of the request."""
+    """Of the request with what it leaves open, or without one of all that is left. Nothing is written. Raises NotFound,
+    and Invalid with all problems of the request."""
     order = shop.orders.get(order_id).noun
     if why := refunds.why_not_refundable(order):
         return RefundPreview(why_not=why)
-    wanted = refunds.whole(order, "") if request is None else refunds.asked(order, request)
+    wanted = refunds.asked(order, refunds.proposed(order, request)) if request else refunds.whole(order, "")
     told = refunds.preview(order, wanted)
     items = refunds.newly_refunded(order, refunds.applied(order, wanted, None))
     return replace(

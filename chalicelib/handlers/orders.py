@@ -165,8 +165,9 @@ def is_refundable_order(ask: Ask, order_id: str) -> dict[str, Any]:
     "POST",
     "/order/orders/{order_id}/refund_preview",
     "order_read",
-    summary="What a refund would come to, without a body that of all that is left: the figures to send, where it goes, "
-    "and the orders of other auto orders that go back with it; nothing is given back",
+    summary="What a refund would come to, without a body that of all that is left: the figures to send (for a quantity "
+    "alone its amount, and the discount's share), where it goes, and the orders of other auto orders that go back with "
+    "it; nothing is given back",
     takes=Order,
     gives=refunds.RefundPreview,
 )

@@ -204,6 +204,9 @@ def test_half_an_order_is_given_back_once_and_then_the_rest_with_its_auto_order(
     page.page.wait_for_selector("dialog [role=alert]")
     assert "Item 1, In all" in page.page.inner_text("dialog [role=alert]")
     page.page.fill("[name=quantity_refunded-1]", "1")
+    page.page.click("text=What would it come to?")
+    page.page.wait_for_selector("text=$16.00 as the payment came")
+    assert page.page.input_value("[name=total_refunded-1]") == "16", "the API has reckoned it"
     page.page.fill("[name=total_refunded-1]", "11.5")
     page.page.click("text=What would it come to?")
     page.page.wait_for_selector("text=$11.50 as the payment came")
