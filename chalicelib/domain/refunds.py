@@ -279,8 +279,8 @@ def _line(line: OrderItem, wanted: OrderItem, currency: str, problems: list[Prob
 
 
 def proposed(order: Order, request: Order) -> Order:
-    """The request with what it leaves open: a line that names a quantity alone goes back at its cost, and of the order's
-    discount the share of what goes back of the subtotal."""
+    """The request with what it leaves open: a line that names a quantity alone goes back at its cost, and of the
+    order's discount the share of what goes back of the subtotal."""
     if request.items is None:
         return request
     currency, stands = order.currency_code or "USD", order.summary or OrderSummary()
