@@ -61,7 +61,7 @@ function Entry({ path, defs }) {
     }
   };
   return html`<${Card} title="New ledger entry"><${Summary} problems=${problems} title="Nothing was entered" titleOf=${(pointer) => fields[pointer.slice(1)]?.title || words(pointer.slice(1))} />
-    <form class="fields" onSubmit=${(event) => event.preventDefault()}>${['amount', 'description', 'reference_order_id'].map((name) => html`<${Input} key=${name} name=${`entry-${name}`} of=${fields[name]} defs=${defs} value=${said[name]} set=${(value) => { tell(null); say((old) => put(old, [name], value)); }} />`)}</form>
+    <form class="fields" onSubmit=${(event) => event.preventDefault()}>${['amount', 'description', 'reference_order_id', 'entry_dts'].map((name) => html`<${Input} key=${name} name=${`entry-${name}`} of=${fields[name]} defs=${defs} value=${said[name]} set=${(value) => { tell(null); say((old) => put(old, [name], value)); }} />`)}</form>
     <p class="help">A ledger is added to and never changed: what was wrong is put right by another entry.</p>
     ${would && html`<p class="note good" role="status">${money(would.remaining_balance)} would be on it.</p>`}
     <div class="row"><${Do} act=${send(true)}>What would be on it?<//><${Do} kind="main" act=${send(false)} disabled=${!would}>Enter it<//></div><//>`;

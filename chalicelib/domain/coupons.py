@@ -17,11 +17,11 @@ from msgspec import Meta
 
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import Invalid, Problem
-from chalicelib.domain.fields import Amount, ItemId, Oid, Percentage, Text3, Text20, Text50, rule
+from chalicelib.domain.fields import Amount, ItemId, Oid, Percentage, Text3, Text20, Text50
 from chalicelib.domain.items import Item
 from chalicelib.domain.money import formatted, quantise
 from chalicelib.domain.payments import Use
-from chalicelib.domain.wire import Noun
+from chalicelib.domain.wire import Noun, Words
 
 # Items and tags that one coupon may name; a longer list is better said by a tag. Bounds the document.
 MAXIMUM_NAMED = 500
@@ -47,50 +47,69 @@ Tags = Annotated[list[Text20], Meta(max_length=MAXIMUM_NAMED)]
 class CouponAmountOffSubtotal(Noun):
     """An amount off the whole order, at most what the order's lines cost."""
 
-    currency_code: Annotated[Text3, rule("Currency", "The shop's.")] | None = None
-    discount_amount: Annotated[Amount, rule("Amount off", "Off the whole order, at most what it costs.")] | None = None
+    words: ClassVar[Words] = {
+        "currency_code": ("Currency", "The shop's."),
+        "discount_amount": ("Amount off", "Off the whole order, at most what it costs."),
+    }
+
+    currency_code: Text3 | None = None
+    discount_amount: Amount | None = None
 
 
 class CouponPercentOffSubtotal(Noun):
-    discount_percent: Annotated[Percentage, rule("Percent off", "Off the whole order.")] | None = None
+    words: ClassVar[Words] = {
+        "discount_percent": ("Percent off", "Off the whole order."),
+    }
+
+    discount_percent: Percentage | None = None
 
 
 class CouponAmountOffItems(Noun):
     """An amount off each unit of the named items (or those with a named tag), for ``limit`` units in all."""
 
-    currency_code: Annotated[Text3, rule("Currency", "The shop's.")] | None = None
-    discount_amount: Annotated[Amount, rule("Amount off each", "Off each unit of the items below.")] | None = None
-    item_tags: Annotated[Tags, rule("Tags of items", "Items with one of these tags count.")] | None = None
-    items: Annotated[Items, rule("Items", "Ids of the items that count.")] | None = None
-    limit: Annotated[Limit, rule("Units at most", "So many units in an order; blank: all.")] | None = None
+    words: ClassVar[Words] = {
+        "currency_code": ("Currency", "The shop's."),
+        "discount_amount": ("Amount off each", "Off each unit of the items below."),
+        "item_tags": ("Tags of items", "Items with one of these tags count."),
+        "items": ("Items", "Ids of the items that count."),
+        "limit": ("Units at most", "So many units in an order; blank: all."),
+    }
+
+    currency_code: Text3 | None = None
+    discount_amount: Amount | None = None
+    item_tags: Tags | None = None
+    items: Items | None = None
+    limit: Limit | None = None
 
 
 class CouponPercentOffItems(Noun):
     """A percentage off the named items (none named: off all), for ``limit`` units in all."""
 
-    discount_percent: Annotated[Percentage, rule("Percent off", "Off the items below; none named: off all.")] | None = (
-        None
-    )
-    excluded_item_tags: (
-        Annotated[Tags, rule("Tags that do not count", "Items with one of these tags never count.")] | None
-    ) = None
-    excluded_items: Annotated[Items, rule("Items that do not count", "Ids of items that never count.")] | None = None
-    item_tags: Annotated[Tags, rule("Tags of items", "Items with one of these tags count.")] | None = None
-    items: Annotated[Items, rule("Items", "Ids of the items that count. None, and no tags: all do.")] | None = None
-    limit: Annotated[Limit, rule("Units at most", "So many units in an order; blank: all.")] | None = None
+    words: ClassVar[Words] = {
+        "discount_percent": ("Percent off", "Off the items below; none named: off all."),
+        "excluded_item_tags": ("Tags that do not count", "Items with one of these tags never count."),
+        "excluded_items": ("Items that do not count", "Ids of items that never count."),
+        "item_tags": ("Tags of items", "Items with one of these tags count."),
+        "items": ("Items", "Ids of the items that count. None, and no tags: all do."),
+        "limit": ("Units at most", "So many units in an order; blank: all."),
+    }
+
+    discount_percent: Percentage | None = None
+    excluded_item_tags: Tags | None = None
+    excluded_items: Items | None = None
+    item_tags: Tags | None = None
+    items: Items | None = None
+    limit: Limit | None = None
 
 
 class CouponFreeShipping(Noun):
     """Shipping costs nothing by the named methods; none named: by any."""
 
-    shipping_methods: (
-        Annotated[
-            list[Text50],
-            Meta(max_length=50),
-            rule("Shipping methods", "Names of the methods that cost nothing. None: any."),
-        ]
-        | None
-    ) = None
+    words: ClassVar[Words] = {
+        "shipping_methods": ("Shipping methods", "Names of the methods that cost nothing. None: any."),
+    }
+
+    shipping_methods: Annotated[list[Text50], Meta(max_length=50)] | None = None
 
 
 class Coupon(Noun):
@@ -99,53 +118,51 @@ class Coupon(Noun):
 
     read_only: ClassVar[frozenset[str]] = frozenset({"calculated_description", "coupon_oid", "coupon_type"})
 
-    amount_off_items: CouponAmountOffItems | None = None
-    amount_off_subtotal: CouponAmountOffSubtotal | None = None
-    calculated_description: Annotated[str, Meta(max_length=200)] | None = None
-    can_be_used_with_other_coupons: (
-        Annotated[bool, rule("Together with other coupons", "It may stand beside others that say so too.")] | None
-    ) = None
-    coupon_oid: Oid | None = None
-    coupon_type: Annotated[str, Meta(max_length=65)] | None = None
-    description: Annotated[Text50, rule("Description", "What it is for; yours to choose.")] | None = None
-    expiration_dts: (
-        Annotated[Instant, rule("Ends", "From this moment on it counts no more. Blank: it has no end.")] | None
-    ) = None
-    free_shipping: CouponFreeShipping | None = None
-    maximum_uses: (
-        Annotated[
-            int,
-            Meta(ge=1, le=MOST_USES),
-            rule("Uses at most", "First orders in all, of all customers. Blank: without a bound."),
-        ]
-        | None
-    ) = None
-    merchant_code: (
-        Annotated[Text20, rule("Code", "What the customer types, in any case. It stays: orders name it.")] | None
-    ) = None
-    merchant_notes: Annotated[str, Meta(max_length=250), rule("Notes", "Shown to nobody but you.")] | None = None
-    percent_off_items: CouponPercentOffItems | None = None
-    percent_off_subtotal: CouponPercentOffSubtotal | None = None
-    quickbooks_code: Annotated[Text20, rule("QuickBooks code", "For files that go to QuickBooks.")] | None = None
-    skip_on_rebill: Annotated[bool, rule("First order only", "Rebills are billed without it.")] | None = None
-    start_dts: (
-        Annotated[Instant, rule("Begins", "Before it the coupon does not count. Blank: it has begun.")] | None
-    ) = None
-    usable_by: (
-        Annotated[
-            UsableBy,
-            rule(
-                "Who may use it",
-                "Blank: anyone.",
-                choices={
+    words: ClassVar[Words] = {
+        "can_be_used_with_other_coupons": (
+            "Together with other coupons",
+            "It may stand beside others that say so too.",
+        ),
+        "coupon_type": ("Kind", ""),
+        "description": ("Description", "What it is for; yours to choose."),
+        "expiration_dts": ("Ends", "From this moment on it counts no more. Blank: it has no end."),
+        "maximum_uses": ("Uses at most", "First orders in all, of all customers. Blank: without a bound."),
+        "merchant_code": ("Code", "What the customer types, in any case. It stays: orders name it."),
+        "merchant_notes": ("Notes", "Shown to nobody but you."),
+        "quickbooks_code": ("QuickBooks code", "For files that go to QuickBooks."),
+        "skip_on_rebill": ("First order only", "Rebills are billed without it."),
+        "start_dts": ("Begins", "Before it the coupon does not count. Blank: it has begun."),
+        "usable_by": (
+            "Who may use it",
+            "Blank: anyone.",
+            {
+                "choices": {
                     "Anyone": "Anyone, as often as they like",
                     "OncePerCustomer": "Each customer once",
                     "UniqueCode": "Only by codes made off it",
-                },
-            ),
-        ]
-        | None
-    ) = None
+                }
+            },
+        ),
+    }
+
+    amount_off_items: CouponAmountOffItems | None = None
+    amount_off_subtotal: CouponAmountOffSubtotal | None = None
+    calculated_description: Annotated[str, Meta(max_length=200)] | None = None
+    can_be_used_with_other_coupons: bool | None = None
+    coupon_oid: Oid | None = None
+    coupon_type: Annotated[str, Meta(max_length=65)] | None = None
+    description: Text50 | None = None
+    expiration_dts: Instant | None = None
+    free_shipping: CouponFreeShipping | None = None
+    maximum_uses: Annotated[int, Meta(ge=1, le=MOST_USES)] | None = None
+    merchant_code: Text20 | None = None
+    merchant_notes: Annotated[str, Meta(max_length=250)] | None = None
+    percent_off_items: CouponPercentOffItems | None = None
+    percent_off_subtotal: CouponPercentOffSubtotal | None = None
+    quickbooks_code: Text20 | None = None
+    skip_on_rebill: bool | None = None
+    start_dts: Instant | None = None
+    usable_by: UsableBy | None = None
 
     def code(self) -> str:
         return self.merchant_code or ""
@@ -164,17 +181,16 @@ class OneTimeCode(Noun):
 class CouponCodesRequest(Noun):
     """``expiration_seconds`` count from now; or it is an instant; or the coupon's own."""
 
-    quantity: Annotated[int, Meta(ge=1, le=MOST_CODES), rule("How many", "Each is good for one order.")]
-    expiration_dts: Annotated[Instant, rule("Codes end", "Blank: with the coupon.")] | None = None
+    words: ClassVar[Words] = {
+        "expiration_dts": ("Codes end", "Blank: with the coupon."),
+        "prefix": ("They begin with", "Up to 8 letters, digits or dashes; the rest is chance."),
+        "quantity": ("How many", "Each is good for one order."),
+    }
+
+    quantity: Annotated[int, Meta(ge=1, le=MOST_CODES)]
+    expiration_dts: Instant | None = None
     expiration_seconds: Annotated[int, Meta(ge=1, le=LONGEST_CODE_SECONDS)] | None = None
-    prefix: (
-        Annotated[
-            str,
-            Meta(max_length=LONGEST_PREFIX, pattern=r"^[A-Za-z0-9-]*$"),
-            rule("They begin with", "Up to 8 letters, digits or dashes; the rest is chance."),
-        ]
-        | None
-    ) = None
+    prefix: Annotated[str, Meta(max_length=LONGEST_PREFIX, pattern=r"^[A-Za-z0-9-]*$")] | None = None
 
 
 KINDS = ("amount_off_items", "amount_off_subtotal", "free_shipping", "percent_off_items", "percent_off_subtotal")

@@ -15,10 +15,10 @@ from msgspec.structs import replace
 
 from chalicelib.domain.dates import Instant, later
 from chalicelib.domain.errors import Invalid, Problem
-from chalicelib.domain.fields import Amount, Days, Oid, OrderId, Text10, Text20, Text50, Text100, Text2000, rule
+from chalicelib.domain.fields import Amount, Days, Oid, OrderId, Text10, Text20, Text50, Text100, Text2000
 from chalicelib.domain.ledgers import Entry, Ledger, oid_of
 from chalicelib.domain.money import LARGEST, ZERO, quantise, total_of
-from chalicelib.domain.wire import Noun
+from chalicelib.domain.wire import Noun, Words
 
 CODE_LETTERS = 16
 # "Expiring" store credit is what is gone within these days (the contract's own figure).
@@ -31,12 +31,19 @@ Description = Annotated[str, Meta(min_length=1, max_length=50)]
 class GiftCertificateLedgerEntry(Noun):
     read_only: ClassVar[frozenset[str]] = frozenset({"gift_certificate_ledger_oid", "gift_certificate_oid"})
 
-    amount: Annotated[Change, rule("Amount", "More on the certificate, or less with a minus before it.")] | None = None
-    description: Annotated[Text50, rule("What for", "It stands in the ledger.")] | None = None
+    words: ClassVar[Words] = {
+        "amount": ("Amount", "More on the certificate, or less with a minus before it."),
+        "description": ("What for", "It stands in the ledger."),
+        "entry_dts": ("When", "Blank: now."),
+        "reference_order_id": ("Order", "The order that it belongs to, if it does."),
+    }
+
+    amount: Change | None = None
+    description: Text50 | None = None
     entry_dts: Instant | None = None
     gift_certificate_ledger_oid: Oid | None = None
     gift_certificate_oid: Oid | None = None
-    reference_order_id: Annotated[OrderId, rule("Order", "The order that it belongs to, if it does.")] | None = None
+    reference_order_id: OrderId | None = None
 
 
 class GiftCertificate(Noun):
@@ -58,35 +65,43 @@ class GiftCertificate(Noun):
         }
     )
 
-    activated: Annotated[bool, rule("Active", "It can pay. What is not active keeps what is on it.")] | None = None
+    words: ClassVar[Words] = {
+        "activated": ("Active", "It can pay. What is not active keeps what is on it."),
+        "email": ("E-mail of its owner", "Who it belongs to; anybody who has the code can pay with it."),
+        "expiration_dts": ("Expires", "From this moment on it pays nothing. Blank: never."),
+        "merchant_note": ("Notes", "Shown to nobody but you."),
+    }
+
+    activated: bool | None = None
     code: Text20 | None = None
     customer_profile_oid: Oid | None = None
     deleted: bool | None = None
-    email: (
-        Annotated[Text100, rule("E-mail of its owner", "Who it belongs to; anybody who has the code can pay with it.")]
-        | None
-    ) = None
-    expiration_dts: Annotated[Instant, rule("Expires", "From this moment on it pays nothing. Blank: never.")] | None = (
-        None
-    )
+    email: Text100 | None = None
+    expiration_dts: Instant | None = None
     gift_certificate_oid: Oid | None = None
     internal: bool | None = None
     ledger_entries: list[GiftCertificateLedgerEntry] | None = None
     merchant_id: Text10 | None = None
-    merchant_note: Annotated[Text2000, rule("Notes", "Shown to nobody but you.")] | None = None
+    merchant_note: Text2000 | None = None
     original_balance: Decimal | None = None
     reference_order_id: OrderId | None = None
     remaining_balance: Decimal | None = None
 
 
 class GiftCertificateCreateRequest(Noun):
-    amount: Annotated[Amount, rule("Amount", "What is on it at first.")]
-    email: Annotated[Text100, rule("E-mail of its owner", "Blank: whoever has the code.")] | None = None
-    expiration_dts: Annotated[Instant, rule("Expires", "Blank: never.")] | None = None
-    initial_ledger_description: (
-        Annotated[Text50, rule("What for", "The first line of its ledger. Blank: Created.")] | None
-    ) = None
-    merchant_note: Annotated[Text2000, rule("Notes", "Shown to nobody but you.")] | None = None
+    words: ClassVar[Words] = {
+        "amount": ("Amount", "What is on it at first."),
+        "email": ("E-mail of its owner", "Blank: whoever has the code."),
+        "expiration_dts": ("Expires", "Blank: never."),
+        "initial_ledger_description": ("What for", "The first line of its ledger. Blank: Created."),
+        "merchant_note": ("Notes", "Shown to nobody but you."),
+    }
+
+    amount: Amount
+    email: Text100 | None = None
+    expiration_dts: Instant | None = None
+    initial_ledger_description: Text50 | None = None
+    merchant_note: Text2000 | None = None
 
 
 class GiftCertificateQuery(Noun):
@@ -111,7 +126,7 @@ class AdjustInternalCertificateRequest(Noun):
 
 
 class CustomerStoreCreditAddRequest(Noun):
-    amount: Annotated[Amount, rule("Amount", "What is on it at first.")]
+    amount: Amount
     description: Description | None = None
     expiration_days: Days | None = None
     vesting_days: Days | None = None

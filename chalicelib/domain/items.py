@@ -25,7 +25,7 @@ from chalicelib.domain.fields import (
     rule,
 )
 from chalicelib.domain.schedule import ARBITRARY, LAST_YEAR, Frequency
-from chalicelib.domain.wire import Noun
+from chalicelib.domain.wire import Noun, Words
 
 # Steps of one item: a programme of a hundred different boxes is beyond any shop seen; bounds the document.
 MAXIMUM_STEPS = 100
@@ -39,7 +39,11 @@ OFFERED = {name: name for name in get_args(Frequency) if name != ARBITRARY}
 
 
 class Weight(Noun):
-    uom: Annotated[Literal["KG", "G", "LB", "OZ"], Meta(title="Unit")] | None = None
+    words: ClassVar[Words] = {
+        "uom": ("Unit", ""),
+    }
+
+    uom: Literal["KG", "G", "LB", "OZ"] | None = None
     value: Amount | None = None
 
     def pounds(self) -> Decimal:
@@ -54,36 +58,70 @@ class Weight(Noun):
 
 
 class Distance(Noun):
-    uom: Annotated[Literal["IN", "CM"], Meta(title="Unit")] | None = None
+    words: ClassVar[Words] = {
+        "uom": ("Unit", ""),
+    }
+
+    uom: Literal["IN", "CM"] | None = None
     value: Amount | None = None
 
 
 class ItemAutoOrderStepArbitraryUnitCostSchedule(Noun):
     """What one costs on a retry, from so many days after the run's first decline on."""
 
-    arbitrary_unit_cost: Annotated[Amount, rule("Unit cost", "What one costs from then on.")] | None = None
-    retry_days: (
-        Annotated[Days, rule("Days after the first decline", "From so many days on; 0 is the first attempt.")] | None
-    ) = None
+    words: ClassVar[Words] = {
+        "arbitrary_unit_cost": ("Unit cost", "What one costs from then on."),
+        "retry_days": ("Days after the first decline", "From so many days on; 0 is the first attempt."),
+    }
+
+    arbitrary_unit_cost: Amount | None = None
+    retry_days: Days | None = None
 
 
 class ItemAutoOrderStepGrandfatherPricing(Noun):
     """What one costs for customers whose first order of the item was on that local date or before it."""
 
-    on_or_before_date: (
-        Annotated[
-            Instant,
-            rule("First order on or before", "The customer's first order of the item was on this day or earlier."),
-        ]
-        | None
-    ) = None
-    unit_cost: Annotated[Amount, rule("Unit cost", "What one costs for them.")] | None = None
+    words: ClassVar[Words] = {
+        "on_or_before_date": (
+            "First order on or before",
+            "The customer's first order of the item was on this day or earlier.",
+        ),
+        "unit_cost": ("Unit cost", "What one costs for them."),
+    }
+
+    on_or_before_date: Instant | None = None
+    unit_cost: Amount | None = None
 
 
 class ItemAutoOrderStep(Noun):
     """One step of an automatic schedule: rebill an item ``repeat_count`` times (absent: for ever), pause so many days,
     pause until a date or a day of the month, or loop. ``kit only`` acts for buyers of kits and is passed over for all
     others."""
+
+    words: ClassVar[Words] = {
+        "preshipment_notice_days": (
+            "Notice before (days)",
+            "The customer is told of the rebill so many days before. Blank: no notice.",
+        ),
+        "recurring_merchant_item_id": ("Item", "The item that is rebilled."),
+        "schedule": ("Schedule", "How long it is until its rebill, from the order before."),
+        "type": (
+            "Kind of step",
+            (
+                "An item is rebilled. A pause waits so many days, a pause until for a date or a day of the month. "
+                "A loop goes back to the first step. For kits only is passed over: nobody has bought it in one."
+            ),
+            {
+                "choices": {
+                    "item": "Rebill an item",
+                    "pause": "Pause",
+                    "pause until": "Pause until",
+                    "loop": "Loop",
+                    "kit only": "For kits only",
+                }
+            },
+        ),
+    }
 
     arbitrary_schedule_days: (
         Annotated[
@@ -154,15 +192,8 @@ class ItemAutoOrderStep(Noun):
         ]
         | None
     ) = None
-    preshipment_notice_days: (
-        Annotated[
-            int,
-            Meta(ge=0, le=365),
-            rule("Notice before (days)", "The customer is told of the rebill so many days before. Blank: no notice."),
-        ]
-        | None
-    ) = None
-    recurring_merchant_item_id: Annotated[ItemId, rule("Item", "The item that is rebilled.")] | None = None
+    preshipment_notice_days: Annotated[int, Meta(ge=0, le=365)] | None = None
+    recurring_merchant_item_id: ItemId | None = None
     recurring_merchant_item_oid: Oid | None = None
     repeat_count: (
         Annotated[
@@ -171,98 +202,71 @@ class ItemAutoOrderStep(Noun):
         ]
         | None
     ) = None
-    schedule: (
-        Annotated[Frequency, rule("Schedule", "How long it is until its rebill, from the order before.")] | None
-    ) = None
-    type: (
-        Annotated[
-            Literal["item", "pause", "loop", "kit only", "pause until"],
-            rule(
-                "Kind of step",
-                "An item is rebilled. A pause waits so many days, a pause until waits for a date or a day of the "
-                "month. A loop goes back to the first step. For kits only is passed over: nobody has bought it in one.",
-                choices={
-                    "item": "Rebill an item",
-                    "pause": "Pause",
-                    "pause until": "Pause until",
-                    "loop": "Loop",
-                    "kit only": "For kits only",
-                },
-            ),
-        ]
-        | None
-    ) = None
+    schedule: Frequency | None = None
+    type: Literal["item", "pause", "loop", "kit only", "pause until"] | None = None
 
 
 class ItemAutoOrder(Noun):
-    auth_future_amount: (
-        Annotated[
-            Amount,
-            rule(
-                "Authorize for the future",
-                "So much is authorized on the card beside the test, and not taken. Blank: nothing.",
-            ),
-        ]
-        | None
-    ) = None
-    auth_test_amount: (
-        Annotated[
-            Amount,
-            rule(
-                "Authorize as a test",
-                "Where the first order costs nothing and cards are tested. It is let go again. Blank: 1.00.",
-            ),
-        ]
-        | None
-    ) = None
-    auto_order_cancel_charge_minimum_balance: (
-        Annotated[
-            bool,
-            rule(
-                "Charge what is missing",
-                "The cancel item costs what is missing to the minimums below, instead of its own price.",
-            ),
-        ]
-        | None
-    ) = None
-    auto_order_cancel_item_id: (
-        Annotated[
-            ItemId,
-            rule(
-                "Cancel item",
-                "Who cancels before the minimums are reached is charged this item once. Blank: nothing is charged.",
-            ),
-        ]
-        | None
-    ) = None
+    words: ClassVar[Words] = {
+        "auth_future_amount": (
+            "Authorize for the future",
+            "So much is authorized on the card beside the test, and not taken. Blank: nothing.",
+        ),
+        "auth_test_amount": (
+            "Authorize as a test",
+            "Where the first order costs nothing and cards are tested. It is let go again. Blank: 1.00.",
+        ),
+        "auto_order_cancel_charge_minimum_balance": (
+            "Charge what is missing",
+            "The cancel item costs what is missing to the minimums below, instead of its own price.",
+        ),
+        "auto_order_cancel_item_id": (
+            "Cancel item",
+            "Who cancels before the minimums are reached is charged this item once. Blank: nothing is charged.",
+        ),
+        "auto_order_cancel_minimum_life_time_count": (
+            "Minimum orders",
+            "Orders after which nothing is charged, the first one counted. Of several minimums all count.",
+        ),
+        "auto_order_cancel_minimum_life_time_value": (
+            "Minimum value of orders",
+            "So much paid in all, the first order counted, after which nothing is charged.",
+        ),
+        "auto_order_cancel_minimum_rebill_count": ("Minimum rebills", "Rebills after which nothing is charged."),
+        "auto_order_cancel_minimum_rebill_value": (
+            "Minimum value of rebills",
+            "So much paid by rebills, after which nothing is charged.",
+        ),
+        "auto_order_prohibit_expiring_cards": (
+            "Cards must be good for (months)",
+            "Counts where it is more than the setting of Auto Order Processing. Blank or 0: the setting alone.",
+        ),
+        "auto_order_schedules": ("Schedules", "What the customer may choose from.", {"choices": OFFERED}),
+        "auto_order_upsell": ("Automatic", "Who buys it is rebilled by the steps below."),
+        "auto_order_upsell_no_easy_cancel": (
+            "No easy cancel e-mail",
+            "No second mail that says how to cancel goes out after a rebill.",
+        ),
+        "auto_orderable": ("Customer selectable", "The customer chooses whether and how often it comes again."),
+        "free_shipping_auto_order": (
+            "Free shipping on auto orders",
+            "Its shipping costs nothing on the first order and on rebills.",
+        ),
+        "steps": (
+            "Steps",
+            "What is rebilled, one after the other. The last step may go on for ever, or loop back to the first.",
+        ),
+    }
+
+    auth_future_amount: Amount | None = None
+    auth_test_amount: Amount | None = None
+    auto_order_cancel_charge_minimum_balance: bool | None = None
+    auto_order_cancel_item_id: ItemId | None = None
     auto_order_cancel_item_oid: Oid | None = None
-    auto_order_cancel_minimum_life_time_count: (
-        Annotated[
-            Count,
-            rule(
-                "Minimum orders",
-                "Orders after which nothing is charged, the first one counted. Of several minimums all count.",
-            ),
-        ]
-        | None
-    ) = None
-    auto_order_cancel_minimum_life_time_value: (
-        Annotated[
-            Amount,
-            rule(
-                "Minimum value of orders",
-                "So much paid in all, the first order counted, after which nothing is charged.",
-            ),
-        ]
-        | None
-    ) = None
-    auto_order_cancel_minimum_rebill_count: (
-        Annotated[Count, rule("Minimum rebills", "Rebills after which nothing is charged.")] | None
-    ) = None
-    auto_order_cancel_minimum_rebill_value: (
-        Annotated[Amount, rule("Minimum value of rebills", "So much paid by rebills, after which nothing is charged.")]
-        | None
-    ) = None
+    auto_order_cancel_minimum_life_time_count: Count | None = None
+    auto_order_cancel_minimum_life_time_value: Amount | None = None
+    auto_order_cancel_minimum_rebill_count: Count | None = None
+    auto_order_cancel_minimum_rebill_value: Amount | None = None
     auto_order_downgrade_items: (
         Annotated[
             list[ItemId],
@@ -281,20 +285,8 @@ class ItemAutoOrder(Noun):
         ]
         | None
     ) = None
-    auto_order_prohibit_expiring_cards: (
-        Annotated[
-            int,
-            Meta(ge=0, le=60),
-            rule(
-                "Cards must be good for (months)",
-                "Counts where it is more than the setting of Auto Order Processing. Blank or 0: the setting alone.",
-            ),
-        ]
-        | None
-    ) = None
-    auto_order_schedules: (
-        Annotated[list[Frequency], rule("Schedules", "What the customer may choose from.", choices=OFFERED)] | None
-    ) = None
+    auto_order_prohibit_expiring_cards: Annotated[int, Meta(ge=0, le=60)] | None = None
+    auto_order_schedules: list[Frequency] | None = None
     auto_order_upgrade_items: (
         Annotated[
             list[ItemId],
@@ -306,31 +298,18 @@ class ItemAutoOrder(Noun):
         ]
         | None
     ) = None
-    auto_order_upsell: Annotated[bool, rule("Automatic", "Who buys it is rebilled by the steps below.")] | None = None
-    auto_order_upsell_no_easy_cancel: (
-        Annotated[
-            bool, rule("No easy cancel e-mail", "No second mail that says how to cancel goes out after a rebill.")
-        ]
-        | None
-    ) = None
+    auto_order_upsell: bool | None = None
+    auto_order_upsell_no_easy_cancel: bool | None = None
     auto_order_upsell_one_per_customer: (
         Annotated[bool, rule("One per customer", "Nobody has more than one of it on active auto orders at a time.")]
         | None
     ) = None
-    auto_orderable: (
-        Annotated[bool, rule("Customer selectable", "The customer chooses whether and how often it comes again.")]
-        | None
-    ) = None
+    auto_orderable: bool | None = None
     cancel_other_auto_orders: (
         Annotated[bool, rule("Cancel other auto orders", "Who buys it loses the auto orders that he had before.")]
         | None
     ) = None
-    free_shipping_auto_order: (
-        Annotated[
-            bool, rule("Free shipping on auto orders", "Its shipping costs nothing on the first order and on rebills.")
-        ]
-        | None
-    ) = None
+    free_shipping_auto_order: bool | None = None
     refund_other_auto_orders: (
         Annotated[
             bool,
@@ -342,35 +321,29 @@ class ItemAutoOrder(Noun):
         ]
         | None
     ) = None
-    steps: (
-        Annotated[
-            list[ItemAutoOrderStep],
-            Meta(max_length=MAXIMUM_STEPS),
-            rule(
-                "Steps",
-                "What is rebilled, one after the other. The last step may go on for ever, or loop back to the first.",
-            ),
-        ]
-        | None
-    ) = None
+    steps: Annotated[list[ItemAutoOrderStep], Meta(max_length=MAXIMUM_STEPS)] | None = None
 
 
 class ItemPricing(Noun):
-    auto_order_cost: (
-        Annotated[Amount, rule("Cost on auto order", "What one costs who takes it on auto order. Blank: the cost.")]
-        | None
-    ) = None
-    cogs: Annotated[Amount, rule("Cost of goods", "What one costs you; for your own reckoning.")] | None = None
-    cost: Annotated[Amount, rule("Cost", "What one costs.")] | None = None
-    currency_code: Annotated[Text3, rule("Currency", "The shop's.")] | None = None
-    manufacturer_suggested_retail_price: (
-        Annotated[Amount, rule("Suggested retail price", "For storefronts that show it.")] | None
-    ) = None
-    sale_cost: (
-        Annotated[Amount, rule("Sale cost", "What one costs while the sale lasts, where that is less.")] | None
-    ) = None
-    sale_end: Annotated[Instant, rule("Sale ends", "Blank: it goes on.")] | None = None
-    sale_start: Annotated[Instant, rule("Sale begins", "Blank: it has begun.")] | None = None
+    words: ClassVar[Words] = {
+        "auto_order_cost": ("Cost on auto order", "What one costs who takes it on auto order. Blank: the cost."),
+        "cogs": ("Cost of goods", "What one costs you; for your own reckoning."),
+        "cost": ("Cost", "What one costs."),
+        "currency_code": ("Currency", "The shop's."),
+        "manufacturer_suggested_retail_price": ("Suggested retail price", "For storefronts that show it."),
+        "sale_cost": ("Sale cost", "What one costs while the sale lasts, where that is less."),
+        "sale_end": ("Sale ends", "Blank: it goes on."),
+        "sale_start": ("Sale begins", "Blank: it has begun."),
+    }
+
+    auto_order_cost: Amount | None = None
+    cogs: Amount | None = None
+    cost: Amount | None = None
+    currency_code: Text3 | None = None
+    manufacturer_suggested_retail_price: Amount | None = None
+    sale_cost: Amount | None = None
+    sale_end: Instant | None = None
+    sale_start: Instant | None = None
 
 
 class ItemPhysical(Noun):
@@ -381,56 +354,66 @@ class ItemPhysical(Noun):
 
 
 class ItemShipping(Noun):
-    country_code_of_origin: (
-        Annotated[Text2, rule("Country of origin", "Two letters, as in US; for customs papers.")] | None
-    ) = None
-    free_shipping: Annotated[bool, rule("Free shipping", "It adds nothing to the cost of shipping.")] | None = None
-    no_shipping_discount: (
-        Annotated[bool, rule("No discount on shipping", "Coupons for free shipping do not count for it.")] | None
-    ) = None
-    special_product_type: (
-        Annotated[Text50, rule("Special product type", "Kept for carriers that ask, as Media Mail does.")] | None
-    ) = None
+    words: ClassVar[Words] = {
+        "country_code_of_origin": ("Country of origin", "Two letters, as in US; for customs papers."),
+        "free_shipping": ("Free shipping", "It adds nothing to the cost of shipping."),
+        "no_shipping_discount": ("No discount on shipping", "Coupons for free shipping do not count for it."),
+        "special_product_type": ("Special product type", "Kept for carriers that ask, as Media Mail does."),
+    }
+
+    country_code_of_origin: Text2 | None = None
+    free_shipping: bool | None = None
+    no_shipping_discount: bool | None = None
+    special_product_type: Text50 | None = None
 
 
 class ItemPaymentProcessing(Noun):
-    rotating_transaction_gateway_codes: (
-        Annotated[
-            list[Text50],
-            Meta(max_length=20),
-            rule(
-                "Payment accounts",
-                "Codes of the accounts that may take the payment of an order with it, the first that can. Blank: any.",
-            ),
-        ]
-        | None
-    ) = None
+    words: ClassVar[Words] = {
+        "rotating_transaction_gateway_codes": (
+            "Payment accounts",
+            "Codes of the accounts that may take the payment of an order with it, the first that can. Blank: any.",
+        ),
+    }
+
+    rotating_transaction_gateway_codes: Annotated[list[Text50], Meta(max_length=20)] | None = None
 
 
 class ItemTax(Noun):
-    exempt: Annotated[bool, rule("Tax exempt", "No tax is on it.")] | None = None
-    tax_free: Annotated[bool, rule("Tax free", "No tax is on it.")] | None = None
-    tax_product_type: (
-        Annotated[
-            Literal["", "digital", "physical", "service"], rule("Kind of product", "For whoever reckons taxes by it.")
-        ]
-        | None
-    ) = None
+    words: ClassVar[Words] = {
+        "exempt": ("Tax exempt", "No tax is on it."),
+        "tax_free": ("Tax free", "No tax is on it."),
+        "tax_product_type": ("Kind of product", "For whoever reckons taxes by it."),
+    }
+
+    exempt: bool | None = None
+    tax_free: bool | None = None
+    tax_product_type: Literal["", "digital", "physical", "service"] | None = None
 
 
 class ItemRestriction(Noun):
-    exclude_coupon: Annotated[bool, rule("No coupons", "No coupon takes anything off it.")] | None = None
-    maximum_quantity: Annotated[Quantity, rule("At most", "So many in one order.")] | None = None
-    minimum_quantity: Annotated[Quantity, rule("At least", "So many in one order.")] | None = None
-    multiple_quantity: Annotated[Quantity, rule("In multiples of", "As in a box of six.")] | None = None
-    one_per_customer: (
-        Annotated[bool, rule("One per customer", "Kept for storefronts; auto orders have a rule of their own.")] | None
-    ) = None
+    words: ClassVar[Words] = {
+        "exclude_coupon": ("No coupons", "No coupon takes anything off it."),
+        "maximum_quantity": ("At most", "So many in one order."),
+        "minimum_quantity": ("At least", "So many in one order."),
+        "multiple_quantity": ("In multiples of", "As in a box of six."),
+        "one_per_customer": ("One per customer", "Kept for storefronts; auto orders have a rule of their own."),
+    }
+
+    exclude_coupon: bool | None = None
+    maximum_quantity: Quantity | None = None
+    minimum_quantity: Quantity | None = None
+    multiple_quantity: Quantity | None = None
+    one_per_customer: bool | None = None
 
 
 class ItemAccounting(Noun):
-    accounting_code: Annotated[Text50, rule("Accounting code", "Stands on the lines of orders.")] | None = None
-    qb_class: Annotated[Text50, rule("QuickBooks class", "For files that go to QuickBooks.")] | None = None
+    words: ClassVar[Words] = {
+        "accounting_code": ("Accounting code", "Stands on the lines of orders."),
+        "qb_class": ("QuickBooks class", "For files that go to QuickBooks."),
+    }
+
+    accounting_code: Text50 | None = None
+    qb_class: Text50 | None = None
 
 
 class ItemProperty(Noun):
@@ -441,10 +424,13 @@ class ItemProperty(Noun):
 class ItemTag(Noun):
     """``tag_type`` says what gets the tag when the item is bought; absent is the item itself."""
 
-    tag_type: Annotated[Literal["item", "order", "customer"], Meta(title="What gets it")] | None = field(
-        default=None, name="tagType"
-    )
-    tag_value: Annotated[Text100, Meta(title="Tag")] | None = field(default=None, name="tagValue")
+    words: ClassVar[Words] = {
+        "tagType": ("What gets it", ""),
+        "tagValue": ("Tag", ""),
+    }
+
+    tag_type: Literal["item", "order", "customer"] | None = field(default=None, name="tagType")
+    tag_value: Text100 | None = field(default=None, name="tagValue")
 
 
 class ItemTags(Noun):
@@ -459,26 +445,24 @@ class Item(Noun):
         {"merchant_id", "merchant_item_oid", "creation_dts", "last_modified_dts"}
     )
 
+    words: ClassVar[Words] = {
+        "description": ("Description", "What customers read, on the storefront, in orders and in mails."),
+        "inactive": ("Not for sale", "Nobody can order it any more. Auto orders that have it are held."),
+        "merchant_item_id": ("Item id", "Your own name for it. It stays: orders know the item by it."),
+        "parent_category_path": ("Category", "Its folder in the catalogue, as in /coffee. Blank: the root."),
+    }
+
     accounting: ItemAccounting | None = None
     auto_order: ItemAutoOrder | None = None
     creation_dts: Instant | None = None
-    description: (
-        Annotated[Text512, rule("Description", "What customers read, on the storefront, in orders and in mails.")]
-        | None
-    ) = None
-    inactive: (
-        Annotated[bool, rule("Not for sale", "Nobody can order it any more. Auto orders that have it are held.")] | None
-    ) = None
+    description: Text512 | None = None
+    inactive: bool | None = None
     kit: bool | None = None
     last_modified_dts: Instant | None = None
     merchant_id: Text10 | None = None
-    merchant_item_id: (
-        Annotated[ItemId, rule("Item id", "Your own name for it. It stays: orders know the item by it.")] | None
-    ) = None
+    merchant_item_id: ItemId | None = None
     merchant_item_oid: Oid | None = None
-    parent_category_path: (
-        Annotated[Text100, rule("Category", "Its folder in the catalogue, as in /coffee. Blank: the root.")] | None
-    ) = None
+    parent_category_path: Text100 | None = None
     payment_processing: ItemPaymentProcessing | None = None
     physical: ItemPhysical | None = None
     pricing: ItemPricing | None = None

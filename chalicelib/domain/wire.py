@@ -30,17 +30,23 @@ LARGEST_AMOUNT = Decimal(9999999999)
 HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
+# Of a field: its title, its help, and how it stands on a form (``fields.on_form``).
+Words = dict[str, tuple[Any, ...]]
+
+
 class Noun(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What all nouns share. ``expansions``: the ``_expand`` names that differ from their field;
     ``deep``: dotted expansions (``payment.transaction``) and the field that needs them; ``own``: fields that
     are kept but never shown or taken; ``read_only``: fields that the server sets: a request may send them back but not
-    change them; ``write_only``: fields that a request may set and no answer shows."""
+    change them; ``write_only``: fields that a request may set and no answer shows; ``words``: what forms and the schema
+    call fields that do not say it themselves, by their names on the wire (a dict costs a cold start nothing)."""
 
     expansions: ClassVar[dict[str, str]] = {}
     deep: ClassVar[dict[str, str]] = {}
     own: ClassVar[frozenset[str]] = frozenset()
     read_only: ClassVar[frozenset[str]] = frozenset()
     write_only: ClassVar[frozenset[str]] = frozenset()
+    words: ClassVar[Words] = {}
 
 
 T = TypeVar("T")

@@ -422,6 +422,7 @@ def _told(struct: Any, schema: Schema) -> Schema:
         property_ = _mended(schema["properties"][field.encode_name], _bounds(hints[field.name]))
         properties[field.encode_name] = {
             **property_,
+            **_called(*getattr(struct, "words", {}).get(field.encode_name, ())),
             **({"readOnly": True} if field.name in read_only else {}),
             **({"writeOnly": True} if field.name in write_only else {}),
         }
@@ -430,6 +431,11 @@ def _told(struct: Any, schema: Schema) -> Schema:
     if "description" in kept:
         kept["description"] = cleandoc(kept["description"]).replace("``", "`")
     return {**kept, "properties": properties, **({"required": required} if required else {})}
+
+
+def _called(title: str = "", description: str = "", ui: Schema | None = None) -> Schema:
+    told = {"title": title, "description": description, "x-ui": ui}
+    return {name: value for name, value in told.items() if value}
 
 
 def _mended(schema: Any, bounds: Schema) -> Any:

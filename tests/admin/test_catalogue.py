@@ -2,6 +2,7 @@
 and orders that are given back."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.request import Request, urlopen
@@ -99,6 +100,44 @@ def test_an_item_with_a_trial_and_then_every_month_is_made_and_offered(visit: Vi
     found = offered(shop, "MATE%2F1")
     assert ([one["name"] for one in found["schedules"]], found["auto_order_cost"]) == (["None", "Monthly"], 12)
     assert "sale_cost" not in item(shop, "MATE%2F1")["pricing"], "what is taken back inside a noun is gone"
+
+
+# What forms leave out: what the server sets, names under which something is drawn already, and what is refused by name.
+LEFT_OUT = re.compile(
+    r".*_oid|merchant_(item_)?id|creation_dts|last_modified_dts|kit|coupon_type|calculated_description"
+)
+
+
+def leaves(schemas: dict[str, Any], noun: str, before: str = "field") -> set[str]:
+    """The ids of the fields of a noun and of the nouns in it."""
+    found = set()
+    for name, of in schemas[noun]["properties"].items():
+        inner = of.get("$ref", "").rpartition("/")[2]
+        if LEFT_OUT.fullmatch(name):
+            continue
+        if inner and inner not in ("Weight", "Distance"):
+            found |= leaves(schemas, inner, f"{before}-{name}")
+        else:
+            found.add(f"{before}-{name}")
+    return found
+
+
+def test_every_field_of_an_item_and_of_each_kind_of_coupon_is_on_its_form(visit: Visit, shop: Running) -> None:
+    schemas = shop.ask("GET", "/rest/v2/openapi.json")[1]["components"]["schemas"]
+    page = visit("/items/ASSAM")
+    shown: set[str] = set()
+    for tab in ("general", "auto_order", "rules", "shipping"):
+        page.open(f"/items/ASSAM?tab={tab}")
+        shown |= set(page.page.locator("[id^=field-]").evaluate_all("all => all.map(one => one.id)"))
+    assert leaves(schemas, "Item") - shown == set()
+    coupon = shop.ask("GET", f"{COUPONS}?_limit=1")[1]["coupons"][0]["coupon_oid"]
+    page.open(f"/coupons/{coupon}")
+    shown = {"field-merchant_code"}
+    for kind in page.page.locator("#kind option").evaluate_all("all => all.map(one => one.value)"):
+        page.page.select_option("#kind", kind)
+        page.settle()
+        shown |= set(page.page.locator("[id^=field-]").evaluate_all("all => all.map(one => one.id)"))
+    assert leaves(schemas, "Coupon") - shown == set()
 
 
 def test_who_was_slower_at_an_item_lays_only_what_he_changed_over_it(visit: Visit, shop: Running) -> None:
