@@ -25,13 +25,24 @@ GO = """route => new Promise(done => {
   addEventListener('hashchange', () => requestAnimationFrame(() => requestAnimationFrame(done)), {once: true});
   location.hash = route;
 })"""
-# Nothing is being read or done.
-AT_REST = """() => !document.querySelector('[aria-busy=true], .boot')
-  && ![...document.querySelectorAll('[role=status]')].some(one => one.textContent === 'Loading…')"""
-# What a click sets off has begun: an address that it changes is heard of one task later, and drawn in the next frame.
-BEGUN = "() => new Promise(done => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done))))"
+# What a click sets off has begun (an address that it changes is heard of one task later, and drawn in the next frame),
+# and nothing is being read or done.
+AT_REST = """patience => new Promise((done, failed) => {
+  const until = performance.now() + patience;
+  const look = () => {
+    if (document.querySelector('main h1') && !document.querySelector('[aria-busy=true], .boot')
+      && ![...document.querySelectorAll('[role=status]')].some(one => one.textContent === 'Loading…')) done();
+    else if (performance.now() > until) failed(new Error('no screen stands, or it still reads'));
+    else requestAnimationFrame(look);
+  };
+  setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(look)));
+})"""
+# Milliseconds.
+PATIENCE = 15_000
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
+# What a page has to tell of that no page should.
+NOTHING: tuple[list[str], list[str], list[str]] = ([], [], [])
 
 
 class Page:
@@ -45,7 +56,7 @@ class Page:
         self.foreign: list[str] = []
         self.dialogs: list[str] = []
         self._axe = page.context.new_cdp_session(page)
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE)
         page.on("console", self._hear)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda request: None if self._own(request.url) else self.foreign.append(request.url))
@@ -62,6 +73,14 @@ class Page:
         self.dialogs.append(dialog.message)
         dialog.dismiss()
 
+    def heard(self) -> tuple[list[str], list[str], list[str]]:
+        return list(self.complaints), list(self.foreign), list(self.dialogs)
+
+    def hush(self) -> None:
+        """Forget what was heard."""
+        for told in (self.complaints, self.foreign, self.dialogs):
+            told.clear()
+
     def open(self, route: str) -> None:
         """Go to a screen by its address, and wait until it has read what it shows."""
         if self.page.url.startswith(f"{self.url}/admin/"):
@@ -72,9 +91,7 @@ class Page:
 
     def settle(self) -> None:
         """Wait until what was clicked on is shown, whole."""
-        self.page.evaluate(BEGUN)
-        self.page.wait_for_selector("main h1")
-        self.page.wait_for_function(AT_REST)
+        self.page.evaluate(AT_REST, PATIENCE)
 
     def violations(self, *, colours: bool = True, rest: bool = True) -> list[str]:
         """What axe finds on the screen as it stands: rule and element; of its colours, and of all the rest."""

@@ -35,6 +35,10 @@ class Running:
         self.port, self.key = int(found[1]), found[2]
 
     @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
     def browser_key(self) -> str:
         return str(json.loads((self.data / "keys.json").read_text())["browser_key"])
 

@@ -12,7 +12,7 @@ from app import app
 from chalicelib.gateways.clock import SystemClock
 from infra import demo
 from infra.demo import Size
-from tests.browsing import NAME, PASSWORD, WIDE, Page
+from tests.browsing import NAME, NOTHING, PASSWORD, WIDE, Page
 from tests.receivers import Receiver
 from tests.running import PATIENCE, Running
 
@@ -20,6 +20,7 @@ from tests.running import PATIENCE, Running
 SMALL = Size(customers=12, items=40, auto_orders=14, single_orders=4, days=60)
 IMPORTS = "/rest/v2/customer/imports"
 WELCOME = re.compile(r"/admin/#(/welcome/\S+)")
+LIKE_THIS = {"viewport": WIDE, "locale": "en-US", "reduced_motion": "reduce"}
 
 
 @pytest.fixture(scope="package")
@@ -49,45 +50,65 @@ def welcome(shop: Running) -> str:
 
 
 @pytest.fixture(scope="package")
-def signed_in(chromium: Any, shop: Running, welcome: str) -> Any:
-    """What a browser keeps of the owner's session, begun by the link of the first visit."""
-    context = chromium.new_context(viewport=WIDE)
-    page = Page(context.new_page(), f"http://127.0.0.1:{shop.port}")
+def owner(chromium: Any, shop: Running, welcome: str) -> Iterator[Any]:
+    """The browser of the owner, signed in by the link of the first visit. It is one for all tests: another one takes
+    longer to make than a test to run. All that it keeps is the session; a page of its own has each test."""
+    context = chromium.new_context(**LIKE_THIS)
+    page = Page(context.new_page(), shop.url)
     page.open(welcome)
     page.page.fill("#name", NAME)
     page.page.fill("#password", PASSWORD)
     page.page.click("button.main")
     page.page.wait_for_selector("text=Sign out")
-    assert not page.complaints
-    state = context.storage_state()
+    assert page.heard() == NOTHING
+    yield context
     context.close()
-    return state
 
 
 @pytest.fixture
-def visit(chromium: Any, shop: Running, signed_in: Any) -> Iterator[Callable[..., Page]]:
-    """Opens the page for the owner, or with ``nobody=True`` for nobody yet. At the end it must have had no complaint,
-    no box of the browser's, and have asked nobody else."""
-    contexts, pages = [], []
+def visit(chromium: Any, shop: Running, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
+    """Opens a page for the owner, or with ``nobody=True`` in a browser of its own for nobody yet: there whoever signs in
+    may sign out again. At the end it must have had no complaint, no box of the browser's, and have asked nobody
+    else."""
+    pages, others = [], []
 
-    def opened(route: str = "/", *, nobody: bool = False, **options: Any) -> Page:
-        context = chromium.new_context(
-            storage_state=None if nobody else signed_in,
-            locale="en-US",
-            reduced_motion="reduce",
-            **{"viewport": WIDE, **options},
-        )
-        page = Page(context.new_page(), f"http://127.0.0.1:{shop.port}")
-        contexts.append(context)
-        pages.append(page)
-        page.open(route)
-        return page
+    def opened(route: str = "/", *, nobody: bool = False) -> Page:
+        if nobody:
+            others.append(chromium.new_context(**LIKE_THIS))
+        context = others[-1] if nobody else request.getfixturevalue("owner")
+        pages.append(Page(context.new_page(), shop.url))
+        pages[-1].open(route)
+        return pages[-1]
 
     yield opened
+    heard = [page.heard() for page in pages]
     for page in pages:
-        assert (page.complaints, page.foreign, page.dialogs) == ([], [], [])
-    for context in contexts:
+        page.page.close()
+    for context in others:
         context.close()
+    assert heard == [NOTHING] * len(pages)
+
+
+@pytest.fixture(scope="module")
+def standing(owner: Any, shop: Running) -> Iterator[Page]:
+    page = Page(owner.new_page(), shop.url)
+    page.open("/")
+    yield page
+    page.page.close()
+
+
+@pytest.fixture
+def tour(standing: Page) -> Iterator[Page]:
+    """One page for all tests of a file that only look: each opens its screen in it, as somebody who works there goes
+    from one to the next. What a visit ends with holds at the end of each."""
+    yield standing
+    heard = standing.heard()
+    standing.hush()
+    if heard != NOTHING or standing.page.locator("dialog").count():
+        # Whatever went wrong is not the next one's.
+        standing.page.reload()
+        standing.settle()
+    assert heard == NOTHING
 
 
 @pytest.fixture(scope="package")
