@@ -36,7 +36,7 @@ def item(shop: Running, name: str) -> dict[str, Any]:
 
 def offered(shop: Running, name: str) -> dict[str, Any]:
     """The item as a storefront is told of it."""
-    asked = Request(f"http://127.0.0.1:{shop.port}/storefront/items/{name}")
+    asked = Request(f"{shop.url}/storefront/items/{name}")
     asked.add_header("x-ultracart-browser-key", shop.browser_key)
     with urlopen(asked) as answer:
         found: dict[str, Any] = json.load(answer)["item"]
@@ -122,10 +122,9 @@ def leaves(schemas: dict[str, Any], noun: str, before: str = "field") -> set[str
     return found
 
 
-def test_every_field_of_an_item_and_of_each_kind_of_coupon_is_on_its_form(visit: Visit, shop: Running) -> None:
+def test_every_field_of_an_item_and_of_each_kind_of_coupon_is_on_its_form(tour: Page, shop: Running) -> None:
     schemas = shop.ask("GET", "/rest/v2/openapi.json")[1]["components"]["schemas"]
-    page = visit("/items/ASSAM")
-    shown: set[str] = set()
+    page, shown = tour, set()
     for tab in ("general", "auto_order", "rules", "shipping"):
         page.open(f"/items/ASSAM?tab={tab}")
         shown |= set(page.page.locator("[id^=field-]").evaluate_all("all => all.map(one => one.id)"))
