@@ -231,7 +231,11 @@ def test_ten_are_given_to_a_certificate_once_the_balance_was_seen(visit: Visit, 
 
 
 def test_half_an_order_is_given_back_once_and_then_the_rest_with_its_auto_order(visit: Visit, shop: Running) -> None:
-    order_id = subscribed(shop)
+    order_id, other = subscribed(shop), subscribed(shop, "EARLGREY")
+    # From here on a refund of this item refunds the customer's other auto orders.
+    oid = item(shop, "DARJEELING")["merchant_item_oid"]
+    asks = {"auto_order": {"refund_other_auto_orders": True}}
+    assert shop.ask("PUT", f"{ITEMS}/{oid}", asks)[0] == 200
     page = visit(f"/orders/{order_id}")
     page.page.click("text=Refund…")
     page.page.wait_for_selector("dialog >> text=was paid")
@@ -248,6 +252,7 @@ def test_half_an_order_is_given_back_once_and_then_the_rest_with_its_auto_order(
     page.page.fill("[name=total_refunded-1]", "11.5")
     page.page.click("text=What would it come to?")
     page.page.wait_for_selector("text=$11.50 as the payment came")
+    assert other in page.page.inner_text("dialog [role=status]"), "what goes back with it is told before"
     page.page.locator("dialog button.danger").dblclick()
     page.page.wait_for_selector("dialog", state="detached")
     page.settle()
@@ -271,6 +276,8 @@ def test_half_an_order_is_given_back_once_and_then_the_rest_with_its_auto_order(
     page.page.click("text=Refund…")
     page.page.wait_for_selector("dialog >> text=The order has been refunded in full.")
     page.page.keyboard.press("Escape")
+    asks["auto_order"]["refund_other_auto_orders"] = False
+    assert shop.ask("PUT", f"{ITEMS}/{oid}", asks)[0] == 200
 
 
 def summary(shop: Running, order_id: str) -> dict[str, Any]:
@@ -278,10 +285,10 @@ def summary(shop: Running, order_id: str) -> dict[str, Any]:
     return found
 
 
-def subscribed(shop: Running) -> str:
-    """A paid order of two of an item that comes every month."""
+def subscribed(shop: Running, name: str = "DARJEELING") -> str:
+    """A paid order of two of an item that comes every month, always of one customer."""
     order = {
-        "items": [{"merchant_item_id": "DARJEELING", "quantity": 2, "auto_order_schedule": "Monthly"}],
+        "items": [{"merchant_item_id": name, "quantity": 2, "auto_order_schedule": "Monthly"}],
         "billing": {"email": "refund@example.com", "first_name": "Ruth", "country_code": "US", "state_region": "NY"},
         "payment": {"credit_card": {"card_number_token": shop.card_token("4111111111111111")}},
         "shipping": {"shipping_method": "Ground"},
