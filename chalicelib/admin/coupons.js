@@ -16,6 +16,8 @@ const FIELDS = [
   ['merchant_code_or_description', 'Code or description'],
   ['coupon_type', 'Kind', KINDS],
   ['exclude_expired', 'Expired', [['true', 'Leave them out']], null, 'Show them too'],
+  ['start_dts_begin', 'Begins from', null, 'date'],
+  ['start_dts_end', 'until', null, 'date'],
   ['expiration_dts_begin', 'Ends from', null, 'date'],
   ['expiration_dts_end', 'until', null, 'date'],
   ['_sort', 'In order of', [['expiration_dts', 'Their end'], ['-start_dts', 'Begun last']], null, 'Code'],

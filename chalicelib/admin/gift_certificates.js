@@ -3,7 +3,7 @@ import { html, useState } from './lib.js';
 import { may, post, query as text } from './api.js';
 import { moment, money } from './format.js';
 import { go, link } from './router.js';
-import { Input, put, titleOf } from './noun.js';
+import { Input, instant, put, titleOf } from './noun.js';
 import { schemas } from './schemas.js';
 import { Card, Dialog, Do, Empty, Filters, Loaded, PAGE, Page, Pager, Summary, Table, Tag, problemsOf, toast, useLoad } from './ui.js';
 
@@ -11,11 +11,15 @@ export const ALL = '/gift_certificate/gift_certificates';
 const FIELDS = [
   ['code', 'Code'], ['email', 'E-mail of its owner', null, 'email'], ['reference_order_id', 'Order'],
   ['remaining_balance_start', 'Left on it, from', null, 'number'], ['remaining_balance_end', 'to', null, 'number'],
+  ['original_balance_start', 'At first, from', null, 'number'], ['original_balance_end', 'to', null, 'number'],
+  ['expiration_dts_start', 'Expires from', null, 'date'], ['expiration_dts_end', 'before', null, 'date'],
 ];
+// As the query takes it: amounts are numbers, and a day begins by the shop's clock.
+const TAKEN = { number: Number, date: instant };
 export const state = (one) => html`<${Tag} kind=${one.activated ? 'good' : 'warn'}>${one.activated ? 'Active' : 'Not active'}<//>`;
 
 export default function GiftCertificates({ query }) {
-  const asked = Object.fromEntries(FIELDS.map(([field, , , type]) => [field, type === 'number' ? Number(query[field]) : query[field], query[field]]).filter(([, , said]) => said));
+  const asked = Object.fromEntries(FIELDS.filter(([field]) => query[field]).map(([field, , , type]) => [field, (TAKEN[type] || String)(query[field])]));
   const found = useLoad(() => post(`${ALL}/query${text({ _limit: PAGE, _offset: query.offset })}`, asked), [JSON.stringify(query)]);
   const [adding, add] = useState(false);
   const button = may('gift_certificate_write') && html`<button class="main" onClick=${() => add(true)}>Make a certificate…</button>`;

@@ -226,8 +226,12 @@ def test_ten_are_given_to_a_certificate_once_the_balance_was_seen(visit: Visit, 
         False,
         "She waited a week.",
     )
-    page.open("/gift_certificates?email=gift@example.com")
+    page.open("/gift_certificates?email=gift@example.com&remaining_balance_start=35")
     assert "$35.00" in page.page.inner_text("tbody")
+    page.page.fill("[name=expiration_dts_end]", "2030-01-01")
+    page.page.click("text=Search >> nth=-1")
+    page.settle()
+    assert "No gift certificate is found" in page.page.inner_text("main"), "it never expires"
 
 
 def test_half_an_order_is_given_back_once_and_then_the_rest_with_its_auto_order(visit: Visit, shop: Running) -> None:
