@@ -155,8 +155,9 @@ our own in the same form.
 `metadata.result_set`. What is absent is left out, never null. Without `_expand` only plain fields are shown.
 
 **Updates** change only the keys that they send; arrays are replaced whole, and null counts as absent. Sent as
-`application/merge-patch+json`, null takes away what stood there (but of auto orders, orders, users and webhooks). Where an answer has an `ETag`, its `PUT`
-and `DELETE` take it back in `If-Match` and answer 412 where somebody was faster.
+`application/merge-patch+json`, null takes away what stood there (but of auto orders, orders, users and webhooks).
+Where an answer has an `ETag`, its `PUT` and `DELETE` take it back in `If-Match` and answer 412 where somebody was
+faster.
 
 **Errors** are `{"error": {...}, "problems": [...]}`: all problems at once, each with a JSON pointer. A criterion that
 is not supported is refused by name, never ignored.
