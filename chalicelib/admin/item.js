@@ -3,8 +3,8 @@ import { html, useState } from './lib.js';
 import { call, get, may } from './api.js';
 import { day, money } from './format.js';
 import { go, link } from './router.js';
-import { Dock, Theirs, reveal } from './form.js';
-import { Fields, Input, flatOf, idOf, problemsAt, put, titleOf, toItem, usePaths } from './noun.js';
+import { Dock, Theirs } from './form.js';
+import { Fields, Input, flatOf, idOf, problemsAt, put, reveal, titleOf, toItem, usePaths } from './noun.js';
 import { schemas } from './schemas.js';
 import { Card, Dialog, Do, Empty, Loaded, Page, Summary, Table, Tag, toast, useLoad } from './ui.js';
 

@@ -2,8 +2,11 @@
 import { html } from './lib.js';
 import { again, may, session } from './api.js';
 import { words } from './format.js';
-import { Rule, shown, useDraft } from './form.js';
+import { Rule, reveal, shown } from './form.js';
+import { useDraft } from './form.js';
 import { Card } from './ui.js';
+
+export { reveal };
 
 const inside = (noun, path) => path.split('/').reduce((value, part) => value?.[part], noun);
 // A copy of the noun with that value there.
@@ -14,7 +17,8 @@ export function put(noun, [part, ...rest], value) {
 }
 // The noun by its paths, and back again.
 export const flatOf = (noun, paths) => Object.fromEntries(paths.map((path) => [path, inside(noun, path)]).filter(([, value]) => value !== undefined));
-export const nested = (flat) => Object.entries(flat).reduce((noun, [path, value]) => put(noun, path.split('/'), value), {});
+// A text that is left blank is taken away.
+export const nested = (flat) => Object.entries(flat).reduce((noun, [path, value]) => put(noun, path.split('/'), value === '' ? null : value), {});
 // A draft by paths; once it is saved, the rest of the screen is read again.
 export const usePaths = (path, name, read, paths, sent = nested) => useDraft(path, name, read, paths, { shape: (noun) => flatOf(noun, paths), sent, after: again });
 
@@ -45,7 +49,7 @@ export const problemsAt = (problems, path) => problems.filter((p) => `${p.pointe
 export function Input({ name, of, defs, value, was, changed, set, locked, problems = [], day }) {
   const id = `field-${name}`;
   const own = problems.find((p) => p.pointer === `/${name}`);
-  const choices = of['x-ui']?.choices;
+  const choices = of['x-ui']?.names;
   const several = of.type === 'array' && of.items.enum && (choices ? Object.keys(choices) : of.items.enum);
   if (of.format !== 'date-time' && !choices && !several) return html`<${Rule} field=${name} of=${of} defs=${defs} value=${value} was=${was} changed=${changed} set=${set} locked=${locked} problems=${problems} />`;
   const title = of.title || words(name.split('-').pop());

@@ -136,7 +136,7 @@ class Coupon(Noun):
             "Who may use it",
             "Blank: anyone.",
             {
-                "choices": {
+                "names": {
                     "Anyone": "Anyone, as often as they like",
                     "OncePerCustomer": "Each customer once",
                     "UniqueCode": "Only by codes made off it",

@@ -48,7 +48,6 @@ def rule(title: str, description: str, **ui: Any) -> Meta:
 
 def on_form(**ui: Any) -> dict[str, Any]:
     """How a field stands on a form, under ``x-ui`` of its schema. ``group``: of which it is a part; ``unit``: what is
-    counted; ``blank``: what an empty field means; ``choices``: the values that are offered, and how they are called;
-    ``widget``: ``hour``; ``warnings``: each shown only where the value is ``above``, ``below`` or ``is`` what it
-    says."""
+    counted; ``blank``: what an empty field means; ``widget``: ``hour``; ``warnings``: each shown only where the value
+    is ``above``, ``below`` or ``is`` what it says."""
     return {"x-ui": ui}

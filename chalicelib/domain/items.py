@@ -112,7 +112,7 @@ class ItemAutoOrderStep(Noun):
                 "A loop goes back to the first step. For kits only is passed over: nobody has bought it in one."
             ),
             {
-                "choices": {
+                "names": {
                     "item": "Rebill an item",
                     "pause": "Pause",
                     "pause until": "Pause until",
@@ -241,7 +241,7 @@ class ItemAutoOrder(Noun):
             "Cards must be good for (months)",
             "Counts where it is more than the setting of Auto Order Processing. Blank or 0: the setting alone.",
         ),
-        "auto_order_schedules": ("Schedules", "What the customer may choose from.", {"choices": OFFERED}),
+        "auto_order_schedules": ("Schedules", "What the customer may choose from.", {"names": OFFERED}),
         "auto_order_upsell": ("Automatic", "Who buys it is rebilled by the steps below."),
         "auto_order_upsell_no_easy_cancel": (
             "No easy cancel e-mail",

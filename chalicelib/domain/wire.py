@@ -30,7 +30,8 @@ LARGEST_AMOUNT = Decimal(9999999999)
 HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-# Of a field: its title, its help, and how it stands on a form (``fields.on_form``).
+# Of a field: its title, its help, and how it stands on a form (``fields.on_form``; ``names``: the values that are
+# offered, each with how it is called).
 Words = dict[str, tuple[Any, ...]]
 
 

@@ -61,21 +61,13 @@ def cancel(shop: Shop, oid: int, *, by: str, reason: str | None = None, by_custo
     """Cancel an auto order. What is canceled already stays as it is. Returns the id of the event, if there is one.
     ``by_customer``: he can name the reasons only that he is shown."""
 
-    return change(shop, oid, lambda stands: _canceled(shop, stands, by, reason, by_customer=by_customer))
+    def think(stands: Standing) -> Thought | None:
+        if stands.noun.status not in ("active", "disabled") or stands.noun.canceled_dts is not None:
+            return None
+        said = {"enabled": False, "canceled_by_user": by} | ({"cancel_reason": reason} if reason else {})
+        return _edited(shop, stands, said, by, by_customer=by_customer)
 
-
-def rehearsed_cancel(shop: Shop, oid: int, *, by: str, reason: str | None) -> None:
-    """Raises what ``cancel`` would raise now; writes nothing."""
-    _canceled(shop, standing(shop, oid), by, reason)
-
-
-def _canceled(
-    shop: Shop, stands: Standing, by: str, reason: str | None, *, by_customer: bool = False
-) -> Thought | None:
-    if stands.noun.status not in ("active", "disabled") or stands.noun.canceled_dts is not None:
-        return None
-    said = {"enabled": False, "canceled_by_user": by} | ({"cancel_reason": reason} if reason else {})
-    return _edited(shop, stands, said, by, by_customer=by_customer)
+    return change(shop, oid, think)
 
 
 def rehearsed(shop: Shop, oid: int, raw: Any) -> None:

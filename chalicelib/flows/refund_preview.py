@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from chalicelib.domain import refunds
 from chalicelib.domain.orders import Order
 from chalicelib.domain.refunds import RefundPreview
-from chalicelib.flows import refund_others
+from chalicelib.flows import edit, refund_others
 from chalicelib.flows.ports import Shop
 from chalicelib.flows.refund import why_manual
 
@@ -24,3 +24,11 @@ def preview(shop: Shop, order_id: str, request: Order | None) -> RefundPreview:
         why_manual=why_manual(shop, order) if told.money else None,
         other_auto_orders=refund_others.rehearsed(shop, order, items) or None,
     )
+
+
+def rehearse_cancel(shop: Shop, oid: int, *, by: str, reason: str | None) -> None:
+    """Raises what canceling the auto order after the refund would raise; writes nothing."""
+    document, head = shop.auto_orders.read(oid)
+    if head.status in ("active", "disabled") and document.noun.canceled_dts is None:
+        said = {"enabled": False, "canceled_by_user": by} | ({"cancel_reason": reason} if reason else {})
+        edit.rehearsed(shop, oid, said)

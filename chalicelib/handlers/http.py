@@ -65,10 +65,10 @@ WITHOUT_KEY = frozenset({OPEN, SIGNED, PAGE, SIGN_IN})
 # Headers that carry a key: where one of them stands, it decides, and no cookie is looked at.
 KEY_HEADERS = ("x-ultracart-simple-key", "x-ultracart-browser-key", "authorization")
 CSRF_HEADER = "x-backroom-csrf"
-# RFC 7396: what such a body says is null is taken away. Of any other, null counts as absent: clients send it unasked.
-MERGE_PATCH = "application/merge-patch+json"
 # Methods that change nothing for anybody, whatever the route.
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# RFC 7396: what such a body says is null is taken away. Of any other, null counts as absent: clients send it unasked.
+MERGE_PATCH = "application/merge-patch+json"
 
 STATUSES: dict[type[ShopError], int] = {
     Invalid: 400,

@@ -199,7 +199,7 @@ def refund_order(ask: Ask, order_id: str) -> dict[str, Any]:
     cancels, reason = ask.flag("auto_order_cancel"), ask.query.get("auto_order_cancel_reason")
     if cancels and order.auto_order_oid:
         # What would not be canceled is said before money moves.
-        edit.rehearsed_cancel(ask.shop, order.auto_order_oid, by=ask.by, reason=reason)
+        refund_preview.rehearse_cancel(ask.shop, order.auto_order_oid, by=ask.by, reason=reason)
     outcome = refund.refund(ask.shop, order_id, wanted, manual=ask.flag("manual_refund"))
     if outcome is not None and not isinstance(outcome, Approved):
         raise Invalid.one("", "not_refunded", _why(outcome))
