@@ -3,7 +3,8 @@ import { html, useRef, useState } from './lib.js';
 import { again, call, get, may, post } from './api.js';
 import { count, day, moment, money, number, words } from './format.js';
 import { go, link } from './router.js';
-import { Dock, Rule, Theirs, reveal, useDraft } from './form.js';
+import { Rule, reveal } from './fields.js';
+import { Dock, Theirs, useDraft } from './form.js';
 import { schemas } from './schemas.js';
 import { stage } from './orders.js';
 import { Card, Dialog, Do, Empty, Loaded, Page, Summary, Table, Tag, problemsOf, toast, useLoad } from './ui.js';
@@ -76,8 +77,7 @@ function Editor({ base, path, read, defs, values, tab, oid }) {
       ...(field === 'password' ? { description: 'Blank: it stays as it is.' } : {}),
       ...(offered?.length ? { enum: [...new Set([...offered, said[field]].filter(Boolean))] } : {}),
     };
-    return html`<${Rule} key=${field} field=${field} of=${of} defs=${defs} value=${said[field]} was=${stands.said[field]} changed=${changed.includes(field)} set=${set(field)} locked=${locked}
-      problems=${problems.filter((p) => p.pointer === `/${field}` || p.pointer.startsWith(`/${field}/`))} />`;
+    return html`<${Rule} key=${field} field=${field} of=${of} defs=${defs} value=${said[field]} was=${stands.said[field]} set=${set(field)} locked=${locked} problems=${problems} />`;
   };
   const More = { Cards, Loyalty, Orders, Quotes, Uploads, Activity }[more];
   return html`

@@ -2,7 +2,7 @@
 import { html } from './lib.js';
 import { again, may, session } from './api.js';
 import { words } from './format.js';
-import { Rule, reveal, shown } from './form.js';
+import { Rule, reveal, shown } from './fields.js';
 import { useDraft } from './form.js';
 import { Card } from './ui.js';
 

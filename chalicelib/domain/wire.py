@@ -379,7 +379,7 @@ def _problems(raw: Any, type_: Any, pointer: str) -> Iterable[Problem]:
     try:
         value = msgspec.convert(raw, type_, dec_hook=_into)
     except msgspec.ValidationError as error:
-        yield _told(str(error), bare, pointer)
+        yield _told(str(error), type_, pointer)
         return
     if isinstance(value, Decimal) and not value.is_finite():
         yield Problem(pointer=pointer, code="invalid", message="is not a number")
@@ -428,7 +428,8 @@ _PATTERN = re.compile(r"Expected `str` matching regex '(.*)'")
 _WRONG = re.compile(r"Expected `(\w+)(?: \| null)?`, got `(\w+)`")
 
 
-def _told(text: str, bare: Any, pointer: str) -> Problem:
+def _told(text: str, type_: Any, pointer: str) -> Problem:
+    bare = _bare(type_)
     text = text.split(" - at `$", maxsplit=1)[0]
     if get_origin(bare) is Literal:
         allowed = ", ".join(f"'{value}'" for value in get_args(bare))
@@ -439,7 +440,9 @@ def _told(text: str, bare: Any, pointer: str) -> Problem:
     if found := _BOUND.match(text):
         return Problem(pointer=pointer, code="out_of_range", message=f"must be {_BOUNDS[found[1]]} {found[2]}")
     if found := _PATTERN.match(text):
-        return Problem(pointer=pointer, code="out_of_range", message=f"must look like {found[1]}")
+        examples = [example for meta in _metas(type_) for example in meta.examples or ()]
+        told = f"must be written as in {' or '.join(examples)}" if examples else f"must look like {found[1]}"
+        return Problem(pointer=pointer, code="out_of_range", message=told)
     if found := _WRONG.match(text):
         wanted, got = _TYPES.get(found[1], found[1]), _TYPES.get(found[2], found[2])
         return Problem(pointer=pointer, code="wrong_type", message=f"must be {wanted}, not {got}")
@@ -515,16 +518,16 @@ def _nested_noun(entry: Any) -> bool:
 
 @lru_cache(maxsize=1024)
 def _bounds(type_: Any) -> dict[str, Any]:
-    found = {}
-    if get_origin(type_) is Annotated:
-        inner, *metas = get_args(type_)
-        found = dict(_bounds(inner))
-        for meta in metas:
-            found |= getattr(meta, "extra", None) or {}
-    elif get_origin(type_) in (Union, UnionType):
+    return {sign: bound for meta in _metas(type_) for sign, bound in (meta.extra or {}).items()}
+
+
+def _metas(type_: Any) -> Iterable[msgspec.Meta]:
+    """What is said of a field beside its type, from the inside out."""
+    if isinstance(type_, msgspec.Meta):
+        yield type_
+    elif get_origin(type_) in (Annotated, Union, UnionType):
         for part in get_args(type_):
-            found |= _bounds(part)
-    return found
+            yield from _metas(part)
 
 
 @lru_cache(maxsize=256)

@@ -144,32 +144,6 @@ def test_an_auto_order_is_canceled_with_its_reason(visit: Visit, shop: Running) 
     assert "owner" in page.page.inner_text(".timeline")
 
 
-def test_a_shipment_is_skipped_and_the_next_one_keeps_its_date(visit: Visit, shop: Running) -> None:
-    one = next(a for a in auto_orders(shop, "active") if len(a["items"]) == 1 and not a["credit_card_attempt"])
-    path = f"{ALL}/{one['auto_order_oid']}?_expand=items,items.future_schedules"
-    item = shop.ask("GET", path)[1]["auto_order"]["items"][0]
-    page = visit(f"/auto_orders/{one['auto_order_oid']}")
-    page.page.click("text=Skip next")
-    page.page.wait_for_selector("text=is left out")
-    after = shop.ask("GET", path)[1]["auto_order"]["items"][0]
-    assert after["next_shipment_dts"] == item["future_schedules"][1]["shipment_dts"]
-
-
-def test_an_override_of_an_item_is_set_and_shown(visit: Visit, shop: Running) -> None:
-    one = next(a for a in auto_orders(shop, "active") if len(a["items"]) == 1)
-    page = visit(f"/auto_orders/{one['auto_order_oid']}")
-    page.page.click("text=Change…")
-    page.page.fill("#item-0-arbitrary_unit_cost_remaining_orders", "2")
-    page.page.click("dialog button.main")
-    page.page.wait_for_selector("dialog [role=alert]")
-    assert "Unit cost" in page.page.inner_text("dialog [role=alert]"), "what is wrong is named by its field"
-    page.page.fill("#item-0-arbitrary_unit_cost", "1.25")
-    page.page.click("dialog button.main")
-    page.page.wait_for_selector("text=override for 2 more orders")
-    page.settle()
-    assert "$1.25" in page.page.inner_text("[aria-label=Items]")
-
-
 def test_everything_is_found_by_ctrl_k_and_the_keyboard_alone(visit: Visit, shop: Running) -> None:
     oid = auto_orders(shop, "active")[0]["auto_order_oid"]
     page = visit("/")

@@ -150,7 +150,12 @@ def places(shop: Running, imported: Callable[..., str]) -> Iterator[dict[str, st
     ]
     back = {"summary": {"total_refunded": 1}, "refund_reason": wide[11]}
     made("PUT", f"/rest/v2/order/orders/{order_id}/refund", back)
-    made("PUT", f"/rest/v2/auto_order/auto_orders/{oid}", {"enabled": False, "cancel_reason": reasons[0]})
+    auto_order = f"/rest/v2/auto_order/auto_orders/{oid}"
+    (first, *others) = made("GET", f"{auto_order}?_expand=items")["auto_order"]["items"]
+    first["options"] = [{"label": wide[0], "value": text} for text in pieces(1024)]
+    properties = [{"name": wide[1], "value": text} for text in pieces(3800)]
+    made("PUT", auto_order, {"items": [first, *others], "properties": properties})
+    made("PUT", auto_order, {"enabled": False, "cancel_reason": reasons[0]})
     headings = ["email", *pieces(250)]
     rows = [["email", "business_notes"], ["bad@example.com", "".join(PAYLOADS)[:2000]], [wide[8], "x"]]
     yield {
@@ -179,6 +184,9 @@ def test_texts_of_strangers_run_nothing_and_ask_nobody(visit: Visit, places: dic
         "/": "",
         "/auto_orders?email=bad@example.com": "tbody",
         f"/auto_orders/{places['oid']}": ".timeline",
+        f"/auto_orders/{places['oid']}?tab=items": "form",
+        f"/auto_orders/{places['oid']}?tab=addresses": "",
+        f"/auto_orders/{places['oid']}?tab=ending": "",
         "/orders?email=bad@example.com": "tbody",
         f"/orders/{places['order_id']}": "table",
         "/customers?email=bad@example.com": "tbody",
@@ -206,6 +214,11 @@ def test_texts_of_strangers_run_nothing_and_ask_nobody(visit: Visit, places: dic
             shown = page.page.inner_text(f"main {holds} >> nth=0")
             assert MARK in shown or FOREIGN in shown, f"{route} shows none of them"
         page.page.mouse.click(5, 5)
+    page.open("/auto_orders?email=bad@example.com")
+    page.page.check("[aria-label='Choose all on this page']")
+    page.page.click("text=Cancel…")
+    page.page.wait_for_selector("#bulk-reason")
+    page.page.keyboard.press("Escape")
     page.open(f"/auto_orders/{places['oid']}")
     shown = page.page.inner_text("main")
     assert "<script>" in shown

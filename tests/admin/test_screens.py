@@ -14,7 +14,11 @@ SCREENS = {
     "home": "/",
     "auto orders": "/auto_orders",
     "auto orders, none": "/auto_orders?last_name=Nobody",
+    "auto orders, all filters": "/auto_orders?more=1",
     "auto order": "/auto_orders/{oid}",
+    "auto order, items": "/auto_orders/{oid}?tab=items",
+    "auto order, addresses": "/auto_orders/{oid}?tab=addresses",
+    "auto order, ending": "/auto_orders/{oid}?tab=ending",
     "customers": "/customers?email=*example.com",
     "customer": "/customers/{customer}",
     "customer, billing": "/customers/{customer}?tab=billing",
@@ -50,6 +54,14 @@ SCREENS = {
     "configuration": "/configuration?view=advanced",
     "auto order processing": "/configuration/auto_order_processing",
     "shop": "/configuration/merchant",
+    "settings found": "/configuration?search=tax",
+    "shipping methods": "/configuration/shipping_methods",
+    "shipping method": "/configuration/shipping_methods?field=methods/0/per_order",
+    "tax rate": "/configuration/taxes?field=rates/0/rate",
+    "rotating gateways": "/configuration/rotating_transaction_gateways",
+    "loyalty program": "/configuration/loyalty_program",
+    "pricing tiers": "/configuration/pricing_tiers",
+    "customer profiles": "/configuration/customer_profiles",
     "cancel links": "/configuration/cancel_links",
     "e-mails": "/configuration/notices",
     "e-mail": "/configuration/notices/receipt",
@@ -83,8 +95,8 @@ def places(shop: Running, hook: int, imported: Callable[..., str]) -> dict[str, 
     }
 
 
-# How a screen is looked at: its scheme, its size, whether for its colours and whether for all the rest. In the dark the
-# colours are others, and nothing else; on a phone all but the colours.
+# How a screen is looked at: in which colours, how wide, and whether for its colours and for all the rest. In the dark
+# the colours are others, and nothing else; on a phone all but the colours.
 LIGHT = ("light", "light", WIDE, True, True)
 DARK = ("dark", "dark", WIDE, True, False)
 ON_A_PHONE = ("phone", "dark", PHONE, False, True)
@@ -118,7 +130,9 @@ def test_no_screen_has_anything_for_axe_to_find_in_light_in_dark_or_on_a_phone(
         ("/", ".banner button"),
         ("/", ".find"),
         ("/auto_orders/{oid}", "text=Cancel auto order…"),
-        ("/auto_orders/{oid}", "text=Change…"),
+        ("/auto_orders/{oid}", "text=Merge…"),
+        ("/auto_orders/{oid}", "text=Reschedule…"),
+        ("/auto_orders", "text=Columns…"),
         ("/configuration/users", "text=Invite a user…"),
         ("/customers", "text=Add a customer…"),
         ("/customers", "text=Columns…"),

@@ -165,7 +165,7 @@ def test_what_is_never_shown_is_not_documented_and_what_the_server_sets_is_read_
     document: dict[str, Any], noun: str
 ) -> None:
     types = [*openapi.NOUNS.values(), *(t for route in ROUTES for t in openapi._answer_types(route).values())]
-    (type_,) = {struct for t in types for struct in openapi._structs(t) if struct.__name__ == noun}
+    (type_,) = {struct for t in types for struct in openapi.structs_in(t) if struct.__name__ == noun}
     assert issubclass(type_, Noun)
     properties = document["components"]["schemas"][noun]["properties"]
     assert not type_.own & set(properties)
