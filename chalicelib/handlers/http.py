@@ -70,6 +70,8 @@ KEY_HEADERS = ("x-ultracart-simple-key", "x-ultracart-browser-key", "authorizati
 CSRF_HEADER = "x-backroom-csrf"
 # Methods that change nothing for anybody, whatever the route.
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# RFC 7396: what such a body says is null is taken away. Of any other, null counts as absent: clients send it unasked.
+MERGE_PATCH = "application/merge-patch+json"
 
 STATUSES: dict[type[ShopError], int] = {
     Invalid: 400,
@@ -196,11 +198,13 @@ class Ask(msgspec.Struct):
         return body
 
     def raw(self) -> Any:
-        """The body as plain values. Raises Invalid, TooLarge."""
+        """The body as plain values; a merge patch as one. Raises Invalid, TooLarge."""
         body = self.sent()
         if not body:
             raise Invalid.one("", "required", "a JSON body is required")
-        return wire.parse(body)
+        found = wire.parse(body)
+        patches = (self.header("content-type") or "").startswith(MERGE_PATCH) and isinstance(found, dict)
+        return wire.Patch(found) if patches else found
 
     def body(self, type_: type[T]) -> T:
         """The body as a noun. Raises Invalid with all problems."""
@@ -355,7 +359,7 @@ class Door:
 
 
 # Clients spell the type both ways; what it says is not what decides (the body must be JSON in any case).
-CONTENT_TYPES = ["application/json", "application/x-www-form-urlencoded", "text/plain"]
+CONTENT_TYPES = ["application/json", MERGE_PATCH, "application/x-www-form-urlencoded", "text/plain"]
 
 
 def answered(request: Request, scope: str, view: View, parts: Mapping[str, str], context: Any) -> Response:
