@@ -68,7 +68,7 @@ def places(shop: Running, hook: int, imported: Callable[..., str]) -> dict[str, 
     }
 
 
-# How a screen is looked at: in which colours, how wide, and whether for its colours and for all the rest. In the dark the
+# How a screen is looked at: its scheme, its size, whether for its colours and whether for all the rest. In the dark the
 # colours are others, and nothing else; on a phone all but the colours.
 LIGHT = ("light", "light", WIDE, True, True)
 DARK = ("dark", "dark", WIDE, True, False)
