@@ -124,6 +124,8 @@ class House:
     outbound_allow: frozenset[str] = frozenset()
     travel_of: Callable[[str], Travel | None] = lambda merchant_id: None
     asks_first: bool = False
+    # Lines of the log are JSON objects, as the runtime of AWS collects them.
+    structured_logs: bool = False
     files_of: Callable[[str], Files] = field(default_factory=_files_in_memory)
     # Where browsers upload files to, as origins; nowhere but at the shop itself if there are none.
     upload_origins: Callable[[], tuple[str, ...]] = tuple
@@ -348,6 +350,7 @@ def _of_aws(settings: config.Config) -> House:
         payments_of=accounts.of,
         public_url=settings.public_url,
         asks_first=settings.asks_first,
+        structured_logs=True,
         files_of=partial(S3Files, settings.bucket, lambda: client("s3")),
         upload_origins=lambda: upload_origins(settings.bucket, region()),
     )

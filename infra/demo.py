@@ -22,6 +22,7 @@ from chalicelib import wiring
 from chalicelib.domain.auto_orders import AutoOrder
 from chalicelib.domain.dates import Instant, at, later, local_date
 from chalicelib.domain.fields import LARGEST_OID
+from chalicelib.domain.made_orders import PAID_STAGE
 from chalicelib.domain.mails import Mail
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.orders import (
@@ -38,7 +39,7 @@ from chalicelib.domain.schedule import Frequency
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingSettings
 from chalicelib.domain.taxes import TaxSettings
-from chalicelib.flows import edit, place_order, purchase
+from chalicelib.flows import edit, place_order, purchase, ship
 from chalicelib.flows.catalogue import insert_coupon, insert_item
 from chalicelib.flows.configure import configure
 from chalicelib.flows.ports import Shop
@@ -64,6 +65,8 @@ SANDBOX_FILE = "sandbox.sqlite"
 OPENS, CLOSES = 9, 20
 # The newest auto order is this old: its first rebill is still to come.
 YOUNGEST_DAYS = 2
+# What the numbers of parcels begin with.
+CARRIER = "9400 1"
 # The mailbox shows the mails of so many days.
 MAILBOX_DAYS = 30
 
@@ -284,13 +287,16 @@ LATE_FATES = {
 
 
 class Bank:
-    """What the sandbox does while the history is made: as the fate of the auto order says."""
+    """What the sandbox does while the history is made: as the fate of the auto order says. ``asked``: the orders that
+    it was asked to pay, which are looked at by the warehouse next."""
 
     def __init__(self) -> None:
         self.fates: dict[str, Fate] = {}
+        self.asked: set[str] = set()
         self._tries: Counter[str] = Counter()
 
     def behave(self, charge: Charge, posts: int) -> Behaviour | None:
+        self.asked.add(charge.order_id)
         order_id, _, run = charge.order_id.rpartition("-")
         fate = self.fates.get(order_id)
         if fate is None or charge.first:
@@ -427,6 +433,7 @@ class Maker:
         self._size = size
         self._last = local_date(past.now(), ZONE) + timedelta(days=size.days)
         self._sold: list[str] = []
+        self._parcels = 0
         self._days: dict[date, list[tuple[int, Callable[[], None]]]] = defaultdict(list)
 
     def make(self, until: Instant) -> None:
@@ -437,7 +444,11 @@ class Maker:
         self._plan(shop, people)
         for number in range(self._size.days + 1):
             day = first + timedelta(days=number)
-            self._pass(shop, min(at(day, time(OPENS), ZONE), until))
+            opens = min(at(day, time(OPENS), ZONE), until)
+            asked_before = sorted(self._bank.asked)
+            self._pass(shop, opens)
+            if number < self._size.days:
+                self._ship(shop, asked_before)
             self._open(day, until)
         self._pass(shop, until)
 
@@ -453,6 +464,15 @@ class Maker:
             if moment < until:
                 self._travel.set(moment)
                 act()
+
+    def _ship(self, shop: Shop, order_ids: list[str]) -> None:
+        """What was paid until the last night goes out, each with the parcel's number. The last day's waits."""
+        self._bank.asked.difference_update(order_ids)
+        for order in shop.orders.get_many(order_ids):
+            if order.current_stage == PAID_STAGE:
+                self._parcels += 1
+                number = f"{CARRIER}{self._parcels:010d}"
+                ship.update(shop, order.order_id or "", {"shipping": {"tracking_numbers": [number]}})
 
     # --- the shop ----------------------------------------------------------------------------------------------------
 

@@ -61,7 +61,7 @@ def rebill(event: Any) -> dict[str, object]:
             case _:
                 visit(shop, int(id_))
 
-    return drain(event.to_dict(), handle)
+    return drain(event, handle)
 
 
 def reconcile(event: Any) -> dict[str, object]:
@@ -75,7 +75,7 @@ def reconcile(event: Any) -> dict[str, object]:
         else:
             reconciling.begin(shop)
 
-    return drain(event.to_dict(), handle)
+    return drain(event, handle)
 
 
 def deliver(event: Any) -> dict[str, object]:
@@ -91,7 +91,7 @@ def deliver(event: Any) -> dict[str, object]:
             webhook_oid, _, event_id = subject.partition("/")
             deliver_webhook(shop, int(webhook_oid), event_id)
 
-    return drain(event.to_dict(), handle)
+    return drain(event, handle)
 
 
 def files(event: Any) -> dict[str, object]:
@@ -103,7 +103,7 @@ def files(event: Any) -> dict[str, object]:
         go_on = exporting.go_on if _field(message, "kind") == exporting.EXPORT else importing.go_on
         go_on(shop, _field(message, "id"))
 
-    return drain(event.to_dict(), handle)
+    return drain(event, handle)
 
 
 def _field(message: dict[str, str], name: str) -> str:

@@ -19,13 +19,14 @@ ABA = "021000021"
 GOOD, POOR, CLOSED = "000123456789", "000111111113", "000111111116"
 
 
-def place(world: World, account: str = GOOD, schedule: Any = "Monthly") -> str:
+def place(world: World, account: str = GOOD, schedule: Any = "Monthly", **said: Any) -> str:
     request = BankAccountRequest(bank_aba_code=ABA, bank_account_number=account, bank_account_name="Ada Byron")
     token, _ = place_order.bank_account_token(world.shop, request)
     order = Order(
         items=[OrderItem(merchant_item_id="COFFEE", quantity=Decimal(1), auto_order_schedule=schedule)],
         billing=OrderBilling(email="ada@example.com", country_code="US", postal_code="10001"),
         payment=OrderPayment(payment_method="eCheck", echeck=OrderPaymentECheck(bank_account_token=token)),
+        **said,
     )
     return place_order.place(world.shop, order, by_shopper=False).noun.order_id or ""
 

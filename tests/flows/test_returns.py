@@ -32,6 +32,7 @@ from chalicelib.flows.refund import refund
 from chalicelib.flows.returns import came_back
 from chalicelib.flows.update_payment import update_payment
 from chalicelib.stores.sqlite import SqliteTables
+from tests.balances import a_certificate, a_customer_with, balance_of, credit_of, more_credit, nothing_held, paying_with
 from tests.cutting import SIDES, Crash, CutPort, Scissors, Side
 from tests.flows.test_echecks import CLOSED, POOR, a_subscriber, place, put_account
 from tests.flows.test_reconcile import CutLister
@@ -217,6 +218,56 @@ def test_one_that_is_sold_once_a_customer_can_be_paid_again() -> None:
     assert isinstance(pay(world.shop, order_id), Pending)
     world.travel(2)
     assert stands(world, order_id)[1] == "Processed"
+    world.check(oid)
+
+
+# --- where balances paid a part --------------------------------------------------------------------------------------
+
+
+def parts(world: World, order_id: str) -> tuple[Decimal, ...]:
+    """What of an order a certificate paid, store credit, and the bank."""
+    order = world.shop.orders.get(order_id).noun
+    return order.certificate_amount(), order.store_credit(), order.money()
+
+
+def test_what_a_gift_certificate_paid_stays_paid_and_the_debit_alone_is_owed_again() -> None:
+    world = World().open()
+    code = a_certificate(world, "10")
+    order_id = place(world, **paying_with(code))
+    pay(world.shop, order_id)
+    world.travel(2)
+    paid = parts(world, order_id)
+    assert paid == (Decimal(10), 0, Decimal("7.95"))
+    for _ in range(2):
+        bounce(world, key_of(world, order_id))
+        assert (stands(world, order_id)[1], parts(world, order_id)) == ("Declined", paid)
+        assert isinstance(pay(world.shop, order_id), Pending)
+        world.travel(2, twice=True)
+        assert (stands(world, order_id)[1], parts(world, order_id)) == ("Processed", paid)
+    assert world.taken() == Decimal("7.95")
+    assert balance_of(world, code) == 0
+    nothing_held(world)
+
+
+def test_what_store_credit_paid_of_a_rebill_stays_paid() -> None:
+    world = World().open(**RECEIVABLES, use_store_credit_for_rebills=True)
+    a_customer_with(world, "10")
+    oid = a_subscriber(world)
+    world.clock.go(world.bills_at(oid))
+    world.visit(oid)
+    world.travel(2)
+    [order] = world.rebills(oid)
+    order_id = order.order_id or ""
+    paid = parts(world, order_id)
+    assert paid == (0, Decimal(10), Decimal("7.95"))
+    bounce(world, order.charge_key or "")
+    assert (stands(world, order_id), credit_of(world)) == (("Accounts Receivable", "Declined"), 0)
+    more_credit(world, "3")
+    assert isinstance(pay(world.shop, order_id), Pending)
+    world.travel(2, twice=True)
+    assert (stands(world, order_id)[1], parts(world, order_id)) == ("Processed", paid)
+    assert credit_of(world) == 3
+    nothing_held(world)
     world.check(oid)
 
 

@@ -1,6 +1,10 @@
 """What queues hand over: a message that failed for the last time is its merchant's problem of the day."""
 
 import json
+import logging
+from collections.abc import Iterator
+from io import StringIO
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +14,7 @@ from chalicelib import wiring
 from chalicelib.domain.dates import local_date
 from chalicelib.domain.problems import ShopProblem
 from chalicelib.gateways.queues import MAXIMUM_RECEIVES
-from chalicelib.handlers import work
+from chalicelib.handlers import logs, work
 from tests.houses import TestHouse, a_house
 from tests.worlds import NEW_YORK
 
@@ -51,3 +55,41 @@ def test_a_message_that_names_no_shop_still_comes_back_as_failed(house: TestHous
     for body in ("no message", "{}", '{"merchant_id": "DEMO"}'):
         assert consume("deliver", body, MAXIMUM_RECEIVES)
     assert problems(house) == []
+
+
+@pytest.fixture
+def lines(house: TestHouse) -> Iterator[StringIO]:
+    """What the runtime of AWS would collect."""
+    house.structured_logs = True
+    written = StringIO()
+    handler = logging.StreamHandler(written)
+    root = logging.getLogger()
+    worn = {one: one.formatter for one in root.handlers}
+    root.addHandler(handler)
+    logs.worded.cache_clear()
+    yield written
+    root.removeHandler(handler)
+    for one, formatter in worn.items():
+        one.setFormatter(formatter)
+
+
+def test_a_line_of_the_log_says_whose_it_is_and_what_it_is_about(house: TestHouse, lines: StringIO) -> None:
+    records = [
+        {"messageId": str(number), "body": body, "receiptHandle": "1", "eventSource": "aws:sqs", "attributes": {}}
+        for number, body in enumerate((json.dumps(POISON), "no message", json.dumps({**POISON, "level": "INFO"})))
+    ]
+    work.rebill(SQSEvent({"Records": records}, SimpleNamespace(aws_request_id="run-1")))
+    first, second, third = (json.loads(line) for line in lines.getvalue().splitlines())
+    for line in (first, second, third):
+        assert (line["level"], line["message"], line["requestId"]) == ("ERROR", "a message failed", "run-1")
+    assert (first["merchant_id"], first["kind"], first["id"]) == ("DEMO", "auto_order", "no number")
+    assert (first["message_id"], first["exception_name"]) == ("0", "ValueError")
+    assert first["timestamp"].endswith("+00:00")
+    assert "merchant_id" not in second
+
+
+def test_where_nobody_collects_them_lines_stay_as_they_are(house: TestHouse, caplog: pytest.LogCaptureFixture) -> None:
+    assert consume("rebill", json.dumps(POISON), 1)
+    assert caplog.messages == ["a message failed"]
+    assert caplog.handler.formatter is not None
+    assert "merchant_id" not in caplog.text

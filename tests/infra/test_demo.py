@@ -10,7 +10,9 @@ import pytest
 
 from app import app
 from chalicelib import wiring
-from chalicelib.domain.dates import parse_instant
+from chalicelib.domain.dates import later, parse_instant
+from chalicelib.domain.made_orders import PAID_STAGE
+from chalicelib.domain.orders import SHIPPED_STAGE
 from chalicelib.domain.search import AutoOrderQuery, ItemQuery, OrderQuery
 from chalicelib.flows.find import find
 from chalicelib.flows.ports import Shop
@@ -133,3 +135,14 @@ def test_the_whole_of_it_is_made_in_time(tmp_path: Path) -> None:
         heads = [head for _, head in shop.auto_orders.read_many(auto_orders(shop))]
         assert len(heads) == demo.WHOLE.auto_orders == 150
         assert sum(head.run - 1 for head in heads) > 300
+
+
+def test_what_was_paid_has_been_sent_but_for_the_last_day(small: Path) -> None:
+    with opened(small) as shop:
+        orders = shop.orders.get_many(find(shop, "order", OrderQuery(), "order_id", 0, 10_000).names)
+    sent = [order for order in orders if order.current_stage == SHIPPED_STAGE]
+    waiting = [order for order in orders if order.current_stage == PAID_STAGE]
+    assert len(sent) > SMALL.auto_orders
+    assert all(order.shipping and order.shipping.tracking_numbers for order in sent)
+    assert all(order.payment and order.payment.payment_dts for order in waiting)
+    assert all(order.creation_dts and order.creation_dts > later(UNTIL, days=-2) for order in waiting)
