@@ -186,6 +186,8 @@ class CustomerPrivacy(Noun):
 class CustomerReviewer(Noun):
     """How the customer is shown beside reviews. What follows from reviews (``OF_REVIEWS``) is never taken."""
 
+    read_only: ClassVar[frozenset[str]] = frozenset(OF_REVIEWS)
+
     auto_approve: bool | None = None
     average_overall_rating: Decimal | None = None
     expert: bool | None = None
@@ -218,11 +220,13 @@ class CustomerTaxCodes(Noun):
 
 
 class CustomerAttachment(Noun):
-    """A file that was put to the profile; the file itself stands elsewhere and has doors of its own."""
+    """A file that was put to the profile; the file itself stands elsewhere and has doors of its own. ``file_size``: in
+    bytes."""
 
     customer_profile_attachment_oid: Oid | None = None
     description: Text100 | None = None
     file_name: Text100 | None = None
+    file_size: int | None = None
     mime_type: Text100 | None = None
     upload_dts: Instant | None = None
 

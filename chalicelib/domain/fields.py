@@ -49,5 +49,5 @@ def rule(title: str, description: str, **ui: Any) -> Meta:
 def on_form(**ui: Any) -> dict[str, Any]:
     """How a field stands on a form, under ``x-ui`` of its schema. ``group``: of which it is a part; ``unit``: what is
     counted; ``blank``: what an empty field means; ``widget``: ``hour``; ``warnings``: each shown only where the value
-    is ``above``, ``below`` or ``is`` what it says."""
+    is ``above``, ``below`` or ``is`` what it says; ``maximum_bytes``: of the file that the field is of."""
     return {"x-ui": ui}

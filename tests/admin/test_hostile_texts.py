@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.browsing import Page
-from tests.running import Running
+from tests.running import Running, attached
 
 Visit = Callable[..., Page]
 MARK = "self.hit=1,alert(1)"
@@ -125,6 +125,10 @@ def places(shop: Running, imported: Callable[..., str]) -> Iterator[dict[str, st
         "billing": [{"first_name": short[2], "last_name": short[3], "company": wide[7]}],
     }
     customer = made("POST", "/rest/v2/customer/customers", profile)["customer"]["customer_profile_oid"]
+    # What else stands in a name makes it no file's.
+    names = [payload for payload in PAYLOADS if not set(payload) & set('/\\:*?"<>|')]
+    for name, text in zip(names, [payload for payload in PAYLOADS if len(payload) <= 100], strict=False):
+        attached(shop, customer, name, text)
     made("PUT", f"/rest/v2/auto_order/auto_orders/{oid}", {"enabled": False, "cancel_reason": reasons[0]})
     headings = ["email", *pieces(250)]
     rows = [["email", "business_notes"], ["bad@example.com", "".join(PAYLOADS)[:2000]], [wide[8], "x"]]
@@ -157,6 +161,7 @@ def test_texts_of_strangers_run_nothing_and_ask_nobody(visit: Visit, places: dic
         "/customers?email=bad@example.com": "tbody",
         f"/customers/{places['customer']}": "",
         f"/customers/{places['customer']}?tab=orders": "",
+        f"/customers/{places['customer']}?tab=uploads": "tbody",
         "/customers/imports": "tbody",
         f"/customers/imports/{places['mapping']}": "tbody",
         f"/customers/imports/{places['compared']}": "tbody",

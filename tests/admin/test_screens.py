@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.browsing import PHONE, WIDE, Page
-from tests.running import Running
+from tests.running import Running, attached
 
 Visit = Callable[..., Page]
 SCREENS = {
@@ -56,6 +56,8 @@ SCREENS = {
 def places(shop: Running, hook: int, imported: Callable[..., str]) -> dict[str, str]:
     one = shop.ask("GET", "/rest/v2/auto_order/auto_orders?_limit=1&status=active")[1]["auto_orders"][0]
     user = shop.ask("GET", "/rest/v2/user/users")[1]["users"][0]
+    customer = shop.ask("GET", "/rest/v2/customer/customers?_limit=1")[1]["customers"][0]["customer_profile_oid"]
+    attached(shop, customer, "Certificate.pdf", "Of New York")
     rows = "email,Referral Source,{}\r\nnew@example.com,A pigeon,\r\n,A pigeon,\r\n"
     return {
         "mapping": imported(rows.format("Shoe size")),
@@ -64,7 +66,7 @@ def places(shop: Running, hook: int, imported: Callable[..., str]) -> dict[str, 
         "order_id": one["original_order_id"],
         "hook": str(hook),
         "user_id": user["user_id"],
-        "customer": shop.ask("GET", "/rest/v2/customer/customers?_limit=1")[1]["customers"][0]["customer_profile_oid"],
+        "customer": customer,
     }
 
 
@@ -107,6 +109,13 @@ def test_no_screen_has_anything_for_axe_to_find_in_light_in_dark_or_on_a_phone(
         ("/configuration/users", "text=Invite a user…"),
         ("/customers", "text=Add a customer…"),
         ("/customers", "text=Columns…"),
+        ("/customers/{customer}", "text=Sign in as…"),
+        ("/customers/{customer}", "text=Password notice…"),
+        ("/customers/{customer}", "text=Merge…"),
+        ("/customers/{customer}", "text=Data and privacy…"),
+        ("/customers/{customer}", "text=Delete…"),
+        ("/customers/{customer}?tab=uploads", "td >> text=Change…"),
+        ("/customers/{customer}?tab=uploads", "td >> text=Delete…"),
         ("/customers/imports/{compared}", "text=Write it…"),
         ("/webhooks", ".title >> text=Add a webhook…"),
         ("/webhooks/{hook}", "text=Rotate the secret…"),
