@@ -189,3 +189,33 @@ def test_texts_of_strangers_run_nothing_and_ask_nobody(visit: Visit, places: dic
     assert (
         page.page.locator("main :is(iframe, object, embed, script, base, marquee, template, form[action])").count() == 0
     )
+
+
+def test_a_mail_is_seen_as_it_is_received_and_what_is_in_it_runs_nothing(visit: Visit, shop: Running) -> None:
+    """What is typed and not saved: styles show, and neither a script nor a form nor a frame does anything."""
+    page = visit("/configuration/notices/receipt")
+    texts = "".join(PAYLOADS)[:50_000]
+    styled = "<style>h1 { color: rgb(1, 2, 3) }</style><h1>Thanks</h1>"
+    page.page.fill("#html", f"{styled}{{% raw %}}{texts}{{% endraw %}}")
+    page.page.click("text=Preview >> nth=0")
+    page.page.wait_for_selector("text=Look at it as it is received")
+    asked: list[str] = []
+    stopped: dict[str, str] = {}
+    hear = {
+        "request": lambda request: asked.append(request.url),
+        "requestfailed": lambda request: stopped.update({request.url: request.failure}),
+        "dialog": page._meet,
+    }
+    for event, heard in hear.items():
+        page.page.context.on(event, heard)
+    with page.page.expect_popup() as opened:
+        page.page.click("text=Look at it as it is received")
+    mail = opened.value
+    assert mail.url == f"{shop.url}/admin/mails/receipt"
+    assert mail.evaluate("getComputedStyle(document.querySelector('h1')).color") == "rgb(1, 2, 3)"
+    mail.mouse.click(30, 60)
+    assert mail.evaluate("[self.hit, self.origin, self.opener]") == [None, "null", None]
+    assert {url: stopped.get(url) for url in asked if url != mail.url} == dict.fromkeys(asked[1:], "csp")
+    mail.close()
+    for event, heard in hear.items():
+        page.page.context.remove_listener(event, heard)
