@@ -3,9 +3,10 @@ import { html, useRef, useState } from './lib.js';
 import { again, call, get, may, post, query as text } from './api.js';
 import { day, number } from './format.js';
 import { go, link } from './router.js';
+import { Options } from './customer_options.js';
 import { Card, Dialog, Do, Empty, Filters, Loaded, PAGE, Page, Pager, Summary, Table, problemsOf, toast, useLoad } from './ui.js';
 
-const FIELDS = [
+export const FIELDS = [
   ['email', 'E-mail'], ['billing_last_name', 'Last name'], ['billing_first_name', 'First name'], ['billing_company', 'Company'],
   ['billing_day_phone', 'Phone'], ['billing_city', 'City'], ['billing_postal_code', 'Postal code'],
   ['pricing_tier_name', 'Pricing tier'], ['signup_dts_start', 'Signed up from', null, 'date'], ['signup_dts_end', 'until', null, 'date'],
@@ -40,7 +41,7 @@ export default function Customers({ query }) {
   const any = NAMES.some((field) => query[field]);
   const at = (view) => link('/customers', { view: view.name, ...Object.fromEntries((view.filters || []).map((one) => [one.name, one.value])) });
   return html`<${Page} title="Customers" lead=${html`${total === undefined ? '' : `${number(total)} ${any ? 'found' : 'profiles'}. `}Use * in a search, for example <code>y*@gmail.com</code>.`}
-      actions=${html`<a class="button" href=${link('/customers/exports')}>Export…</a><a class="button" href=${link('/customers/imports')}>Import…</a>${may('configuration_read') && html`<button onClick=${() => show('columns')}>Columns…</button>`}${may('customer_write') && html`<button class="main" onClick=${() => show('add')}>Add a customer…</button>`}`}>
+      actions=${html`<a class="button" href=${link('/customers/exports', asked)}>Export…</a><a class="button" href=${link('/customers/imports')}>Import…</a>${may('configuration_read') && html`<button onClick=${() => show('columns')}>Columns…</button>`}${may('customer_write') && html`<button class="main" onClick=${() => show('add')}>Add a customer…</button>`}`}>
     <${Card}>
       <nav class="tabs" aria-label="Views"><a href="#/customers" aria-current=${open || query.view ? undefined : 'true'}>All</a>
         ${views.map((view) => html`<a href=${at(view)} aria-current=${open === view ? 'true' : undefined}>${view.name}</a>`)}
@@ -50,7 +51,7 @@ export default function Customers({ query }) {
       <${Loaded} of=${found}>${(data) => html`
         <${Table} label="Customers" rows=${data.customers} columns=${columns.map((column) => COLUMNS[column]).filter(Boolean)}
           empty=${html`<${Empty} title="No customer matches">Try a shorter term, or * for any letters.<//>`} />
-        <${Pager} set=${data.metadata.result_set} label="Pages of customers" />`}<//>
+        <${Pager} set=${data.metadata.result_set} label="Pages of customers" /><${Options} shown=${data.customers} />`}<//>
     <//>
     ${dialog === 'columns' && html`<${Columns} now=${columns} save=${async (said) => { await call('PUT', KEPT, open ? { views: views.map((view) => (view === open ? { ...view, columns: said } : view)) } : { columns: said }); own.reload(); show(''); }} close=${() => show('')} />`}
     ${dialog === 'view' && html`<${Name} close=${() => show('')} save=${async (name) => {

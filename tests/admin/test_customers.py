@@ -223,3 +223,13 @@ def test_points_are_entered_by_hand_once_the_balance_was_seen(visit: Visit, shop
     page.page.wait_for_selector("[aria-label='Past ledger'] >> text=For the wait")
     (entry,) = shop.ask("GET", f"{ALL}/{oid}/loyalty/past_ledger")[1]["past_ledger"]
     assert (entry["loyalty_points"], entry["created_by"]) == (25, "owner")
+    page.page.fill("#entry-points", "5")
+    page.page.fill("#entry-description", "A birthday")
+    page.page.fill("#entry-date", f"{int(entry['ledger_dts'][:4]) + 1}-01-02")
+    page.page.click("text=Enter it")
+    page.page.click("[aria-label='Future ledger'] >> text=Withdraw")
+    page.page.wait_for_selector("text=Nothing waits")
+    page.page.fill("#credit-amount", "7.50")
+    page.page.fill("#credit-description", "For the wait")
+    page.page.click("text=Add it")
+    page.page.wait_for_selector("text=$7.50 available")
