@@ -1,7 +1,7 @@
 // One customer: a profile in eleven tabs. Its fields are made from the API's own description of the noun.
 import { html, useState } from './lib.js';
 import { call, get, may } from './api.js';
-import { count, day, moment, money, number, words } from './format.js';
+import { count, day, moment, money, number, shop, words } from './format.js';
 import { go, link } from './router.js';
 import { Dock, Rule, Theirs, reveal, useDraft } from './form.js';
 import { schemas } from './schemas.js';
@@ -48,6 +48,15 @@ const COUNTS = {
   software: (one) => (one.software_entitlements || []).length,
   activity: (one) => (one.activity?.activities || []).length,
 };
+// What is meant where there is nothing, and no card of its own says so.
+const WHY = {
+  reviews: 'No review is known of this customer. What is said here would stand beside his reviews.',
+  taxes: 'No exemption and no number of a reseller: the taxes of the shop apply.',
+  software: 'No licence yet. One comes with an item that has one, or is added here.',
+};
+const fieldsOf = ([, , parts]) => parts.flatMap(([, names]) => names.split(' '));
+// What takes reads of its own is not known at once: until then there may be something.
+const nothing = (tab, customer, known) => !COUNTS[tab[0]]?.(customer) && (known || !['accounting', 'activity'].includes(tab[0])) && !filled(fieldsOf(tab).map((field) => customer[field]));
 const filled = (value) => (value && typeof value === 'object' ? Object.values(value).some(filled) : value !== undefined && value !== false && value !== '');
 
 export default function Customer({ params, query }) {
@@ -90,7 +99,8 @@ function Editor({ base, path, read, around, heard, defs, values, tab, oid }) {
     if (home && home[0] !== tab) go(`/customers/${oid}`, { tab: home[0] });
     requestAnimationFrame(() => requestAnimationFrame(() => reveal(pointer)));
   };
-  const [, title, parts, more] = TABS.find(([name]) => name === tab) || TABS[0];
+  const open = TABS.find(([name]) => name === tab) || TABS[0];
+  const [, title, parts, more] = open;
   const locked = !may('customer_write');
   const form = (field) => {
     const offered = values[OFFERED[field]];
@@ -107,6 +117,7 @@ function Editor({ base, path, read, around, heard, defs, values, tab, oid }) {
     <${Summary} problems=${problems} title="Some fields are not valid" titleOf=${titleOf} show=${show} />
     <${Theirs} draft=${draft} titleOf=${titleOf} />
     <nav class="tabs" aria-label="Tabs">${TABS.map((of) => html`<${Tab} of=${of} here=${of[0] === tab} oid=${oid} customer=${{ ...around.data, ...stands.said }} known=${around.data} changed=${changed} />`)}</nav>
+    ${WHY[tab] && nothing(open, stands.said) && html`<p class="soft">${WHY[tab]}</p>`}
     <form onSubmit=${(event) => event.preventDefault()}>${parts.map(([part, names]) => html`<${Card} title=${part || title}>
       <div class="fields">${names.split(' ').filter((field) => fields[field]).map(form)}</div><//>`)}</form>
     ${More && html`<${More} base=${base} customer=${read.said} etag=${read.etag} around=${around} defs=${defs} heard=${heard} />`}
@@ -114,11 +125,11 @@ function Editor({ base, path, read, around, heard, defs, values, tab, oid }) {
 }
 
 // A tab with nothing in it is drawn grey, and says so to who does not see that.
-function Tab({ of: [name, text, parts], here, oid, customer, known, changed }) {
-  const fields = parts.flatMap(([, names]) => names.split(' '));
+function Tab({ of, here, oid, customer, known, changed }) {
+  const [name, text] = of;
   const count = COUNTS[name]?.(customer);
-  const none = !count && (known || !['accounting', 'activity'].includes(name)) && !filled(fields.map((field) => customer[field]));
-  return html`<a href=${link(`/customers/${oid}`, { tab: name })} class=${none ? 'none' : ''} aria-current=${here ? 'true' : undefined}>${text}${count > 0 && count !== true ? html` <span class="soft small">${number(count)}</span>` : ''}${none ? html`<span class="hidden">, nothing yet</span>` : ''}${fields.some((field) => changed.includes(field)) ? ' •' : ''}</a>`;
+  const none = nothing(of, customer, known);
+  return html`<a href=${link(`/customers/${oid}`, { tab: name })} class=${none ? 'none' : ''} aria-current=${here ? 'true' : undefined}>${text}${count > 0 && count !== true ? html` <span class="soft small">${number(count)}</span>` : ''}${none ? html`<span class="hidden">, nothing yet</span>` : ''}${fieldsOf(of).some((field) => changed.includes(field)) ? ' •' : ''}</a>`;
 }
 
 // --- what is shown beside the fields -----------------------------------------------------------------------------
@@ -148,10 +159,15 @@ const OfOrders = (field, title, why) => function Part({ base }) {
 const Orders = OfOrders('orders', 'Orders', 'Orders stand here once the customer has placed one.');
 const Quotes = OfOrders('quotes', 'Quotes', 'Quote requests would stand here; this shop has taken none.');
 
+// An activity says when in milliseconds: shown by the shop's own clock, and with the zone where the shop has said none.
+const when = (ts) => { const zone = shop.value.time_zone; return new Intl.DateTimeFormat('en-US', { dateStyle: 'medium', timeStyle: zone ? 'short' : 'long', hourCycle: 'h23', timeZone: zone || 'UTC' }).format(ts); };
+const PLACES = { order: '/orders', auto_order: '/auto_orders' };
+const about = ({ type, subject }) => (PLACES[type] ? html`<a href=${link(`${PLACES[type]}/${encodeURIComponent(subject)}`)}>${subject}</a>` : subject);
+
 function Activity({ around }) {
   return html`<${Card} title="Activity"><${Loaded} of=${around}>${({ activity: told = {} }) => html`
     ${(told.metrics || []).length > 0 && html`<dl>${told.metrics.map((row) => html`<dt>${words(row.name)}</dt><dd>${row.all_time_formatted ?? number(row.all_time)}</dd>`)}</dl>`}
     <${Table} label="Activity" rows=${told.activities || []} empty=${html`<${Empty} title="Nothing is known yet">What the customer does in the shop stands here.<//>`} columns=${[
-      ['What', (row) => [row.action, row.subject].filter(Boolean).map(words).join(', ')], ['Kind', (row) => words(row.type)], ['Where', (row) => words(row.channel)],
+      ['When', (row) => row.ts && when(row.ts)], ['What', (row) => html`${words(row.action)}${row.subject ? html`, ${about(row)}` : ''}`], ['Kind', (row) => words(row.type)], ['Where', (row) => words(row.channel)],
     ]} />`}<//><//>`;
 }

@@ -19,8 +19,8 @@ export function Options({ shown }) {
       complain(problemsOf(error));
     }
   };
-  return html`<p class="row">${sections.filter((one) => OF_CUSTOMERS.includes(one.settings) && may(one.needs)).map((one) => html`<a class="button" href=${`#${one.path}`}>${one.title}</a>`)}
-      ${may('customer_write') && shown.length > 0 && html`<button onClick=${() => ask(true)}>Password notices…</button>`}</p>
+  return html`<nav class="pager" aria-label="What belongs to customers">${sections.filter((one) => OF_CUSTOMERS.includes(one.settings) && may(one.needs)).map((one) => html`<a class="button" href=${`#${one.path}`}>${one.title}</a>`)}
+      ${may('customer_write') && shown.length > 0 && html`<button onClick=${() => ask(true)}>Password notices…</button>`}</nav>
     ${asking && html`<${Dialog} title="Send password notices?" close=${() => ask(false)}><${Summary} problems=${problems} title="Nothing was sent" />
       <p>Of the ${count(shown.length, 'customer')} on this page, those without a password get a link by which they set one: once a day each, and never a password.</p>
       <div class="row"><${Do} kind="main" act=${send}>Send them<//><button onClick=${(event) => event.target.closest('dialog').close()}>Leave it</button></div><//>`}`;

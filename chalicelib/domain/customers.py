@@ -177,6 +177,8 @@ class CustomerPricingTier(Noun):
 class CustomerPrivacy(Noun):
     """What the customer has opted in to; ``last_update_dts`` is when that was last changed."""
 
+    read_only: ClassVar[frozenset[str]] = frozenset({"last_update_dts"})
+
     last_update_dts: Instant | None = None
     marketing: bool | None = None
     preference: bool | None = None

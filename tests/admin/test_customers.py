@@ -183,6 +183,19 @@ def test_two_profiles_become_one_and_a_password_is_asked_for(visit: Visit, shop:
     page.page.wait_for_selector("[role=alert]")
 
 
+def test_a_stored_card_is_forgotten(visit: Visit, shop: Running) -> None:
+    body = {"email": "card@example.com", "cards": [{"card_number_token": shop.card_token("4111111111111111")}]}
+    status, answer = shop.ask("POST", ALL, body)
+    assert status == 200, answer
+    oid = answer["customer"]["customer_profile_oid"]
+    page = visit(f"/customers/{oid}?tab=billing")
+    page.page.click("td >> text=Forget…")
+    assert "ending in 1111" in page.page.inner_text("dialog")
+    page.page.click("dialog button.danger")
+    page.page.wait_for_selector("text=No card is stored")
+    assert customer(shop, oid, "cards")["cards"] == []
+
+
 def test_a_person_gets_what_is_kept_about_him_and_is_forgotten(visit: Visit, shop: Running) -> None:
     body = {"email": "gone@example.com", "billing": [{"last_name": "Gone"}]}
     oid = shop.ask("POST", ALL, body)[1]["customer"]["customer_profile_oid"]
