@@ -126,6 +126,7 @@ def test_a_file_is_uploaded_renamed_downloaded_and_deleted_by_the_keyboard_too(
     assert (download.value.suggested_filename, download.value.path().read_bytes()) == ("Prices 2027.csv", b"a;b\n")
     assert page.page.url.endswith("?tab=uploads"), "the page stays where it is"
     page.page.press("tbody >> text=Delete…", "Enter")
+    page.page.wait_for_selector("dialog button.danger")
     page.page.press("dialog button.danger", "Enter")
     page.page.wait_for_selector("text=There are no files")
     assert customer(shop, oid, "attachments")["attachments"] == []
