@@ -3,7 +3,8 @@ import { html, useState } from './lib.js';
 import { call, get, may } from './api.js';
 import { count, day, moment, money, number, shop, words } from './format.js';
 import { go, link } from './router.js';
-import { Dock, Rule, Theirs, reveal, useDraft } from './form.js';
+import { Rule, reveal } from './fields.js';
+import { Dock, Theirs, useDraft } from './form.js';
 import { schemas } from './schemas.js';
 import { ACTIONS } from './customer_actions.js';
 import { Loyalty } from './loyalty.js';
@@ -77,7 +78,7 @@ export default function Customer({ params, query }) {
   const Act = action && ACTIONS[action].Dialog;
   const home = one?.billing?.[0];
   return html`<${Page} title=${one ? [home?.first_name, home?.last_name].filter(Boolean).join(' ') || one.email : 'Customer'}
-      lead=${one && html`${one.email}. Signed up ${day(one.signup_dts)}${one.orders_summary?.order_count ? `, ${count(one.orders_summary.order_count, 'order')}, ${money(one.orders_summary.total)}` : ''}. <a href=${link('/auto_orders', { email: one.email })}>Auto orders</a>`}
+      lead=${one && html`${one.email}. Signed up ${day(one.signup_dts)}${one.orders_summary?.order_count ? `, ${count(one.orders_summary.order_count, 'order')}, ${money(one.orders_summary.total)}` : ''}. <a href=${link('/auto_orders', { email: one.email })}>Auto orders</a>${may('gift_certificate_read') && html` · <a href=${link('/gift_certificates', { email: one.email })}>Gift certificates</a>`}`}
       actions=${one && Object.entries(ACTIONS).filter(([, { needs }]) => may(needs)).map(([name, { title }]) => html`<button onClick=${() => act(name)}>${title}…</button>`)}>
     <${Loaded} of=${nouns}>${({ defs, values }) => html`<${Loaded} of=${found}>${(read) => html`<${Editor} key=${base} base=${base} path=${path} read=${read} around=${around} heard=${found.reload} defs=${defs} values=${values} tab=${query.tab || 'general'} oid=${params.oid} />`}<//>`}<//>
     ${Act && html`<${Act} base=${base} customer=${one} close=${() => act(null)} />`}
@@ -109,8 +110,7 @@ function Editor({ base, path, read, around, heard, defs, values, tab, oid }) {
       ...(field === 'password' ? { description: 'Blank: it stays as it is.' } : {}),
       ...(offered?.length ? { enum: [...new Set([...offered, said[field]].filter(Boolean))] } : {}),
     };
-    return html`<${Rule} key=${field} field=${field} of=${of} defs=${defs} value=${said[field]} was=${stands.said[field]} changed=${changed.includes(field)} set=${set(field)} locked=${locked}
-      problems=${problems.filter((p) => p.pointer === `/${field}` || p.pointer.startsWith(`/${field}/`))} />`;
+    return html`<${Rule} key=${field} field=${field} of=${of} defs=${defs} value=${said[field]} was=${stands.said[field]} set=${set(field)} locked=${locked} problems=${problems} />`;
   };
   const More = { Cards, Loyalty, Orders, Quotes, Uploads, Activity }[more];
   return html`

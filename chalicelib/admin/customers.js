@@ -1,10 +1,11 @@
 // The list of customers: with wildcards, columns of one's own, and searches that are kept under a name.
 import { html, useRef, useState } from './lib.js';
-import { again, call, get, may, post, query as text } from './api.js';
+import { again, get, may, post, query as text } from './api.js';
 import { day, number } from './format.js';
 import { go, link } from './router.js';
 import { Options } from './customer_options.js';
 import { Card, Dialog, Do, Empty, Filters, Loaded, PAGE, Page, Pager, Summary, Table, problemsOf, toast, useLoad } from './ui.js';
+import { useViews } from './views.js';
 
 export const FIELDS = [
   ['email', 'E-mail'], ['billing_last_name', 'Last name'], ['billing_first_name', 'First name'], ['billing_company', 'Company'],
@@ -27,54 +28,26 @@ const COLUMNS = {
   'last_modified_dts': ['Changed', (one) => day(one.last_modified_dts)],
 };
 const USUAL = ['email', 'billing.last_name', 'billing.company', 'billing.city', 'signup_dts'];
-const KEPT = '/configuration/views/customers';
 
 export default function Customers({ query }) {
   const asked = Object.fromEntries(NAMES.map((field) => [field, query[field]]));
   const found = useLoad(() => get(`/customer/customers${text({ ...asked, _limit: PAGE, _offset: query.offset, _expand: 'billing,pricing_tiers,tags' })}`), [JSON.stringify(query)]);
-  const own = useLoad(async () => (may('configuration_read') ? (await get(KEPT)).screen_views : {}), []);
-  const [dialog, show] = useState('');
-  const views = own.data?.views || [];
-  const open = views.find((view) => view.name === query.view);
-  const columns = open?.columns || own.data?.columns || USUAL;
+  const views = useViews({ screen: 'customers', query, names: NAMES, columns: COLUMNS, usual: USUAL });
+  const [adding, add] = useState(false);
   const total = found.data?.metadata.result_set.total_records;
-  const any = NAMES.some((field) => query[field]);
-  const at = (view) => link('/customers', { view: view.name, ...Object.fromEntries((view.filters || []).map((one) => [one.name, one.value])) });
-  return html`<${Page} title="Customers" lead=${html`${total === undefined ? '' : `${number(total)} ${any ? 'found' : 'profiles'}. `}Use * in a search, for example <code>y*@gmail.com</code>.`}
-      actions=${html`<a class="button" href=${link('/customers/exports', asked)}>Export…</a><a class="button" href=${link('/customers/imports')}>Import…</a>${may('configuration_read') && html`<button onClick=${() => show('columns')}>Columns…</button>`}${may('customer_write') && html`<button class="main" onClick=${() => show('add')}>Add a customer…</button>`}`}>
+  return html`<${Page} title="Customers" lead=${html`${total === undefined ? '' : `${number(total)} ${views.any ? 'found' : 'profiles'}. `}Use * in a search, for example <code>y*@gmail.com</code>.`}
+      actions=${html`<a class="button" href=${link('/customers/exports', asked)}>Export…</a><a class="button" href=${link('/customers/imports')}>Import…</a>${views.button}${may('customer_write') && html`<button class="main" onClick=${() => add(true)}>Add a customer…</button>`}`}>
     <${Card}>
-      <nav class="tabs" aria-label="Views"><a href="#/customers" aria-current=${open || query.view ? undefined : 'true'}>All</a>
-        ${views.map((view) => html`<a href=${at(view)} aria-current=${open === view ? 'true' : undefined}>${view.name}</a>`)}
-        ${any && !open && may('configuration_read') && html`<button class="plain" onClick=${() => show('view')}>+ Save this view</button>`}
-        ${open && html`<${Do} kind="plain" act=${async () => { await call('PUT', KEPT, { views: views.filter((view) => view !== open) }); go('/customers'); own.reload(); }}>Forget this view<//>`}</nav>
+      ${views.tabs}
       <${Filters} fields=${FIELDS} query=${query} label="Customers" />
       <${Loaded} of=${found}>${(data) => html`
-        <${Table} label="Customers" rows=${data.customers} columns=${columns.map((column) => COLUMNS[column]).filter(Boolean)}
+        <${Table} label="Customers" rows=${data.customers} columns=${views.columns}
           empty=${html`<${Empty} title="No customer matches">Try a shorter term, or * for any letters.<//>`} />
         <${Pager} set=${data.metadata.result_set} label="Pages of customers" /><${Options} shown=${data.customers} />`}<//>
     <//>
-    ${dialog === 'columns' && html`<${Columns} now=${columns} save=${async (said) => { await call('PUT', KEPT, open ? { views: views.map((view) => (view === open ? { ...view, columns: said } : view)) } : { columns: said }); own.reload(); show(''); }} close=${() => show('')} />`}
-    ${dialog === 'view' && html`<${Name} close=${() => show('')} save=${async (name) => {
-      await call('PUT', KEPT, { views: [...views, { name, filters: NAMES.filter((field) => query[field]).map((field) => ({ name: field, value: query[field] })) }] });
-      own.reload(); go('/customers', { ...query, view: name }); show('');
-    }} />`}
-    ${dialog === 'add' && html`<${Add} close=${() => show('')} />`}
+    ${views.dialogs}
+    ${adding && html`<${Add} close=${() => add(false)} />`}
   <//>`;
-}
-
-function Columns({ now, save, close }) {
-  const [said, say] = useState(new Set(now));
-  const toggle = (name) => { const next = new Set(said); if (!next.delete(name)) next.add(name); say(next); };
-  return html`<${Dialog} title="Columns" close=${close}><div class="pair">${Object.entries(COLUMNS).map(([name, [title]]) => html`<p class="check">
-    <input type="checkbox" id=${`column-${name}`} checked=${said.has(name)} onChange=${() => toggle(name)} /><label for=${`column-${name}`}>${title}</label></p>`)}</div>
-    <div class="row"><${Do} kind="main" act=${() => save(Object.keys(COLUMNS).filter((name) => said.has(name)))} disabled=${!said.size}>Show these<//><button onClick=${(event) => event.target.closest('dialog').close()}>Leave it</button></div><//>`;
-}
-
-function Name({ save, close }) {
-  const form = useRef();
-  return html`<${Dialog} title="Save this view" close=${close}><form ref=${form} onSubmit=${(event) => event.preventDefault()}>
-    <div class="field"><label for="view-name">Name</label><input id="view-name" class="wide" maxlength="50" required /></div></form>
-    <div class="row"><${Do} kind="main" act=${async () => { if (form.current.reportValidity()) await save(form.current.elements['view-name'].value.trim()); }}>Save<//><button onClick=${(event) => event.target.closest('dialog').close()}>Leave it</button></div><//>`;
 }
 
 const QUICK = [['email', 'E-mail', 'email', true], ['password', 'Password', 'password', true], ['first_name', 'First name'], ['last_name', 'Last name'], ['company', 'Company'], ['phone', 'Phone', 'tel']];

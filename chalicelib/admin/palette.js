@@ -1,8 +1,9 @@
 // Ctrl K: screens, settings by their titles, and whatever can be found by a name, a number or an address.
 import { html, useEffect, useMemo, useState } from './lib.js';
-import { get, may, query } from './api.js';
+import { get, may, post, query } from './api.js';
 import { name } from './format.js';
 import { go } from './router.js';
+import { rules } from './rules.js';
 import { sections } from './sections.js';
 import { Dialog } from './ui.js';
 
@@ -30,6 +31,9 @@ const finders = [
   { needs: 'auto_order_read', fits: (text) => /^[A-Za-z0-9]{10}$/.test(text), find: (text) => many('auto_order', { auto_order_code: text.toUpperCase() }) },
   { needs: 'order_read', fits: (text) => /^[A-Za-z0-9._-]{3,30}$/.test(text) && /\d/.test(text), find: async (text) => order((await get(`/order/orders/${encodeURIComponent(text)}?_expand=billing`)).order) },
   { needs: 'order_read', fits: (text) => text.length > 1 && !/^\d+$/.test(text), find: async (text) => many('order', text.includes('@') ? { email: text } : { last_name: text }) },
+  { needs: 'item_read', fits: (text) => text.length > 1, find: async (text) => (await get(`/item/items${query({ merchant_item_id_or_description: text, _limit: MOST })}`)).items.map((one) => ({ title: `${one.merchant_item_id}, ${one.description || ''}`, kind: 'Item', to: `/items/${encodeURIComponent(one.merchant_item_id)}` })) },
+  { needs: 'coupon_read', fits: (text) => text.length > 1, find: async (text) => (await post(`/coupon/coupons/query?_limit=${MOST}`, { merchant_code_or_description: text })).coupons.map((one) => ({ title: `${one.merchant_code}, ${one.calculated_description}`, kind: 'Coupon', to: `/coupons/${one.coupon_oid}` })) },
+  { needs: 'gift_certificate_read', fits: (text) => /^[A-Za-z2-7]{4}[A-Za-z2-7 -]{12,20}$/.test(text), find: async (text) => { const one = (await post(`/gift_certificate/gift_certificates/by_code/${encodeURIComponent(text)}`)).gift_certificate; return [{ title: one.code, kind: 'Gift certificate', to: `/gift_certificates/${one.gift_certificate_oid}` }]; } },
 ];
 
 const auto = (one) => [{ title: `Auto order ${one.auto_order_oid}, ${name(one.original_order?.billing)}`, kind: 'Auto order', to: `/auto_orders/${one.auto_order_oid}` }];
@@ -43,24 +47,13 @@ async function many(kind, criteria) {
 
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
-async function settings() {
-  const kinds = sections.filter((section) => section.settings && may(section.needs));
-  const found = await Promise.all(kinds.map(async (section) => {
-    const { schema } = await get(`/configuration/${section.settings}/schema`);
-    return Object.entries(schema.properties).filter(([, field]) => field.title && !field.readOnly).map(([field, { title, description }]) => ({
-      title, about: `${title} ${description || ''} ${field}`.toLowerCase(), kind: 'Setting', to: section.path, query: { field },
-    }));
-  }));
-  return found.flat();
-}
-
 export default function Palette({ close }) {
   const [text, say] = useState('');
   const [at, move] = useState(0);
-  const [rules, know] = useState([]);
+  const [settings, know] = useState([]);
   const [found, show] = useState([]);
   const [looking, look] = useState(false);
-  useEffect(() => { settings().then(know, () => {}); }, []);
+  useEffect(() => { rules().then(know, () => {}); }, []);
   const screens = useMemo(() => sections.filter((section) => (section.menu || section.found) && may(section.needs)).map((section) => ({
     title: section.title, about: section.title.toLowerCase(), kind: section.group || 'Screen', to: section.path,
   })), []);
@@ -84,7 +77,7 @@ export default function Palette({ close }) {
   }, [text]);
 
   const asked = text.trim().toLowerCase();
-  const options = [...screens.filter((one) => one.about.includes(asked)), ...(asked ? rules.filter((one) => one.about.includes(asked)).slice(0, 8) : []), ...found];
+  const options = [...screens.filter((one) => one.about.includes(asked)), ...(asked ? settings.filter((one) => one.about.includes(asked)).slice(0, 8) : []), ...found];
   const chosen = Math.min(at, options.length - 1);
   const take = (one) => { close(); go(one.to, one.query); };
   const keys = (event) => {
@@ -100,7 +93,7 @@ export default function Palette({ close }) {
       value=${text} onInput=${(event) => { say(event.target.value); move(0); }} onKeyDown=${keys} autofocus autocomplete="off" />
     <ul id="found" role="listbox" aria-label="Found" tabindex="-1">
       ${options.map((one, position) => html`<li id=${`found-${position}`} role="option" aria-selected=${position === chosen ? 'true' : 'false'}
-        onClick=${() => take(one)}><span>${one.title}</span><span class="soft">${one.kind}</span></li>`)}
+        onClick=${() => take(one)}><span>${one.title}</span><span class="soft">${one.section || one.kind}</span></li>`)}
     </ul>
     <p class="soft small" role="status">${looking ? 'Looking…' : options.length ? `${options.length} found` : 'Nothing is found. Names, addresses and numbers are looked for as a whole.'}</p>
   <//>`;

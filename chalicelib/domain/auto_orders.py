@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from chalicelib.domain.dates import Instant, later, local_date, midnight
 from chalicelib.domain.errors import Invalid, Problem
 from chalicelib.domain.fields import (
+    LARGEST_OID,
     Amount,
     ItemId,
     Oid,
@@ -147,6 +148,9 @@ class AutoOrderItem(Noun):
 
 
 class AutoOrder(Noun):
+    """What was set once is taken back by 0 (``override_affiliate_id``, ``cancel_after_next_x_orders``), a blank
+    (``rotating_transaction_gateway_code``) or an empty list: null counts as absent."""
+
     expansions: ClassVar[dict[str, str]] = {"items": "items"}
     deep: ClassVar[dict[str, str]] = {
         "items.future_schedules": "future_schedules",
@@ -197,7 +201,7 @@ class AutoOrder(Noun):
     next_attempt: Instant | None = None
     original_order: Order | None = None
     original_order_id: Text50 | None = None
-    override_affiliate_id: Oid | None = None
+    override_affiliate_id: Annotated[int, Meta(ge=0, le=LARGEST_OID)] | None = None
     properties: Annotated[list[AutoOrderProperty], Meta(max_length=100)] | None = None
     rebill_orders: list[Order] | None = None
     rotating_transaction_gateway_code: Text50 | None = None
@@ -758,8 +762,10 @@ def edited(
         cancel_after_next_x_orders=None,
         logs=None,
         rebill_orders=None,
+        override_affiliate_id=wanted.override_affiliate_id or None,
+        rotating_transaction_gateway_code=wanted.rotating_transaction_gateway_code or None,
     )
-    state.cancel_after_next_x_orders = wanted.cancel_after_next_x_orders
+    state.cancel_after_next_x_orders = wanted.cancel_after_next_x_orders or None
     state.add_ons = {}
     if state.next_attempt is not None and wanted.next_attempt is not None:
         state.next_attempt = wanted.next_attempt

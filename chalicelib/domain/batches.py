@@ -1,5 +1,6 @@
-"""Edits of many auto orders in one request: at once, or one after the other by the workers."""
+"""Edits of many auto orders in one request, and actions on many: at once, or one after the other by the workers."""
 
+from datetime import date
 from typing import Any, Literal
 
 import msgspec
@@ -21,7 +22,8 @@ AT = "/autoOrders"
 # An edit that could not be made for so long (its record always busy, say) is given up, and says so.
 GIVEN_UP_SECONDS = 24 * 3600
 
-State = Literal["waiting", "done", "refused"]
+# ``ready`` and ``unchanged``: what is looked at before it is done would be done, or has nothing to change.
+State = Literal["waiting", "done", "refused", "ready", "unchanged"]
 
 
 class AutoOrderQueryBatch(Noun):
@@ -34,7 +36,8 @@ class AutoOrdersRequest(Noun):
 
 class BatchEdit(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One edit of a batch, from when it was asked for to its end. ``body`` is the request's text for this auto order;
-    ``word`` marks the asking: who asks for the same batch again begins it anew."""
+    ``word`` marks the asking: who asks for the same batch again begins it anew. ``action``: what is done to it; then
+    the body says how (``domain.actions``)."""
 
     batch_id: str
     position: int
@@ -43,27 +46,38 @@ class BatchEdit(msgspec.Struct, kw_only=True, omit_defaults=True):
     body: str
     word: str
     created_dts: Instant
+    action: str | None = None
     state: State = "waiting"
     ended_dts: Instant | None = None
     problems: list[Problem] = []
+    shipment_date: date | None = None
+    next_date: date | None = None
 
 
 class BatchEntry(Noun):
+    """``shipment_date``: of an action, the shipment that does not come as it was told; ``next_date``: when something
+    comes then."""
+
     auto_order_oid: Oid | None = None
     state: State | None = None
     ended_dts: Instant | None = None
     problems: list[Problem] | None = None
+    shipment_date: date | None = None
+    next_date: date | None = None
 
 
 class Batch(Noun):
     """How far a batch has come."""
 
+    action: Text50 | None = None
     batch_id: Text50 | None = None
     created_dts: Instant | None = None
     number_of_auto_orders: int | None = None
     number_waiting: int | None = None
     number_done: int | None = None
     number_refused: int | None = None
+    number_ready: int | None = None
+    number_unchanged: int | None = None
     auto_orders: list[BatchEntry] | None = None
 
 
@@ -107,21 +121,32 @@ def of_batch(position: int, problem: Problem) -> Problem:
 
 
 def told(edits: list[BatchEdit]) -> Batch:
-    states = [edit.state for edit in edits]
+    """How far edits have come that were left to the workers."""
+    entries = [
+        BatchEntry(
+            auto_order_oid=edit.auto_order_oid,
+            state=edit.state,
+            ended_dts=edit.ended_dts,
+            problems=edit.problems or None,
+            shipment_date=edit.shipment_date,
+            next_date=edit.next_date,
+        )
+        for edit in edits
+    ]
+    created = min(edit.created_dts for edit in edits)
+    return replace(gathered(edits[0].action, entries), batch_id=edits[0].batch_id, created_dts=created)
+
+
+def gathered(action: str | None, entries: list[BatchEntry]) -> Batch:
+    """The entries, counted."""
+    states = [entry.state for entry in entries]
     return Batch(
-        batch_id=edits[0].batch_id,
-        created_dts=min(edit.created_dts for edit in edits),
-        number_of_auto_orders=len(edits),
+        action=action,
+        number_of_auto_orders=len(entries),
         number_waiting=states.count("waiting"),
         number_done=states.count("done"),
         number_refused=states.count("refused"),
-        auto_orders=[
-            BatchEntry(
-                auto_order_oid=edit.auto_order_oid,
-                state=edit.state,
-                ended_dts=edit.ended_dts,
-                problems=edit.problems or None,
-            )
-            for edit in edits
-        ],
+        number_ready=states.count("ready") if action else None,
+        number_unchanged=states.count("unchanged") if action else None,
+        auto_orders=entries,
     )

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from chalicelib.domain.customers import MAXIMUM_ADDRESSES
 from chalicelib.domain.errors import Invalid, Problem
-from chalicelib.domain.fields import rule
+from chalicelib.domain.fields import on_form, rule
 from chalicelib.domain.loyalty import LoyaltyProgram, ManualEntry
 from chalicelib.domain.payments import CardType
 from chalicelib.domain.wire import Noun
@@ -21,6 +21,13 @@ MAXIMUM_CHOICES = 200
 # Addresses there need their state; elsewhere a form may do without.
 WITH_STATES = frozenset({"AU", "CA", "US"})
 
+# Shown at a field where its value is so.
+NOBODY_SIGNS_IN = {
+    "is": False,
+    "message": "Customers cannot look after their auto orders at a storefront any more; links in mails still work.",
+}
+NO_GUESTS = {"is": True, "message": "Who has no profile yet must sign up before he can order."}
+
 Term = Annotated[str, Meta(min_length=1, max_length=31)]
 SalesRep = Annotated[str, Meta(min_length=1, max_length=10)]
 
@@ -30,15 +37,49 @@ class CustomerProfileSettings(Noun):
 
     section: ClassVar[str] = "customer_profiles"
 
-    allow_storing_credit_cards: (
-        Annotated[bool, rule("Allow storing credit cards", "Off: profiles take no new cards. Blank: on.")] | None
-    ) = None
+    groups: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        (
+            "profiles",
+            "Customer profiles",
+            "Whether customers have profiles at storefronts, and what they may keep there.",
+        ),
+        ("wholesale", "Wholesale signup", "How dealers become customers."),
+        ("lists", "QuickBooks lists", "What the form of a profile offers to choose from."),
+    )
+
     enable_customer_profiles: (
         Annotated[
             bool,
             rule(
                 "Enable customer profiles",
-                "Off: nobody signs in, asks for a password or signs up at a storefront. Blank: on.",
+                "Off: nobody signs in, asks for a password or signs up at a storefront.",
+                group="profiles",
+                blank=True,
+                warnings=[NOBODY_SIGNS_IN],
+            ),
+        ]
+        | None
+    ) = None
+    require_customer_profile: (
+        Annotated[
+            bool,
+            rule(
+                "Require a customer profile",
+                "No guests: who orders has a profile with that address.",
+                group="profiles",
+                warnings=[NO_GUESTS],
+            ),
+        ]
+        | None
+    ) = None
+    allow_storing_credit_cards: (
+        Annotated[
+            bool,
+            rule(
+                "Allow storing credit cards",
+                "Off: profiles take no new cards.",
+                group="profiles",
+                blank=True,
             ),
         ]
         | None
@@ -51,6 +92,37 @@ class CustomerProfileSettings(Noun):
                 le=MAXIMUM_ADDRESSES,
                 title="Limit the checkout address book",
                 description="Of each address book the default and the latest are offered, so many. Blank: all.",
+                extra_json_schema=on_form(group="profiles", unit="addresses"),
+            ),
+        ]
+        | None
+    ) = None
+    wholesale_signup: (
+        Annotated[
+            bool,
+            rule("Wholesale signup", "Storefronts may sign dealers up, into the tiers that say so.", group="wholesale"),
+        ]
+        | None
+    ) = None
+    wholesale_signup_needs_approval: (
+        Annotated[
+            bool,
+            rule(
+                "Approve wholesale signups",
+                "A dealer's tiers act once somebody has approved him.",
+                group="wholesale",
+            ),
+        ]
+        | None
+    ) = None
+    terms: (
+        Annotated[
+            list[Term],
+            Meta(
+                max_length=MAXIMUM_CHOICES,
+                title="Payment terms",
+                description="Offered as the terms of a profile, one a line.",
+                extra_json_schema=on_form(group="lists", widget="lines"),
             ),
         ]
         | None
@@ -58,33 +130,25 @@ class CustomerProfileSettings(Noun):
     qb_classes: (
         Annotated[
             list[Term],
-            Meta(max_length=MAXIMUM_CHOICES, title="QuickBooks classes", description="Offered for qb_class."),
+            Meta(
+                max_length=MAXIMUM_CHOICES,
+                title="QuickBooks classes",
+                description="Offered as the class of a profile, one a line.",
+                extra_json_schema=on_form(group="lists", widget="lines"),
+            ),
         ]
-        | None
-    ) = None
-    require_customer_profile: (
-        Annotated[bool, rule("Require a customer profile", "No guests: who orders has a profile with that address.")]
         | None
     ) = None
     sales_rep_codes: (
         Annotated[
             list[SalesRep],
-            Meta(max_length=MAXIMUM_CHOICES, title="Sales representatives", description="Offered for sales_rep_code."),
+            Meta(
+                max_length=MAXIMUM_CHOICES,
+                title="Sales representatives",
+                description="Codes that are offered as the sales representative of a profile, one a line.",
+                extra_json_schema=on_form(group="lists", widget="lines"),
+            ),
         ]
-        | None
-    ) = None
-    terms: (
-        Annotated[
-            list[Term],
-            Meta(max_length=MAXIMUM_CHOICES, title="Payment terms", description="Offered for terms."),
-        ]
-        | None
-    ) = None
-    wholesale_signup: (
-        Annotated[bool, rule("Wholesale signup", "Storefronts may sign dealers up, into the tiers that say so.")] | None
-    ) = None
-    wholesale_signup_needs_approval: (
-        Annotated[bool, rule("Approve wholesale signups", "A dealer's tiers act once somebody has approved him.")]
         | None
     ) = None
 

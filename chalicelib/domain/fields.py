@@ -35,7 +35,7 @@ Text2000 = Annotated[str, Meta(max_length=2000)]
 Text3800 = Annotated[str, Meta(max_length=3800)]
 Text10000 = Annotated[str, Meta(max_length=10000)]
 # The two-letter code of a country, upper case.
-CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}$")]
+CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}$", examples=["US"])]
 ItemId = Annotated[str, Meta(min_length=1, max_length=20, pattern=r"^[A-Za-z0-9._/-]+$")]
 OrderId = Annotated[str, Meta(min_length=1, max_length=30, pattern=r"^[A-Za-z0-9._-]+$")]
 
@@ -47,7 +47,20 @@ def rule(title: str, description: str, **ui: Any) -> Meta:
 
 
 def on_form(**ui: Any) -> dict[str, Any]:
-    """How a field stands on a form, under ``x-ui`` of its schema. ``group``: of which it is a part; ``unit``: what is
-    counted; ``blank``: what an empty field means; ``widget``: ``hour``; ``warnings``: each shown only where the value
-    is ``above``, ``below`` or ``is`` what it says; ``maximum_bytes``: of the file that the field is of."""
+    """How a field stands on a form, under ``x-ui`` of its schema.
+
+    ``group``: of which it is a part; ``unit``: what is counted (``currency``: the shop's); ``blank``: what an empty
+    field means; ``widget``: ``hour``, or ``words``, a list of short texts in one box; ``choices``: what may be chosen,
+    in order, or where it stands: a list of the shop's by its name, or the same section's, as in ``/gateways/*/code``.
+
+    Of a list of nouns: ``entry``: what one is called; ``summary``: the parts that tell one from another, which makes
+    each a card that is closed until somebody opens it; ``key``: the parts by which the same one is known again, where
+    that is not the first of the summary; ``parts``: those that stand first; ``ordered``: their order counts.
+
+    ``warnings``: each shown only where the value is ``above``, ``below`` or ``is`` what it says, or is ``changed``; or
+    where the ``sum`` of a part of a list's entries, as in ``/gateways/*/traffic_percentage``, ``is_not`` what it says:
+    ``over`` the entries in which other parts are so, once somebody has said one (``blank``: what the others count for).
+
+    ``maximum_bytes``: of the file whose kind the field says.
+    """
     return {"x-ui": ui}

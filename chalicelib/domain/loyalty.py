@@ -22,6 +22,7 @@ from chalicelib.domain.fields import (
     Text50,
     Text200,
     Text2000,
+    on_form,
     rule,
 )
 from chalicelib.domain.ledgers import Entry, Ledger, oid_of
@@ -38,6 +39,20 @@ MOST_QUALIFYING_DAYS = 731
 # A shop without a programme says so in these words.
 NOT_AVAILABLE = "Loyalty is not available: no loyalty program is active. Activate one under Loyalty Program."
 
+REWARD_TYPES = ["gift_certificate", "coupon"]
+
+# Shown at a field where its value is so.
+GENEROUS = {"above": 20, "message": "More than a fifth of each order is given back: is the point where it belongs?"}
+SOON_GONE = {
+    "below": 45,
+    "message": "Who orders once a month has hardly a chance to spend it.",
+}
+OTHER_REWARD = {
+    "changed": True,
+    "message": "From now on the other is earned; what customers have earned so far stays what it is.",
+}
+NOT_REDEEMED = {"is": False, "message": "Nobody can redeem it."}
+
 Points = Annotated[int, Meta(ge=-MOST_POINTS, le=MOST_POINTS)]
 PerDollar = Annotated[Decimal, Meta(extra={"ge": 0, "le": 1000})]
 
@@ -46,20 +61,38 @@ class LoyaltyTier(Noun):
     """Who bought for so much within so many days earns by these terms instead of the programme's."""
 
     name: Annotated[Text50, rule("Name", "Shown to the customer; unique.")]
-    cashback_rate: Annotated[Percentage, rule("Cashback rate", "In per cent.")] | None = None
-    default_tier: Annotated[bool, rule("Default tier", "All new customers are in it.")] | None = None
-    points_per_dollar: Annotated[PerDollar, rule("Points per dollar", "Of merchandise, after discounts.")] | None = None
+    default_tier: Annotated[bool, rule("Default tier", "Who has reached no other tier is in it.")] | None = None
     qualify_purchase_amount: (
-        Annotated[Amount, rule("Qualify at", "Purchases add up to this amount, or more.")] | None
+        Annotated[
+            Amount,
+            rule("Qualify at", "Purchases that add up to this amount, or more, lead into it.", unit="currency"),
+        ]
+        | None
     ) = None
     qualify_within_days: (
         Annotated[
             int,
-            Meta(ge=1, le=MOST_QUALIFYING_DAYS, title="Qualify within", description="Days back that purchases count."),
+            Meta(
+                ge=1,
+                le=MOST_QUALIFYING_DAYS,
+                title="Qualify within",
+                description="So many days back purchases count. Blank: all that are remembered.",
+                extra_json_schema=on_form(unit="days"),
+            ),
         ]
         | None
     ) = None
-    vesting_days: Annotated[Days, rule("Vesting days", "Until what was earned can be spent.")] | None = None
+    points_per_dollar: (
+        Annotated[PerDollar, rule("Points per dollar", "Instead of the program's. Blank: as that.", unit="points")]
+        | None
+    ) = None
+    cashback_rate: (
+        Annotated[Percentage, rule("Cashback rate", "Instead of the program's. Blank: as that.", unit="%")] | None
+    ) = None
+    vesting_days: (
+        Annotated[Days, rule("Vesting", "Until what was earned can be spent. Blank: as the program's.", unit="days")]
+        | None
+    ) = None
 
     def oid(self) -> int:
         return int(sha256(self.name.encode()).hexdigest()[:12], 16) % LARGEST_OID + 1
@@ -68,41 +101,188 @@ class LoyaltyTier(Noun):
 class LoyaltyReward(Noun):
     """What points are redeemed for: a gift certificate, or a code for one order off a coupon."""
 
+    groups: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        ("reward", "", ""),
+        ("given", "What is given", "A gift certificate of an amount, or a code for one order made off a coupon."),
+    )
+
     loyalty_reward_id: Annotated[
-        str, Meta(min_length=1, max_length=20, pattern=r"^[A-Za-z0-9._-]+$", title="Id", description="Unique.")
+        str,
+        Meta(
+            min_length=1,
+            max_length=20,
+            pattern=r"^[A-Za-z0-9._-]+$",
+            examples=["TEN-OFF"],
+            title="Id",
+            description="Letters and digits; unique. Programs redeem by it.",
+            extra_json_schema=on_form(group="reward"),
+        ),
     ]
-    points: Annotated[int, Meta(ge=1, le=MOST_POINTS, title="Points", description="What it costs.")]
-    active: Annotated[bool, rule("Active", "Can be redeemed.")] | None = None
-    amount: Annotated[Amount, rule("Amount", "Of the gift certificate.")] | None = None
-    coupon_code: Annotated[Text20, rule("Coupon", "The coupon that the code for one order is made off.")] | None = None
-    description: Annotated[Text50, rule("Description", "Shown to the customer.")] | None = None
-    expiration_days: Annotated[Days, rule("Expires after days", "Blank or 0: never.")] | None = None
-    reward_type: Annotated[Literal["gift_certificate", "coupon"], rule("Type", "What is given.")] | None = None
+    points: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=MOST_POINTS,
+            title="Costs",
+            description="So many points are taken for it.",
+            extra_json_schema=on_form(group="reward", unit="points"),
+        ),
+    ]
+    description: Annotated[Text50, rule("Description", "Shown to the customer.", group="reward")] | None = None
+    active: Annotated[bool, rule("Active", "Can be redeemed.", group="reward", warnings=[NOT_REDEEMED])] | None = None
+    reward_type: (
+        Annotated[
+            Literal["gift_certificate", "coupon"],
+            rule("Type", "Of what is made.", group="given", choices=REWARD_TYPES, blank="gift certificate"),
+        ]
+        | None
+    ) = None
+    amount: Annotated[Amount, rule("Amount", "Of the gift certificate.", group="given", unit="currency")] | None = None
+    coupon_code: (
+        Annotated[Text20, rule("Coupon", "The coupon that the code for one order is made off.", group="given")] | None
+    ) = None
+    expiration_days: (
+        Annotated[
+            Days, rule("Expires after", "From the day of redeeming. Blank or 0: never.", group="given", unit="days")
+        ]
+        | None
+    ) = None
 
 
 class LoyaltyProgram(Noun):
     """The section. Nothing is earned, shown or adjusted while it is not active; what was earned is kept."""
 
     section: ClassVar[str] = "loyalty_program"
+    groups: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        ("program", "Program", "What customers with a profile earn by their paid orders."),
+        ("earning", "Earning", "Of merchandise after discounts; shipping and tax earn nothing."),
+        (
+            "keeping",
+            "Vesting and expiry",
+            "Days are the shop's; what was earned keeps the terms that it was earned by.",
+        ),
+        ("given", "Tiers and rewards", ""),
+    )
 
-    active: Annotated[bool, rule("Active", "Customers earn and redeem.")] | None = None
+    active: (
+        Annotated[
+            bool,
+            rule(
+                "Active",
+                "Customers earn and redeem. Off: nothing is earned or shown; what was earned is kept.",
+                group="program",
+            ),
+        ]
+        | None
+    ) = None
+    reward_type: (
+        Annotated[
+            Literal["points", "cashback"],
+            rule(
+                "Reward type",
+                "Points, which are redeemed for the rewards below; or cashback, money for the next orders.",
+                group="program",
+                blank="points",
+                choices=["points", "cashback"],
+                warnings=[OTHER_REWARD],
+            ),
+        ]
+        | None
+    ) = None
     allow_negative_balance: (
-        Annotated[bool, rule("Allow a negative balance", "A person may take more points than there are.")] | None
+        Annotated[
+            bool,
+            rule(
+                "Allow a negative balance", "Somebody of the shop may take more points than there are.", group="program"
+            ),
+        ]
+        | None
+    ) = None
+    points_per_dollar: (
+        Annotated[
+            PerDollar,
+            rule(
+                "Points per dollar",
+                "Where the reward is points, for each whole unit of the shop's currency.",
+                group="earning",
+                unit="points",
+            ),
+        ]
+        | None
     ) = None
     cashback_rate: (
-        Annotated[Percentage, rule("Cashback rate", "In per cent of merchandise, after discounts.")] | None
+        Annotated[
+            Percentage,
+            rule("Cashback rate", "Where the reward is money back.", group="earning", unit="%", warnings=[GENEROUS]),
+        ]
+        | None
+    ) = None
+    signup_points: (
+        Annotated[
+            int,
+            Meta(
+                ge=0,
+                le=MOST_POINTS,
+                title="Signup points",
+                description="For each new profile.",
+                extra_json_schema=on_form(group="earning", unit="points", blank=0),
+            ),
+        ]
+        | None
+    ) = None
+    vesting_days: (
+        Annotated[
+            Days,
+            rule("Vesting", "Until what was earned can be spent. Blank or 0: at once.", group="keeping", unit="days"),
+        ]
+        | None
     ) = None
     expiration_days: (
-        Annotated[Days, rule("Expires after days", "From the day it is earned on. Blank or 0: never.")] | None
+        Annotated[
+            Days,
+            rule(
+                "Expires after",
+                "From the day it is earned on. Blank or 0: never.",
+                group="keeping",
+                unit="days",
+                warnings=[SOON_GONE],
+            ),
+        ]
+        | None
     ) = None
-    points_per_dollar: Annotated[PerDollar, rule("Points per dollar", "Of merchandise, after discounts.")] | None = None
-    reward_type: Annotated[Literal["points", "cashback"], rule("Reward type", "Points, or money back.")] | None = None
-    rewards: Annotated[list[LoyaltyReward], Meta(max_length=MAXIMUM_REWARDS, title="Rewards")] | None = None
-    signup_points: (
-        Annotated[int, Meta(ge=0, le=MOST_POINTS, title="Signup points", description="For a new profile.")] | None
+    tiers: (
+        Annotated[
+            list[LoyaltyTier],
+            Meta(
+                max_length=MAXIMUM_TIERS,
+                title="Tiers",
+                description="Who buys more earns more. The highest tier that the purchases reach counts.",
+                extra_json_schema=on_form(
+                    group="given",
+                    entry="tier",
+                    summary=["name", "points_per_dollar", "cashback_rate", "qualify_purchase_amount", "default_tier"],
+                ),
+            ),
+        ]
+        | None
     ) = None
-    tiers: Annotated[list[LoyaltyTier], Meta(max_length=MAXIMUM_TIERS, title="Tiers")] | None = None
-    vesting_days: Annotated[Days, rule("Vesting days", "Until what was earned can be spent.")] | None = None
+    rewards: (
+        Annotated[
+            list[LoyaltyReward],
+            Meta(
+                max_length=MAXIMUM_REWARDS,
+                title="Rewards",
+                description="What points are redeemed for.",
+                extra_json_schema=on_form(
+                    group="given",
+                    entry="reward",
+                    summary=["loyalty_reward_id", "points", "amount", "coupon_code", "description", "active"],
+                    ordered=True,
+                ),
+            ),
+        ]
+        | None
+    ) = None
 
     def cashback(self) -> bool:
         return self.reward_type == "cashback"

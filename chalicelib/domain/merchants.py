@@ -6,7 +6,7 @@ from zoneinfo import available_timezones
 from msgspec import Meta
 
 from chalicelib.domain.errors import Invalid, Problem
-from chalicelib.domain.fields import Text50, Text100, rule
+from chalicelib.domain.fields import Text50, Text100, on_form, rule
 from chalicelib.domain.money import EXPONENTS, SYMBOLS
 from chalicelib.domain.wire import Form, Noun
 
@@ -29,7 +29,13 @@ class Merchant(Noun):
     ) = None
     time_zone: (
         Annotated[
-            str, Meta(max_length=50, title="Time zone", description="IANA name. Days and windows are local to it.")
+            str,
+            Meta(
+                max_length=50,
+                title="Time zone",
+                description="IANA name. Days and windows are local to it.",
+                extra_json_schema=on_form(blank=DEFAULT_ZONE, choices="time_zones"),
+            ),
         ]
         | None
     ) = None

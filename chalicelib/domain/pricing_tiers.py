@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import Invalid, Problem
-from chalicelib.domain.fields import Amount, Count, Oid, Percentage, Text3, Text50, Text100, Text10000, rule
+from chalicelib.domain.fields import Amount, Count, Oid, Percentage, Text3, Text50, Text100, Text10000, on_form, rule
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.wire import Noun
 
@@ -28,6 +28,11 @@ UNAVAILABLE = (
 )
 
 
+KEPT = "Kept for the systems that read it; nothing here goes by it."
+# Shown at the discount where it is so.
+MORE_THAN_HALF = {"above": 50, "message": "Its customers pay less than half: is the point where it belongs?"}
+
+
 class PricingTierNotification(Noun):
     format: Annotated[str, Meta(max_length=16)] | None = None
     subject: Text100 | None = None
@@ -38,55 +43,116 @@ class PricingTier(Noun):
     """Terms by which its customers buy. Payment by COD and purchase order, handling, QuickBooks and buySAFE are kept
     for whoever asks; the rest acts where an order is priced."""
 
-    allow_3rd_party_billing: bool | None = None
-    allow_cod: bool | None = None
-    allow_purchase_order: bool | None = None
-    allow_quote_request: bool | None = None
+    groups: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        ("tier", "", ""),
+        ("price", "Price", ""),
+        ("orders", "What may be ordered", "Of the terms of a customer's tiers and his own the strictest binds."),
+        ("payment", "Payment and taxes", ""),
+        ("shipping", "Shipping", ""),
+        ("signup", "Wholesale signup", ""),
+        ("kept", "For other systems", "Kept for whoever reads them; nothing here goes by them."),
+    )
+    off_form: ClassVar[frozenset[str]] = frozenset({*UNAVAILABLE, "currency_code", "pricing_tier_oid"})
+
+    allow_3rd_party_billing: Annotated[bool, rule("Allow third-party billing", KEPT, group="kept")] | None = None
+    allow_cod: Annotated[bool, rule("Allow C.O.D.", KEPT, group="kept")] | None = None
+    allow_purchase_order: Annotated[bool, rule("Allow purchase orders", KEPT, group="kept")] | None = None
+    allow_quote_request: Annotated[bool, rule("Allow quote requests", KEPT, group="kept")] | None = None
     approval_notification: PricingTierNotification | None = None
-    auto_approve_cod: bool | None = None
-    auto_approve_purchase_order: bool | None = None
+    auto_approve_cod: Annotated[bool, rule("Approve C.O.D. by itself", KEPT, group="kept")] | None = None
+    auto_approve_purchase_order: (
+        Annotated[bool, rule("Approve purchase orders by itself", KEPT, group="kept")] | None
+    ) = None
     currency_code: Text3 | None = None
     default_on_wholesale_signup: (
-        Annotated[bool, rule("Default on wholesale signup", "Who signs up for wholesale is in it.")] | None
+        Annotated[bool, rule("Default on wholesale signup", "Who signs up for wholesale is in it.", group="signup")]
+        | None
     ) = None
     default_percentage_discount: (
-        Annotated[Percentage, rule("Discount", "In per cent, of every line at the catalogue's price.")] | None
+        Annotated[
+            Percentage,
+            rule(
+                "Discount",
+                "Of every line at the catalogue's price. Of several tiers the largest counts.",
+                group="price",
+                unit="%",
+                warnings=[MORE_THAN_HALF],
+            ),
+        ]
+        | None
     ) = None
     default_shipping_method_oid: Oid | None = None
     default_tier: (
-        Annotated[bool, rule("Default tier", "Every customer with a profile is in it who is in no other.")] | None
+        Annotated[
+            bool, rule("Default tier", "Every customer with a profile is in it who is in no other.", group="tier")
+        ]
+        | None
     ) = None
     display_on_wholesale_signup: (
-        Annotated[bool, rule("Display on wholesale signup", "Who signs up for wholesale may choose it.")] | None
+        Annotated[
+            bool, rule("Display on wholesale signup", "Who signs up for wholesale may choose it.", group="signup")
+        ]
+        | None
     ) = None
     exclude_from_free_promotion: bool | None = None
-    exempt_loyalty_rewards: Annotated[bool, rule("No loyalty", "Its customers earn nothing.")] | None = None
-    exempt_shipping_handling_charge: bool | None = None
-    free_shipping: Annotated[bool, rule("Free shipping", "From the minimum on, where there is one.")] | None = None
-    free_shipping_minimum: Amount | None = None
-    maximum_item_count: Count | None = None
-    minimum_item_count: Count | None = None
-    minimum_subtotal: Amount | None = None
-    name: Annotated[Text50, Meta(min_length=1)] | None = None
-    no_coupons: Annotated[bool, rule("No coupons", "Coupons do not count.")] | None = None
-    no_free_shipping: Annotated[bool, rule("No free shipping", "Whatever coupons, items and methods say.")] | None = (
+    exempt_loyalty_rewards: Annotated[bool, rule("No loyalty", "Its customers earn nothing.", group="price")] | None = (
         None
     )
+    exempt_shipping_handling_charge: (
+        Annotated[bool, rule("Exempt from shipping and handling charges", KEPT, group="kept")] | None
+    ) = None
+    free_shipping: (
+        Annotated[bool, rule("Free shipping", "From the minimum on, where there is one.", group="shipping")] | None
+    ) = None
+    free_shipping_minimum: (
+        Annotated[
+            Amount,
+            rule("Free shipping from", "Subtotal after discounts. Blank: always.", group="shipping", unit="currency"),
+        ]
+        | None
+    ) = None
+    maximum_item_count: (
+        Annotated[Count, rule("Most items", "In one order. Blank or 0: no limit.", group="orders", unit="items")] | None
+    ) = None
+    minimum_item_count: (
+        Annotated[Count, rule("Least items", "In one order. Blank: any.", group="orders", unit="items")] | None
+    ) = None
+    minimum_subtotal: (
+        Annotated[Amount, rule("Least subtotal", "Of one order. Blank: any.", group="orders", unit="currency")] | None
+    ) = None
+    name: (
+        Annotated[
+            Text50, Meta(min_length=1), rule("Name", "Unique. Who signs up for wholesale reads it.", group="tier")
+        ]
+        | None
+    ) = None
+    no_coupons: Annotated[bool, rule("No coupons", "Coupons do not count.", group="price")] | None = None
+    no_free_shipping: (
+        Annotated[bool, rule("No free shipping", "Whatever coupons, items and methods say.", group="shipping")] | None
+    ) = None
     no_realtime_charge: (
-        Annotated[bool, rule("No realtime charge", "An order waits in Accounts Receivable until somebody charges it.")]
+        Annotated[
+            bool,
+            rule(
+                "No realtime charge",
+                "An order waits in Accounts Receivable until somebody charges it.",
+                group="payment",
+            ),
+        ]
         | None
     ) = None
     not_valid_when_coupon_present: (
-        Annotated[bool, rule("Not with coupons", "The discount does not go together with a coupon.")] | None
+        Annotated[bool, rule("Not with coupons", "The discount does not go together with a coupon.", group="price")]
+        | None
     ) = None
     pricing_tier_oid: Oid | None = None
     realtime_percentage_discount: Percentage | None = None
     restrict_to_distribution_center_oid: Oid | None = None
     signup_notification: PricingTierNotification | None = None
-    suppress_buysafe: bool | None = None
+    suppress_buysafe: Annotated[bool, rule("Suppress buySAFE", KEPT, group="kept")] | None = None
     suppress_mailing_list: bool | None = None
-    tax_exempt: Annotated[bool, rule("Tax exempt", "Its customers pay no tax.")] | None = None
-    track_separately: bool | None = None
+    tax_exempt: Annotated[bool, rule("Tax exempt", "Its customers pay no tax.", group="payment")] | None = None
+    track_separately: Annotated[bool, rule("Track separately in QuickBooks", KEPT, group="kept")] | None = None
 
 
 class PricingTiers(Noun):
@@ -94,7 +160,24 @@ class PricingTiers(Noun):
 
     section: ClassVar[str] = "pricing_tiers"
 
-    tiers: Annotated[list[PricingTier], Meta(max_length=MAXIMUM_TIERS, title="Pricing tiers")] | None = None
+    tiers: (
+        Annotated[
+            list[PricingTier],
+            Meta(
+                max_length=MAXIMUM_TIERS,
+                title="Pricing tiers",
+                description="Terms by which customers buy. A tier that is removed is gone from its customers too.",
+                extra_json_schema=on_form(
+                    entry="pricing tier",
+                    summary=["name", "default_percentage_discount", "free_shipping", "tax_exempt", "default_tier"],
+                    key=["pricing_tier_oid"],
+                    parts=["name"],
+                    ordered=True,
+                ),
+            ),
+        ]
+        | None
+    ) = None
 
     def by_oid(self) -> dict[int, PricingTier]:
         return {tier.pricing_tier_oid or 0: tier for tier in self.tiers or []}

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from chalicelib.domain.errors import Invalid, Problem
-from chalicelib.domain.fields import Amount, Text3, Text20, Text50, rule
+from chalicelib.domain.fields import Amount, Text3, Text20, Text50, on_form, rule
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.payments import CardType, StoredCard
 from chalicelib.domain.wire import Noun
@@ -23,6 +23,23 @@ CASCADE_DELAY_HOURS = 6
 # Points that traffic shares are thrown at; a share of a ten-thousandth is still met.
 POINTS = 10_000
 
+# What a share counts for that nobody has said.
+WHOLE_SHARE = 100
+# Where another account of the rotation is named.
+OTHERS = "/gateways/*/code"
+
+# Shown at a field where its value is so.
+NO_SHARE = {"is": 0, "message": "It takes no charge while another gateway has a share."}
+NOT_WHOLE = {
+    "sum": "/gateways/*/traffic_percentage",
+    "over": {"status": "active"},
+    "blank": WHOLE_SHARE,
+    "is_not": WHOLE_SHARE,
+    "message": "The shares of the active gateways add up to {sum}%, not 100%. They are weighed against each other, so "
+    "none gets the very share that it says.",
+}
+SOON_AT_REST = {"below": 5, "message": "A few customers with empty accounts are enough to put the gateway to rest."}
+
 Day = Literal["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 DAYS: tuple[Day, ...] = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 COMPARISONS: dict[str, Callable[[Decimal, Decimal], bool]] = {
@@ -33,14 +50,31 @@ COMPARISONS: dict[str, Callable[[Decimal, Decimal], bool]] = {
     ">": lambda total, bound: total > bound,
 }
 
+COMPARED = {"<": "less than", "<=": "at most", "=": "exactly", ">=": "at least", ">": "more than"}
+
 
 class RotatingGateway(Noun):
     """One account's profile. ``code`` is the gateway account's own. What is absent restricts nothing."""
 
-    code: Annotated[Text50, rule("Code", "The gateway account.")]
+    groups: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        ("account", "", ""),
+        ("when", "Which charges it takes", "Where every account is kept out of a charge, all of them count again."),
+        ("limits", "Limits", "Past a limit the account takes nothing more until the next day or month."),
+        ("auto_orders", "Auto orders", ""),
+        ("declines", "After a decline", ""),
+    )
+
+    code: Annotated[
+        Text50, rule("Account", "One of the shop's payment accounts.", group="account", choices="payment_accounts")
+    ]
     status: Annotated[
         Literal["active", "standby", "inactive"],
-        rule("Status", "Standby accounts take charges only while none is active."),
+        rule(
+            "Status",
+            "Standby accounts take charges only while none is active; where all are inactive, any may.",
+            group="account",
+            choices=["active", "standby", "inactive"],
+        ),
     ] = "active"
     traffic_percentage: (
         Annotated[
@@ -48,54 +82,131 @@ class RotatingGateway(Noun):
             Meta(
                 extra={"ge": 0, "le": 100},
                 title="Traffic share",
-                description="In per cent; shares are weighed against each other. Blank: 100.",
+                description="Shares are weighed against each other. Blank: 100.",
+                extra_json_schema=on_form(group="account", unit="%", blank=WHOLE_SHARE, warnings=[NO_SHARE, NOT_WHOLE]),
             ),
         ]
         | None
     ) = None
-    start_date: Annotated[date, rule("From", "First day that it takes charges.")] | None = None
-    end_date: Annotated[date, rule("Until", "Last day that it takes charges.")] | None = None
-    days_of_week: Annotated[list[Day], rule("Days of the week", "Blank: all.")] | None = None
-    credit_cards: Annotated[list[CardType], rule("Card types", "Those that the account takes. Blank: all.")] | None = (
+    start_date: Annotated[date, rule("From", "First day that it takes charges. Blank: now.", group="when")] | None = (
         None
     )
-    base_currency_code: Annotated[Text3, rule("Currency", "The account's own.")] | None = None
+    end_date: (
+        Annotated[date, rule("Until", "Last day that it takes charges. Blank: for ever.", group="when")] | None
+    ) = None
+    days_of_week: (
+        Annotated[list[Day], rule("Days of the week", "None ticked: all.", group="when", choices=list(DAYS))] | None
+    ) = None
+    credit_cards: (
+        Annotated[list[CardType], rule("Card types", "Those that the account takes. None ticked: all.", group="when")]
+        | None
+    ) = None
+    base_currency_code: (
+        Annotated[Text3, rule("Currency", "The account's own, as in USD. It is preferred for its own.", group="when")]
+        | None
+    ) = None
     additional_native_currency_codes: (
-        Annotated[list[Text3], Meta(max_length=50, title="More currencies", description="That it settles as they are.")]
+        Annotated[
+            list[Text3],
+            Meta(
+                max_length=50,
+                title="More currencies",
+                description="That it settles as they are, as in CAD, EUR.",
+                extra_json_schema=on_form(group="when", widget="words"),
+            ),
+        ]
         | None
     ) = None
     themes: (
         Annotated[
-            list[Text20], Meta(max_length=100, title="Storefronts", description="That it charges for. Blank: all.")
+            list[Text20],
+            Meta(
+                max_length=100,
+                title="Storefronts",
+                description="That it charges for, by their theme codes with commas between. Blank: all.",
+                extra_json_schema=on_form(group="when", widget="words"),
+            ),
         ]
         | None
     ) = None
-    order_total: Annotated[Amount, rule("Order total", "Bound of the orders that it takes.")] | None = None
     order_total_comparison: (
-        Annotated[Literal["<", "<=", "=", ">=", ">"], rule("Order total is", "How an order compares to the bound.")]
+        Annotated[
+            Literal["<", "<=", "=", ">=", ">"],
+            rule(
+                "Order total is",
+                "How the orders that it takes compare to the amount beside it. Blank: any order.",
+                group="when",
+                choices=[(sign, f"{words} ({sign})") for sign, words in COMPARED.items()],
+            ),
+        ]
         | None
     ) = None
-    maximum_daily: Annotated[Amount, rule("Most a day", "Of all charges.")] | None = None
-    maximum_daily_auto_order: Annotated[Amount, rule("Most a day of auto orders", "Of rebills.")] | None = None
-    maximum_monthly: Annotated[Amount, rule("Most a month", "Of all charges.")] | None = None
+    order_total: (
+        Annotated[Amount, rule("Amount", "Goes with the comparison.", group="when", unit="currency")] | None
+    ) = None
+    maximum_daily: (
+        Annotated[Amount, rule("Most a day", "Of all charges. Blank: no limit.", group="limits", unit="currency")]
+        | None
+    ) = None
+    maximum_daily_auto_order: (
+        Annotated[
+            Amount, rule("Most a day of auto orders", "Of rebills. Blank: no limit.", group="limits", unit="currency")
+        ]
+        | None
+    ) = None
+    maximum_monthly: (
+        Annotated[Amount, rule("Most a month", "Of all charges. Blank: no limit.", group="limits", unit="currency")]
+        | None
+    ) = None
     deactivate_after_failures: (
         Annotated[
             int,
-            Meta(ge=1, le=10_000, title="Rest after failures", description="Declines in a row; until a success."),
+            Meta(
+                ge=1,
+                le=10_000,
+                title="Rest after failures",
+                description="So many declines in a row, and the account rests until a success. Blank: never.",
+                extra_json_schema=on_form(group="limits", unit="declines", warnings=[SOON_AT_REST]),
+            ),
         ]
         | None
     ) = None
-    preferred_for_auto_orders: Annotated[bool, rule("Preferred for auto orders", "Rebills go here first.")] | None = (
-        None
-    )
-    rebill_auto_orders_against_this_rtg_code: (
-        Annotated[Text50, rule("Rebill at", "Rebills of what was bought here go to that account.")] | None
+    preferred_for_auto_orders: (
+        Annotated[bool, rule("Preferred for auto orders", "Rebills go here first.", group="auto_orders")] | None
     ) = None
-    cascade_code: Annotated[Text50, rule("After a decline", "The account that is tried next.")] | None = None
+    rebill_auto_orders_against_this_rtg_code: (
+        Annotated[
+            Text50,
+            rule(
+                "Rebill at",
+                "Rebills of what was bought here go to that account. Blank: wherever the rules lead.",
+                group="auto_orders",
+                choices=OTHERS,
+            ),
+        ]
+        | None
+    ) = None
+    cascade_code: (
+        Annotated[
+            Text50,
+            rule(
+                "Try next",
+                "The account that is tried next. Blank: chosen by the rules from those that are left.",
+                group="declines",
+                choices=OTHERS,
+            ),
+        ]
+        | None
+    ) = None
     prevent_cascade_if_response_values: (
         Annotated[
             list[Text50],
-            Meta(max_length=100, title="No cascade on", description="Decline codes after which no other is tried."),
+            Meta(
+                max_length=100,
+                title="No other account on",
+                description="Decline codes after which no other account is tried, with commas between.",
+                extra_json_schema=on_form(group="declines", widget="words"),
+            ),
         ]
         | None
     ) = None
@@ -105,7 +216,9 @@ class RotatingGateway(Noun):
             Meta(
                 max_length=100,
                 title="Retry only on",
-                description="Decline codes on which auto orders are tried again; any other is the last.",
+                description="Decline codes on which an auto order is tried again another day; any other ends its "
+                "retries. Blank: the retry settings alone decide.",
+                extra_json_schema=on_form(group="declines", widget="words"),
             ),
         ]
         | None
@@ -120,7 +233,15 @@ class RotatingGateways(Noun):
     gateways: (
         Annotated[
             list[RotatingGateway],
-            Meta(max_length=MAXIMUM_GATEWAYS, title="Gateways", description="None: charged where the card is stored."),
+            Meta(
+                max_length=MAXIMUM_GATEWAYS,
+                title="Gateways",
+                description="A charge goes to one of the active accounts that store the card, by chance and their "
+                "shares, unless a rule below says otherwise. None: charged where the card is stored.",
+                extra_json_schema=on_form(
+                    entry="gateway", summary=["code", "status", "traffic_percentage"], warnings=[NOT_WHOLE]
+                ),
+            ),
         ]
         | None
     ) = None
@@ -303,7 +424,7 @@ def _currencies(one: RotatingGateway) -> list[str]:
 
 def _by_chance(pool: Sequence[RotatingGateway], wanted: Wanted) -> str:
     """By traffic shares. The charge throws its own point: the same charge chooses the same account."""
-    shares = [Decimal(100) if one.traffic_percentage is None else one.traffic_percentage for one in pool]
+    shares = [Decimal(WHOLE_SHARE) if one.traffic_percentage is None else one.traffic_percentage for one in pool]
     if not any(shares):
         shares = [Decimal(1)] * len(pool)
     text = f"{wanted.subject}#{wanted.run}#{wanted.round}#{len(wanted.tried)}"

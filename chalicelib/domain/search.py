@@ -8,12 +8,13 @@ unique in any case. Criteria of an address (names, company, city, ...) must all 
 shipping's: who asks for Ann Lee does not mean Ann Smith who sends to Bob Lee. Missing values sort last, either way.
 """
 
+from calendar import monthrange
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache, partial
 from hashlib import sha256
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from msgspec import Meta
 
@@ -21,7 +22,7 @@ from chalicelib.domain import criteria, wire
 from chalicelib.domain.auto_orders import AutoOrder
 from chalicelib.domain.criteria import Sorting, asked, available, from_parameters, moment
 from chalicelib.domain.customers import normalised_email
-from chalicelib.domain.dates import Instant
+from chalicelib.domain.dates import Instant, instant
 from chalicelib.domain.errors import Invalid, Problem
 from chalicelib.domain.fields import (
     Amount,
@@ -43,6 +44,9 @@ from chalicelib.domain.rows import Row, Test, all_of, at, sort_key, trimmed, wit
 from chalicelib.domain.wire import Noun
 
 Kind = Literal["auto_order", "order", "item"]
+# How an active auto order stands: a declined charge is tried again, something keeps it from being billed, all its items
+# are paused.
+Condition = Literal["retrying", "held", "paused"]
 
 # A longer text is kept as its beginning and a hash: it still matches exactly, and a row stays about 250 bytes.
 LONGEST_TEXT = 40
@@ -77,6 +81,9 @@ COLUMNS: dict[Kind, tuple[str, ...]] = {
         *PEOPLE,
         # The items of the original order, where they are not the auto order's.
         "item_id",
+        "card_expires_dts",
+        "next_attempt",
+        "condition",
     ),
     "order": (
         "order_id",
@@ -107,9 +114,10 @@ COLUMNS: dict[Kind, tuple[str, ...]] = {
 ROOT_CATEGORY = "/"
 
 
-def row_of_auto_order(auto_order: AutoOrder, original: Order, noted: Instant) -> Row:
+def row_of_auto_order(auto_order: AutoOrder, original: Order, noted: Instant, *, held: bool = False) -> Row:
     """The row of an assembled auto order. ``noted`` is now: what ``_since`` asks for is when a change could be seen
-    here first, so that who asks again and again from where he stopped misses none."""
+    here first, so that who asks again and again from where he stopped misses none. ``held``: it waits until somebody
+    mends what keeps it from being billed."""
     entries = auto_order.items or []
     own = _distinct(entry.original_item_id for entry in entries)
     bought = _distinct(line.merchant_item_id for line in original.items or [])
@@ -131,8 +139,33 @@ def row_of_auto_order(auto_order: AutoOrder, original: Order, noted: Instant) ->
             "checkout.screen_branding_theme_code": _checkout(original).screen_branding_theme_code,
             **_people(original),
             "item_id": bought if set(bought) != set(own) else None,
+            "card_expires_dts": _expires(payment),
+            "next_attempt": auto_order.next_attempt if auto_order.status == "active" else None,
+            "condition": _conditions(auto_order, held=held),
         },
     )
+
+
+def _expires(payment: OrderPayment) -> Instant | None:
+    """Within the last day of the card's last good month, wherever the shop is."""
+    card = payment.credit_card
+    if card is None or not (card.card_expiration_year and card.card_expiration_month):
+        return None
+    year, month = card.card_expiration_year, card.card_expiration_month
+    return instant(datetime(year, month, monthrange(year, month)[1], 12, tzinfo=UTC))
+
+
+def _conditions(auto_order: AutoOrder, *, held: bool) -> list[Condition]:
+    """How an active auto order stands, beyond its status."""
+    if auto_order.status != "active":
+        return []
+    entries = auto_order.items or []
+    found: dict[Condition, bool] = {
+        "retrying": bool(auto_order.credit_card_attempt),
+        "held": held,
+        "paused": bool(entries) and all(entry.paused for entry in entries),
+    }
+    return [name for name, is_so in found.items() if is_so]
 
 
 def row_of_order(order: Order) -> Row:
@@ -208,6 +241,12 @@ def shortened(text: str) -> str:
     return f"{text[:BEGINNING]}…{sha256(text.encode()).hexdigest()[:HASH_DIGITS]}"
 
 
+def _beginning(cell: str) -> str:
+    """What a row holds of the text itself."""
+    cut = len(cell) == BEGINNING + 1 + HASH_DIGITS and cell[BEGINNING] == "…"
+    return cell[:BEGINNING] if cut else cell
+
+
 def _people(order: Order) -> dict[str, Any]:
     billing, shipping = order.billing or OrderBilling(), order.shipping or OrderShipping()
     billed = [getattr(billing, name) for name in ADDRESS]
@@ -250,10 +289,21 @@ def _reader(kind: Kind, column: str) -> Callable[[Row], Any]:
 # --- queries ---------------------------------------------------------------------------------------------------------
 
 
-class AutoOrderQuery(Noun):
-    """``item_id`` means that the original order held the item. ``since`` comes with GET only."""
+# Criteria of auto orders that the contract does not know.
+OF_AUTO_ORDERS = (
+    "card_expires_date_begin",
+    "card_expires_date_end",
+    "condition",
+    "next_attempt_date_begin",
+    "next_attempt_date_end",
+)
 
-    own: ClassVar[frozenset[str]] = frozenset({"since"})
+
+class AutoOrderQuery(Noun):
+    """``item_id`` means that the original order held the item. What the contract does not know comes with GET only:
+    ``since``, ``condition`` (``retrying``, ``held``, ``paused``), when the card expires and when it is tried again."""
+
+    own: ClassVar[frozenset[str]] = frozenset({"since", *OF_AUTO_ORDERS})
 
     auto_order_code: Text200 | None = None
     card_type: Text100 | None = None
@@ -277,6 +327,11 @@ class AutoOrderQuery(Noun):
     state: Text200 | None = None
     status: Literal["active", "canceled", "disabled", "merged"] | None = None
 
+    card_expires_date_begin: str | None = None
+    card_expires_date_end: str | None = None
+    condition: str | None = None
+    next_attempt_date_begin: str | None = None
+    next_attempt_date_end: str | None = None
     since: str | None = None
 
 
@@ -361,10 +416,13 @@ class OrderQuery(Noun):
 
 
 class ItemQuery(Noun):
-    """Items are asked for with GET only. The root category is ``/``."""
+    """Items are asked for with GET only. The root category is ``/``. ``merchant_item_id_or_description``, of our own
+    and after the one of coupons, is looked for within either, in any case; of a long description within the beginning,
+    which is all that a row keeps."""
 
     own: ClassVar[frozenset[str]] = frozenset({"since"})
 
+    merchant_item_id_or_description: Text50 | None = None
     parent_category_id: Text20 | None = None
     parent_category_path: Text200 | None = None
 
@@ -405,7 +463,12 @@ def order_query(raw: Any) -> OrderQuery:
 
 def auto_order_query_of(parameters: Mapping[str, str]) -> AutoOrderQuery:
     """The query in the parameters of a GET. Raises Invalid naming what is not known."""
-    return from_parameters(parameters, AutoOrderQuery, own={"_since": "since"})
+    own = {"_since": "since", **{name: name for name in OF_AUTO_ORDERS}}
+    query = from_parameters(parameters, AutoOrderQuery, own=own)
+    if query.condition and query.condition not in get_args(Condition):
+        message = f"allowed are {', '.join(get_args(Condition))}"
+        raise Invalid.one("/condition", "not_allowed_value", message)
+    return query
 
 
 def order_query_of(parameters: Mapping[str, str]) -> OrderQuery:
@@ -447,7 +510,12 @@ CRITERIA: dict[Kind, dict[str, str]] = {
 }
 # Ranges: ``<name>_date_begin`` and ``<name>_date_end``.
 RANGES: dict[Kind, dict[str, str]] = {
-    "auto_order": {"next_shipment": "next_shipment_dts", "original_order": "creation_dts"},
+    "auto_order": {
+        "next_shipment": "next_shipment_dts",
+        "original_order": "creation_dts",
+        "next_attempt": "next_attempt",
+        "card_expires": "card_expires_dts",
+    },
     "order": {
         "creation": "creation_dts",
         "payment": "payment.payment_dts",
@@ -457,6 +525,7 @@ RANGES: dict[Kind, dict[str, str]] = {
     "item": {},
 }
 EMAILS = frozenset({"email", "cc_email"})
+ITEM_TEXTS = ("merchant_item_id", "description")
 
 
 def matcher(kind: Kind, query: Query, zone_name: str) -> Test:
@@ -475,6 +544,8 @@ def matcher(kind: Kind, query: Query, zone_name: str) -> Test:
         tests.append(within(_reader(kind, "noted_dts"), moment(since, "_since", zone_name, problems), None))
     if problems:
         raise Invalid(problems)
+    if either := wanted.pop("merchant_item_id_or_description", None):
+        tests.append(partial(_within_either, [_reader(kind, name) for name in ITEM_TEXTS], either.casefold()))
     columns = {CRITERIA[kind].get(name, name): _sought(name, value) for name, value in wanted.items()}
     address = {column: columns.pop(column) for column in ADDRESS if column in columns}
     if address:
@@ -506,6 +577,10 @@ def _equals(kind: Kind, column: str, value: Any) -> Test:
 def _holds(read: Callable[[Row], Any], value: Any, row: Row) -> bool:
     found = read(row)
     return value in found if isinstance(found, list) else bool(found == value)
+
+
+def _within_either(reads: Iterable[Callable[[Row], Any]], text: str, row: Row) -> bool:
+    return any(text in _beginning(read(row) or "").casefold() for read in reads)
 
 
 def _lives(kind: Kind, address: Mapping[str, Any]) -> Test:
@@ -575,6 +650,8 @@ SORT_FIELDS: dict[Kind, tuple[str, ...]] = {
         "payment.payment_dts",
         "checkout.screen_branding_theme_code",
         "next_shipment_dts",
+        "next_attempt",
+        "card_expires_dts",
     ),
     "order": (
         "order_id",

@@ -43,9 +43,9 @@ class AutoOrderCancelReason(Noun):
         Annotated[Text1024, rule("Words for customers", "Shown to customers instead of the reason. Blank: the reason.")]
         | None
     ) = None
-    visible_in_myaccount: (
-        Annotated[bool, rule("Customers may choose it", "Off: only you may. Blank: they may.", blank=True)] | None
-    ) = None
+    visible_in_myaccount: Annotated[bool, rule("Customers may choose it", "Off: only you may.", blank=True)] | None = (
+        None
+    )
 
 
 class AutoOrderProcessing(Noun):

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from chalicelib.domain.errors import Invalid, Problem
-from chalicelib.domain.fields import Amount, CountryCode, Quantity, rule
+from chalicelib.domain.fields import Amount, CountryCode, Quantity, on_form, rule
 from chalicelib.domain.money import ZERO, quantise
 from chalicelib.domain.wire import Noun
 
@@ -23,8 +23,18 @@ MAXIMUM_COUNTRIES = 250
 MAXIMUM_STATES = 500
 
 # A state by its country, as in US-NY: the same letters mean other places elsewhere (CA-ON, AU-WA and US-WA).
-StateCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}-\S(.{0,30}\S)?$")]
+StateCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}-\S(.{0,30}\S)?$", examples=["US-NY"])]
 MethodName = Annotated[str, Meta(min_length=1, max_length=50)]
+
+# Shown at a field where its value is so.
+RENAMED = {
+    "changed": True,
+    "message": "Auto orders keep the old name: their rebills are held, unless they go by the lowest cost method.",
+}
+NOT_OFFERED = {
+    "is": False,
+    "message": "Rebills of auto orders that go by it are held, unless they go by the lowest cost method.",
+}
 
 
 class Place(Protocol):
@@ -43,8 +53,10 @@ class Place(Protocol):
 class WeightStep(Noun):
     """What a parcel of up to so many pounds adds to the cost. Without a weight: any; only the last step may be so."""
 
-    cost: Amount
-    up_to_pounds: Quantity | None = None
+    cost: Annotated[Amount, rule("Cost", "What such a parcel adds.", unit="currency")]
+    up_to_pounds: (
+        Annotated[Quantity, rule("Up to", "Blank: any weight; only the last step may be so.", unit="pounds")] | None
+    ) = None
 
 
 class ShippingMethod(Noun):
@@ -54,35 +66,50 @@ class ShippingMethod(Noun):
     ``states`` narrows: in a country of which it names states, only those are served; the others are served whole.
     """
 
-    shipping_method: Annotated[MethodName, rule("Name", "As shoppers choose it and as orders carry it.")]
-    countries: (
+    groups: ClassVar[tuple[tuple[str, str, str], ...]] = (
+        ("method", "", ""),
+        ("cost", "Cost", "The cost of an order, of each unit and of the weight add up."),
+        ("places", "Where it goes", ""),
+    )
+
+    shipping_method: Annotated[
+        MethodName,
+        rule("Name", "As shoppers choose it and as orders carry it.", group="method", warnings=[RENAMED]),
+    ]
+    enabled: (
         Annotated[
-            list[CountryCode],
-            Meta(max_length=MAXIMUM_COUNTRIES, title="Countries", description="ISO codes. Blank: everywhere."),
+            bool,
+            rule("Enabled", "Off: kept, but not offered.", group="method", blank=True, warnings=[NOT_OFFERED]),
         ]
         | None
     ) = None
-    enabled: Annotated[bool, rule("Enabled", "Off: kept, but not offered. Blank: on.")] | None = None
-    free_over_amount: (
-        Annotated[Amount, rule("Free over", "Free where the subtotal after discounts reaches this. Blank: never.")]
+    per_order: (
+        Annotated[Amount, rule("Per order", "Charged once an order.", group="cost", unit="currency", blank=0)] | None
+    ) = None
+    per_item: (
+        Annotated[Amount, rule("Per item", "Added for each unit that ships.", group="cost", unit="currency", blank=0)]
         | None
     ) = None
-    per_item: Annotated[Amount, rule("Per item", "Added for each unit that ships.")] | None = None
-    per_order: Annotated[Amount, rule("Per order", "Charged once an order.")] | None = None
+    free_over_amount: (
+        Annotated[
+            Amount,
+            rule(
+                "Free over",
+                "Free where the subtotal after discounts reaches this. Blank: never.",
+                group="cost",
+                unit="currency",
+            ),
+        ]
+        | None
+    ) = None
     qualifies_for_free_shipping: (
         Annotated[
             bool,
-            rule("Qualifies for free shipping", "Items with free shipping go free by this method. Blank: yes."),
-        ]
-        | None
-    ) = None
-    states: (
-        Annotated[
-            list[StateCode],
-            Meta(
-                max_length=MAXIMUM_STATES,
-                title="States",
-                description="As in US-NY: only these states of that country, which must stand in the countries.",
+            rule(
+                "Qualifies for free shipping",
+                "Items with free shipping go free by this method.",
+                group="cost",
+                blank=True,
             ),
         ]
         | None
@@ -94,6 +121,32 @@ class ShippingMethod(Noun):
                 max_length=MAXIMUM_STEPS,
                 title="Weight steps",
                 description="From light to heavy; heavier than the last step: not by this method. Blank: any weight.",
+                extra_json_schema=on_form(group="cost", entry="weight step", ordered=True),
+            ),
+        ]
+        | None
+    ) = None
+    countries: (
+        Annotated[
+            list[CountryCode],
+            Meta(
+                max_length=MAXIMUM_COUNTRIES,
+                title="Countries",
+                description="ISO codes with commas between, as in US, CA. Blank: everywhere.",
+                extra_json_schema=on_form(group="places", widget="words"),
+            ),
+        ]
+        | None
+    ) = None
+    states: (
+        Annotated[
+            list[StateCode],
+            Meta(
+                max_length=MAXIMUM_STATES,
+                title="States",
+                description="As in US-NY: only these states of that country, which must stand in the countries. "
+                "Blank: all.",
+                extra_json_schema=on_form(group="places", widget="words"),
             ),
         ]
         | None
@@ -108,7 +161,17 @@ class ShippingSettings(Noun):
     methods: (
         Annotated[
             list[ShippingMethod],
-            Meta(max_length=MAXIMUM_METHODS, title="Shipping methods", description="How orders go out, at what cost."),
+            Meta(
+                max_length=MAXIMUM_METHODS,
+                title="Shipping methods",
+                description="How orders go out and at what cost, in the order in which shoppers see them. None: "
+                "everything ships free, and orders name no method.",
+                extra_json_schema=on_form(
+                    entry="shipping method",
+                    summary=["shipping_method", "per_order", "per_item", "countries", "enabled"],
+                    ordered=True,
+                ),
+            ),
         ]
         | None
     ) = None

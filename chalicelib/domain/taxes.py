@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from chalicelib.domain.errors import Invalid, Problem
-from chalicelib.domain.fields import CountryCode, Percentage, rule
+from chalicelib.domain.fields import CountryCode, Percentage, on_form, rule
 from chalicelib.domain.shipping import Place
 from chalicelib.domain.wire import Noun
 
@@ -13,24 +13,15 @@ from chalicelib.domain.wire import Noun
 # section's document.
 MAXIMUM_RATES = 1000
 
+# Shown at the rate where it is so: no sales tax of the world is higher.
+UNUSUAL = {"above": 30, "message": "No sales tax is this high: is the point where it belongs?"}
+
 
 class TaxRate(Noun):
     """``rate`` is a percentage: 8.875. A rate of 0 says that a place within a taxed one is not taxed."""
 
-    country_code: Annotated[CountryCode, rule("Country", "ISO code.")]
-    rate: Annotated[Percentage, rule("Rate", "In per cent, as in 8.875.")]
-    postal_prefix: (
-        Annotated[
-            str,
-            Meta(
-                min_length=1,
-                max_length=10,
-                title="Postal prefix",
-                description="What the postal code begins with. Blank: all.",
-            ),
-        ]
-        | None
-    ) = None
+    country_code: Annotated[CountryCode, rule("Country", "Where the rate counts.", choices="countries")]
+    rate: Annotated[Percentage, rule("Rate", "As in 8.875. 0: not taxed.", unit="%", warnings=[UNUSUAL])]
     state_region: (
         Annotated[
             str,
@@ -39,6 +30,18 @@ class TaxRate(Noun):
                 max_length=32,
                 title="State",
                 description="As addresses carry it, as in NY. Blank: all.",
+            ),
+        ]
+        | None
+    ) = None
+    postal_prefix: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                max_length=10,
+                title="Postal prefix",
+                description="What the postal code begins with, as in 100 or SW1A. Blank: all.",
             ),
         ]
         | None
@@ -55,7 +58,13 @@ class TaxSettings(Noun):
             Meta(
                 max_length=MAXIMUM_RATES,
                 title="Tax rates",
-                description="The longest postal prefix counts, then the state, then the country. None: no tax.",
+                description="One rate counts for each order: that of the longest postal prefix, else of the state, "
+                "else of the country. They do not add up. None: no tax.",
+                extra_json_schema=on_form(
+                    entry="tax rate",
+                    summary=["country_code", "state_region", "postal_prefix", "rate", "tax_shipping"],
+                    key=["country_code", "state_region", "postal_prefix"],
+                ),
             ),
         ]
         | None

@@ -30,17 +30,24 @@ LARGEST_AMOUNT = Decimal(9999999999)
 HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
+# Of a field: its title, its help, and how it stands on a form (``fields.on_form``; ``names``: the values that are
+# offered, each with how it is called).
+Words = dict[str, tuple[Any, ...]]
+
+
 class Noun(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What all nouns share. ``expansions``: the ``_expand`` names that differ from their field;
     ``deep``: dotted expansions (``payment.transaction``) and the field that needs them; ``own``: fields that
     are kept but never shown or taken; ``read_only``: fields that the server sets: a request may send them back but not
-    change them; ``write_only``: fields that a request may set and no answer shows."""
+    change them; ``write_only``: fields that a request may set and no answer shows; ``words``: what forms and the schema
+    call fields that do not say it themselves, by their names on the wire (a dict costs a cold start nothing)."""
 
     expansions: ClassVar[dict[str, str]] = {}
     deep: ClassVar[dict[str, str]] = {}
     own: ClassVar[frozenset[str]] = frozenset()
     read_only: ClassVar[frozenset[str]] = frozenset()
     write_only: ClassVar[frozenset[str]] = frozenset()
+    words: ClassVar[Words] = {}
 
 
 T = TypeVar("T")
@@ -114,6 +121,24 @@ def overlay(stored: S, raw: Any) -> S:
     if problems:
         raise Invalid(problems)
     return merged
+
+
+class Patch(dict[str, Any]):
+    """A request that takes away what it says is null, as RFC 7396 has it."""
+
+
+def blanked(stored: S, raw: Any) -> S:
+    """The noun without what a ``Patch`` says is null, at any depth; what only the server sets stays."""
+    gone: dict[str, Any] = {}
+    for field in msgspec.structs.fields(type(stored)):
+        value, name = getattr(stored, field.name), field.encode_name
+        if value is None or name not in raw or field.name in getattr(stored, "read_only", ()):
+            continue
+        if raw[name] is None and field.default is None:
+            gone[field.name] = None
+        elif isinstance(raw[name], dict) and isinstance(value, msgspec.Struct):
+            gone[field.name] = blanked(value, raw[name])
+    return msgspec.structs.replace(stored, **gone)
 
 
 def refuse_owned(raw: Any, type_: type[msgspec.Struct]) -> None:
@@ -354,7 +379,7 @@ def _problems(raw: Any, type_: Any, pointer: str) -> Iterable[Problem]:
     try:
         value = msgspec.convert(raw, type_, dec_hook=_into)
     except msgspec.ValidationError as error:
-        yield _told(str(error), bare, pointer)
+        yield _told(str(error), type_, pointer)
         return
     if isinstance(value, Decimal) and not value.is_finite():
         yield Problem(pointer=pointer, code="invalid", message="is not a number")
@@ -403,7 +428,8 @@ _PATTERN = re.compile(r"Expected `str` matching regex '(.*)'")
 _WRONG = re.compile(r"Expected `(\w+)(?: \| null)?`, got `(\w+)`")
 
 
-def _told(text: str, bare: Any, pointer: str) -> Problem:
+def _told(text: str, type_: Any, pointer: str) -> Problem:
+    bare = _bare(type_)
     text = text.split(" - at `$", maxsplit=1)[0]
     if get_origin(bare) is Literal:
         allowed = ", ".join(f"'{value}'" for value in get_args(bare))
@@ -414,7 +440,9 @@ def _told(text: str, bare: Any, pointer: str) -> Problem:
     if found := _BOUND.match(text):
         return Problem(pointer=pointer, code="out_of_range", message=f"must be {_BOUNDS[found[1]]} {found[2]}")
     if found := _PATTERN.match(text):
-        return Problem(pointer=pointer, code="out_of_range", message=f"must look like {found[1]}")
+        examples = [example for meta in _metas(type_) for example in meta.examples or ()]
+        told = f"must be written as in {' or '.join(examples)}" if examples else f"must look like {found[1]}"
+        return Problem(pointer=pointer, code="out_of_range", message=told)
     if found := _WRONG.match(text):
         wanted, got = _TYPES.get(found[1], found[1]), _TYPES.get(found[2], found[2])
         return Problem(pointer=pointer, code="wrong_type", message=f"must be {wanted}, not {got}")
@@ -490,16 +518,16 @@ def _nested_noun(entry: Any) -> bool:
 
 @lru_cache(maxsize=1024)
 def _bounds(type_: Any) -> dict[str, Any]:
-    found = {}
-    if get_origin(type_) is Annotated:
-        inner, *metas = get_args(type_)
-        found = dict(_bounds(inner))
-        for meta in metas:
-            found |= getattr(meta, "extra", None) or {}
-    elif get_origin(type_) in (Union, UnionType):
+    return {sign: bound for meta in _metas(type_) for sign, bound in (meta.extra or {}).items()}
+
+
+def _metas(type_: Any) -> Iterable[msgspec.Meta]:
+    """What is said of a field beside its type, from the inside out."""
+    if isinstance(type_, msgspec.Meta):
+        yield type_
+    elif get_origin(type_) in (Annotated, Union, UnionType):
         for part in get_args(type_):
-            found |= _bounds(part)
-    return found
+            yield from _metas(part)
 
 
 @lru_cache(maxsize=256)

@@ -1,4 +1,5 @@
-"""Many auto orders edited by one request: up to twenty at once; up to a hundred one after the other, by the workers.
+"""Many auto orders edited or acted on by one request: up to twenty at once; up to a hundred one after the other, by the
+workers.
 
 Everything is thought through before anything is written, so a request that breaks a rule changes nothing. Each edit is
 a transaction of its own; where one meets something new, those before it stand, and the same request again makes the
@@ -11,12 +12,13 @@ from typing import Any
 from msgspec.structs import replace
 
 from chalicelib.domain import batches, wire
-from chalicelib.domain.batches import AT, GIVEN_UP_SECONDS, Batch, BatchEdit, of_batch, wanted_edits
+from chalicelib.domain.actions import Act, Effect
+from chalicelib.domain.batches import AT, GIVEN_UP_SECONDS, Batch, BatchEdit, State, of_batch, wanted_edits
 from chalicelib.domain.dates import later
 from chalicelib.domain.errors import Invalid, NotFound, Problem, Refused
 from chalicelib.domain.payments import LEASE_SECONDS
 from chalicelib.domain.timeline import SYSTEM
-from chalicelib.flows import edit
+from chalicelib.flows import act, edit
 from chalicelib.flows.ports import Shop
 from chalicelib.flows.sweep import BATCH, EDIT, REBILL_QUEUE
 
@@ -57,8 +59,24 @@ def queue_many(shop: Shop, raw: Any, *, actor: str = SYSTEM) -> Batch:
         )
         for position, (oid, said) in enumerate(wanted)
     ]
+    return _queued(shop, edits)
+
+
+def queue_actions(shop: Shop, raw: Any, *, actor: str = SYSTEM) -> Batch:
+    """Leave actions to the workers. A batch of that name is asked for once: the same request again only tells how far
+    it has come. Raises Invalid for the request's form, and where another request has that name."""
+    request, edits = act.wanted_later(shop, raw, actor=actor)
+    begun = shop.batches.of(request.batch_id) if request.batch_id else []
+    if not begun:
+        return _queued(shop, edits)
+    if [(one.auto_order_oid, one.body) for one in begun] != [(one.auto_order_oid, one.body) for one in edits]:
+        raise Invalid.one("/batch_id", "conflict", "is the name of another batch: choose a new one")
+    return batches.told(begun)
+
+
+def _queued(shop: Shop, edits: list[BatchEdit]) -> Batch:
     # A worker gets each by a message at once; the due index finds those that get lost on the way.
-    due = later(now, seconds=LEASE_SECONDS)
+    batch_id, due = edits[0].batch_id, later(edits[0].created_dts, seconds=LEASE_SECONDS)
     shop.write(*(shop.batches.asked(one, due) for one in edits))
     messages = [{"merchant_id": shop.merchant_id, "kind": EDIT, "id": f"{batch_id}#{one.position}"} for one in edits]
     for start in range(0, len(messages), BATCH):
@@ -74,16 +92,23 @@ def make(shop: Shop, name: str) -> None:
         return
     now = shop.clock.now()
     problems: list[Problem] = []
+    changed, effect = True, Effect(None)
     if (now - one.created_dts).total_seconds() > GIVEN_UP_SECONDS:
         problems = [Problem(pointer="", code="given_up", message="could not be made within a day; ask again")]
     else:
         try:
-            edit.update(shop, one.auto_order_oid, wire.parse(one.body.encode()), actor=one.actor)
+            if one.action is None:
+                edit.update(shop, one.auto_order_oid, wire.parse(one.body.encode()), actor=one.actor)
+            else:
+                event_id, effect = act.act(shop, one.auto_order_oid, wire.load(one.body, Act), actor=one.actor)
+                changed = event_id is not None
         except Invalid as invalid:
             problems = invalid.problems
         except NotFound as error:
             problems = [Problem(pointer="/auto_order_oid", code="unknown", message=str(error))]
-    ended = replace(one, state="refused" if problems else "done", problems=problems, ended_dts=now)
+    state: State = "refused" if problems else ("done" if changed else "unchanged")
+    days = {"shipment_date": effect.shipment_date, "next_date": effect.next_date}
+    ended = replace(one, state=state, problems=problems, ended_dts=now, **days)
     try:
         shop.write(shop.batches.ended(ended))
     except Refused:

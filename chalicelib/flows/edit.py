@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from chalicelib.domain import wire
+from chalicelib.domain.actions import all_paused, sent_on
 from chalicelib.domain.auto_orders import AutoOrder, Edited, assembled, edited
 from chalicelib.domain.cancel_items import owed
 from chalicelib.domain.cancellation import coming_of, skip_of
-from chalicelib.domain.dates import Instant, midnight
+from chalicelib.domain.dates import Instant
 from chalicelib.domain.edit_requests import prepared
 from chalicelib.domain.errors import Contended, Invalid, NotFound, Problem, Refused, Stale
 from chalicelib.domain.events import Event, Happening, Notice, event_id
@@ -54,7 +55,7 @@ def update(shop: Shop, oid: int, raw: Any, *, actor: str = SYSTEM, version: int 
 
     ``version`` is the one that If-Match named, if it did. Raises NotFound, Stale, and Invalid with all problems.
     """
-    return change(shop, oid, lambda stands: _edited(shop, stands, _object(raw), actor), version=version)
+    return change(shop, oid, lambda stands: laid_over(shop, stands, _object(raw), actor), version=version)
 
 
 def cancel(shop: Shop, oid: int, *, by: str, reason: str | None = None, by_customer: bool = False) -> str | None:
@@ -65,20 +66,20 @@ def cancel(shop: Shop, oid: int, *, by: str, reason: str | None = None, by_custo
         if stands.noun.status not in ("active", "disabled") or stands.noun.canceled_dts is not None:
             return None
         said = {"enabled": False, "canceled_by_user": by} | ({"cancel_reason": reason} if reason else {})
-        return _edited(shop, stands, said, by, by_customer=by_customer)
+        return laid_over(shop, stands, said, by, by_customer=by_customer)
 
     return change(shop, oid, think)
 
 
 def rehearsed(shop: Shop, oid: int, raw: Any) -> None:
     """Raises what ``update`` would raise now; writes nothing."""
-    _edited(shop, standing(shop, oid), _object(raw), SYSTEM)
+    laid_over(shop, standing(shop, oid), _object(raw), SYSTEM)
 
 
 def pause(shop: Shop, oid: int, *, paused: bool = True, actor: str = SYSTEM) -> str | None:
     """Pause every item, or go on with every one. Pausing what is paused changes nothing. Returns the id of the event,
     if there is one."""
-    return change(shop, oid, lambda stands: _edited(shop, stands, _paused(stands.noun, paused=paused), actor))
+    return change(shop, oid, lambda stands: laid_over(shop, stands, all_paused(stands.noun, paused=paused), actor))
 
 
 def skip(shop: Shop, oid: int, day: date, *, actor: str = SYSTEM) -> str | None:
@@ -89,7 +90,7 @@ def skip(shop: Shop, oid: int, day: date, *, actor: str = SYSTEM) -> str | None:
         wanted = skip_of(stands.facts, stands.now)
         if wanted is None or wanted.day != day:
             return None
-        return _edited(shop, stands, _sent_on(stands, wanted.days), actor)
+        return laid_over(shop, stands, sent_on(stands.noun, wanted.days, stands.facts.zone_name()), actor)
 
     return change(shop, oid, think)
 
@@ -103,7 +104,8 @@ def reschedule(shop: Shop, oid: int, day: date, to: date, *, actor: str = SYSTEM
         wanted = coming_of(stands.facts, stands.now)
         if wanted is None or wanted.day != day:
             return None
-        return _edited(shop, stands, _sent_on(stands, dict.fromkeys(wanted.oids, to)), actor)
+        days = dict.fromkeys(wanted.oids, to)
+        return laid_over(shop, stands, sent_on(stands.noun, days, stands.facts.zone_name()), actor)
 
     return change(shop, oid, think)
 
@@ -133,7 +135,7 @@ def update_item(
         rows = [wire.plain(entry) for entry in entries]
         rows[place][field] = value
         try:
-            return _edited(shop, stands, {"items": rows}, actor)
+            return laid_over(shop, stands, {"items": rows}, actor)
         except Invalid as invalid:
             at, named = f"/items/{place}/{field}", f"/{said_as}"
             problems = [replace(p, pointer=p.pointer.replace(at, named, 1)) for p in invalid.problems]
@@ -258,23 +260,10 @@ def _object(raw: Any) -> dict[str, Any]:
     return raw
 
 
-def _paused(stands: AutoOrder, *, paused: bool) -> dict[str, Any]:
-    """The request that pauses every item and leaves all else of it as it stands."""
-    return {"items": [wire.plain(replace(entry, paused=paused)) for entry in stands.items or []]}
-
-
-def _sent_on(stands: Standing, days: dict[int, date]) -> dict[str, Any]:
-    """The request that sends these items, by oid, on these days, and leaves all else as it stands."""
-    zone_name, rows = stands.facts.zone_name(), []
-    for entry in stands.noun.items or []:
-        to = days.get(entry.auto_order_item_oid or 0)
-        rows.append(wire.plain(replace(entry, next_shipment_dts=midnight(to, zone_name)) if to else entry))
-    return {"items": rows}
-
-
-def _edited(
+def laid_over(
     shop: Shop, stands: Standing, raw: dict[str, Any], actor: str, *, by_customer: bool = False
 ) -> Thought | None:
+    """The edit that a request comes to. Raises Invalid with all problems."""
     said = prepared(raw, stands.noun, stands.facts.head.state, stands.now, stands.facts.zone_name())
     return edited_by(shop, stands, said, actor, by_customer=by_customer)
 
@@ -317,10 +306,19 @@ def edited_by(
 
 
 def _original(order: Order, raw: Any) -> Order | None:
-    """The original order with new addresses; None where the request does not speak of it."""
+    """The original order with new addresses; None where the request does not speak of it. A text that is left blank is
+    taken away, for nothing of an address can be said by leaving it out."""
     if raw is None:
         return None
-    changed = wire.overlay(order, raw)
+    said, blanks = _without_blanks(raw)
+    try:
+        changed = wire.overlay(order, said)
+    except Invalid as invalid:
+        raise Invalid([replace(p, pointer=f"/original_order{p.pointer}") for p in invalid.problems]) from None
+    for block, names in blanks.items():
+        if (address := getattr(changed, block)) is not None:
+            address = replace(address, **dict.fromkeys(names))
+            changed = replace(changed, **{block: None if address == type(address)() else address})
     other = [
         name
         for name in wire.plain(changed)
@@ -338,6 +336,18 @@ def _original(order: Order, raw: Any) -> Order | None:
             ]
         )
     return changed if changed != order else None
+
+
+def _without_blanks(raw: Any) -> tuple[Any, dict[str, list[str]]]:
+    """The request without the blank texts of addresses, and their names by block."""
+    if not isinstance(raw, dict):
+        return raw, {}
+    said, blanks = dict(raw), {}
+    for block in EDITABLE_BLOCKS:
+        if isinstance(raw.get(block), dict):
+            said[block] = {name: value for name, value in raw[block].items() if value != ""}
+            blanks[block] = [name for name, value in raw[block].items() if value == ""]
+    return said, blanks
 
 
 def _named(before: AutoOrder, done: Edited) -> tuple[Kind, str]:

@@ -12,6 +12,7 @@ from chalicelib.domain.dates import Instant, later, local_date
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.payments import Approved, Attempt, FrozenPlan, Spend
+from chalicelib.domain.places import place_of
 from chalicelib.domain.rebills import Facts, Go, Hold, Look, Planned, Reason, plan
 from chalicelib.domain.settings import AutoOrderProcessing, standing
 from chalicelib.flows.facts import last_shipment, read_facts
@@ -50,10 +51,7 @@ def explained(shop: Shop, oid: int, at: Instant | None, *, next_run: bool = Fals
         "auto_order_oid": oid,
         "at": moment,
         "decision": _decision(planned),
-        "reasons": [
-            {"code": reason.code, "params": reason.params, **({"setting": reason.setting} if reason.setting else {})}
-            for reason in reasons
-        ],
+        "reasons": [_told(reason) for reason in reasons],
         "settings": _settings(facts.settings, reasons),
         "run": facts.head.run,
         "credit_card_attempt": facts.head.round,
@@ -64,6 +62,13 @@ def explained(shop: Shop, oid: int, at: Instant | None, *, next_run: bool = Fals
     if isinstance(planned.decision, Look | Hold) and planned.decision.at:
         answer["look_again"] = planned.decision.at
     return wire.whole(answer, form)  # type: ignore[no-any-return]  # a dict renders as a dict
+
+
+def _told(reason: Reason) -> dict[str, Any]:
+    told: dict[str, Any] = {"code": reason.code, "params": reason.params}
+    if reason.setting:
+        told |= {"setting": reason.setting, "setting_of": place_of(reason)}
+    return told
 
 
 def _settings(settings: AutoOrderProcessing, reasons: list[Reason]) -> list[dict[str, Any]]:

@@ -5,14 +5,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from chalicelib.domain.customers import Customer, CustomerPricingTier
-from chalicelib.domain.drafts import changed
-from chalicelib.domain.errors import Contended, Invalid, Problem, Refused, Stale
+from chalicelib.domain.errors import Invalid, Problem
 from chalicelib.domain.merchants import Merchant
-from chalicelib.domain.pricing_tiers import PricingTiers, numbered, refuse_currency, validate
+from chalicelib.domain.pricing_tiers import PricingTiers, numbered, refuse_currency
+from chalicelib.flows.configure import configure
 from chalicelib.flows.ports import Shop
-
-# A change that met a faster writer is laid over what stands now.
-MOST_TRIES = 5
 
 
 def change(shop: Shop, raw: Any, *, version: int | None = None) -> tuple[PricingTiers, int]:
@@ -22,20 +19,14 @@ def change(shop: Shop, raw: Any, *, version: int | None = None) -> tuple[Pricing
     Raises Stale, and Invalid with all problems.
     """
     currency = shop.configuration.section(Merchant).noun.currency()
-    for _ in range(MOST_TRIES):
-        kept = shop.configuration.section(PricingTiers)
-        if version is not None and version != kept.version:
-            raise Stale(f"The section is at version {kept.version} now.")
-        asked = changed(kept.noun, raw, validate, lambda section: refuse_currency(section, currency))
-        after = numbered(asked, kept.noun, shop.oids)
-        if after == kept.noun and kept.version:
-            return kept.noun, kept.version
-        try:
-            shop.write(shop.configuration.save(after, kept.version))
-        except Refused:
-            continue
-        return after, kept.version + 1
-    raise Contended("the section is being changed by others; try again")
+    return configure(
+        shop,
+        PricingTiers,
+        raw,
+        version=version,
+        rule=lambda section: refuse_currency(section, currency),
+        finish=lambda after, before: numbered(after, before, shop.oids),
+    )
 
 
 def with_tiers(shop: Shop, wanted: Customer, before: Customer | None) -> Customer:

@@ -189,7 +189,7 @@ def _note(shop: Shop, event: Event, kind: NounKind, name: str, zone_name: str) -
                 wanted = [entry.original_item_id or "" for entry in document.noun.items or []]
                 items = {i.merchant_item_id or "": i for i in shop.items.get_many(list(dict.fromkeys(wanted)))}
                 noun = assembled(document.noun, head, with_step_items(shop, items), zone_name, now)
-                row = search.row_of_auto_order(noun, original.noun, now)
+                row = search.row_of_auto_order(noun, original.noun, now, held=head.state.held is not None)
                 version = search.version_of_auto_order(head, document.version, original.version)
                 shop.lists.note(kind, name, row, version, new=_new(event, kind, name))
             case "order":

@@ -4,6 +4,7 @@ from typing import Any
 
 from chalicelib import wiring
 from chalicelib.domain import search
+from chalicelib.domain.actions import AutoOrderActionRequest
 from chalicelib.domain.auto_orders import AutoOrder, AutoOrderAddonItem, AutoOrderEmail, AutoOrderProperty
 from chalicelib.domain.batches import AutoOrderQueryBatch, AutoOrdersRequest, Batch, wanted_oids
 from chalicelib.domain.consolidation import AutoOrderConsolidate
@@ -14,7 +15,7 @@ from chalicelib.domain.payment_updates import AutoOrderPaymentUpdateRequest
 from chalicelib.domain.settings import AutoOrderCancelReason, AutoOrderProcessing
 from chalicelib.domain.timeline import TimelineEntry
 from chalicelib.domain.wire import Noun, noun, whole
-from chalicelib.flows import batches, edit, explain, show
+from chalicelib.flows import act, batches, edit, explain, show
 from chalicelib.flows.consolidate import consolidate
 from chalicelib.flows.end_item import end_item
 from chalicelib.flows.establish import establish
@@ -395,6 +396,27 @@ def update_auto_orders_batch(ask: Ask) -> dict[str, Any]:
 )
 def get_auto_order_batch(ask: Ask, batch_id: str) -> dict[str, Any]:
     return one("batch", whole(batches.batch(ask.shop, batch_id), ask.form))
+
+
+@door(
+    "POST",
+    "/auto_order/actions",
+    "auto_order_write",
+    summary="Skip or move the next shipment of up to 20 auto orders, pause them, let them go on or cancel them, each "
+    "with its own outcome; up to 100 with _async by the workers, or with dry_run only told",
+    takes=AutoOrderActionRequest,
+    gives=Batch,
+    query=("dry_run", "_async"),
+)
+def act_on_auto_orders(ask: Ask) -> dict[str, Any]:
+    if ask.flag("dry_run"):
+        return one("batch", whole(act.look(ask.shop, ask.raw()), ask.form))
+    if ask.flag("_async"):
+        return one("batch", whole(batches.queue_actions(ask.shop, ask.raw(), actor=ask.actor), ask.form))
+    done, events = act.act_now(ask.shop, ask.raw(), actor=ask.actor)
+    for event_id in events:
+        told_now(ask.shop, event_id)
+    return one("batch", whole(done, ask.form))
 
 
 # --- why, what was, and what comes -----------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from chalicelib.domain.cancellation import Cancellation, CancelLinkRequest, Canc
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.wire import whole
 from chalicelib.flows import cancel
-from chalicelib.handlers.configuration import AUTO_ORDER_PROCESSING, READ
+from chalicelib.handlers.configuration import READ
 from chalicelib.handlers.http import OPEN, STOREFRONT, Ask, Door, done, one
 from chalicelib.handlers.storefront import BASE, preflight
 
@@ -81,7 +81,7 @@ def preflight_cancel_link(ask: Ask) -> Response:
 
 @door(
     "GET",
-    AUTO_ORDER_PROCESSING + "/links",
+    "/configuration/auto_order_processing/links",
     READ,
     summary="The links to the page on which customers ask for their cancel link, with HTML to copy",
 )

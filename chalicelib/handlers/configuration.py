@@ -1,35 +1,61 @@
-"""Settings over HTTP: the merchant's sections, the form of one of them, and the test clock.
+"""Settings over HTTP: every section of the merchant's with the schema of its form, and the test clock.
 
 Each section is one noun with an ETag. A PUT changes the keys that it names (arrays whole); with If-Match it changes
 the version that was read, or nothing.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-
-import msgspec
+from zoneinfo import available_timezones
 
 from chalicelib.domain.customer_values import CustomerProfileSettings
+from chalicelib.domain.loyalty import LoyaltyProgram
 from chalicelib.domain.merchants import Merchant
+from chalicelib.domain.pricing_tiers import PricingTiers
 from chalicelib.domain.rotating import RotatingGateways
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingSettings
 from chalicelib.domain.taxes import TaxSettings
 from chalicelib.domain.wire import whole
-from chalicelib.flows import travel
+from chalicelib.flows import pricing_tiers, travel
 from chalicelib.flows.configure import configure, section
 from chalicelib.flows.ports import S
+from chalicelib.gateways.countries import countries
 from chalicelib.handlers.http import Ask, Door, one
 
 door = Door("configuration")
 
 READ = "configuration_read"
 WRITE = "configuration_write"
-MERCHANT = "/configuration/merchant"
-AUTO_ORDER_PROCESSING = "/configuration/auto_order_processing"
-SHIPPING_METHODS = "/configuration/shipping_methods"
-TAXES = "/configuration/taxes"
-PROFILES = "/configuration/customer_profiles"
-GATEWAYS = "/configuration/rotating_transaction_gateways"
+
+
+def _section(
+    noun: type[S],
+    name: str,
+    about: str,
+    changes: str,
+    *,
+    read: str | None = None,
+    change: Callable[..., tuple[S, int]] = configure,
+) -> None:
+    """The three doors of a section: what it says, a change of it, and the schema that its form is made from. ``name``
+    of its calls; ``read`` where the contract has a call of that name."""
+
+    def get(ask: Ask) -> dict[str, Any]:
+        return _answer(ask, *section(ask.shop, noun))
+
+    def update(ask: Ask) -> dict[str, Any]:
+        return _answer(ask, *change(ask.shop, noun, ask.raw(), version=ask.if_match()))
+
+    def schema(ask: Ask) -> dict[str, Any]:
+        return one("schema", form_schema(noun, _lists(ask)))
+
+    get.__name__, update.__name__, schema.__name__ = read or f"get_{name}", f"update_{name}", f"get_{name}_schema"
+    path = f"/configuration/{noun.section}"
+    door("GET", path, READ, summary=f"Retrieve {about}", gives=noun)(get)
+    door("PUT", path, WRITE, summary=changes, takes=noun, gives=noun)(update)
+    told = f"The JSON schema of {about}, to make a form from"
+    door("GET", f"{path}/schema", READ, summary=told, gives={"schema": dict[str, Any]})(schema)
 
 
 def _answer(ask: Ask, noun: S, version: int) -> dict[str, Any]:
@@ -37,152 +63,80 @@ def _answer(ask: Ask, noun: S, version: int) -> dict[str, Any]:
     return one(noun.section, whole(noun, ask.form))
 
 
-def _changed(ask: Ask, type_: type[S]) -> dict[str, Any]:
-    return _answer(ask, *configure(ask.shop, type_, ask.raw(), version=ask.if_match()))
-
-
-@door("GET", MERCHANT, READ, summary="Retrieve the merchant section", gives=Merchant)
-def get_merchant(ask: Ask) -> dict[str, Any]:
-    return _answer(ask, *section(ask.shop, Merchant))
-
-
-@door(
-    "PUT",
-    MERCHANT,
-    WRITE,
-    summary="Change the merchant section; the currency stays as the shop was founded",
-    takes=Merchant,
-    gives=Merchant,
+_section(
+    Merchant,
+    "merchant",
+    "the merchant section",
+    "Change the merchant section; the currency stays as the shop was founded",
 )
-def update_merchant(ask: Ask) -> dict[str, Any]:
-    return _changed(ask, Merchant)
-
-
-@door(
-    "GET",
-    AUTO_ORDER_PROCESSING,
-    READ,
-    summary="Retrieve the rules of auto order processing",
-    gives=AutoOrderProcessing,
+_section(
+    AutoOrderProcessing,
+    "auto_order_processing",
+    "the rules of auto order processing",
+    "Change rules of auto order processing",
 )
-def get_auto_order_processing(ask: Ask) -> dict[str, Any]:
-    return _answer(ask, *section(ask.shop, AutoOrderProcessing))
-
-
-@door(
-    "PUT",
-    AUTO_ORDER_PROCESSING,
-    WRITE,
-    summary="Change rules of auto order processing",
-    takes=AutoOrderProcessing,
-    gives=AutoOrderProcessing,
+_section(ShippingSettings, "shipping_methods", "the shipping methods", "Replace the shipping methods")
+_section(TaxSettings, "taxes", "the tax rates", "Replace the tax rates")
+_section(
+    CustomerProfileSettings,
+    "customer_profile_settings",
+    "the lists of customer profiles",
+    "Change the lists of customer profiles",
 )
-def update_auto_order_processing(ask: Ask) -> dict[str, Any]:
-    return _changed(ask, AutoOrderProcessing)
-
-
-@door("GET", SHIPPING_METHODS, READ, summary="Retrieve the shipping methods", gives=ShippingSettings)
-def get_shipping_methods(ask: Ask) -> dict[str, Any]:
-    return _answer(ask, *section(ask.shop, ShippingSettings))
-
-
-@door(
-    "PUT",
-    SHIPPING_METHODS,
-    WRITE,
-    summary="Replace the shipping methods",
-    takes=ShippingSettings,
-    gives=ShippingSettings,
+_section(
+    RotatingGateways,
+    "rotating_transaction_gateways",
+    "the rotating transaction gateways",
+    "Replace the rotating transaction gateways",
 )
-def update_shipping_methods(ask: Ask) -> dict[str, Any]:
-    return _changed(ask, ShippingSettings)
-
-
-@door("GET", TAXES, READ, summary="Retrieve the tax rates", gives=TaxSettings)
-def get_taxes(ask: Ask) -> dict[str, Any]:
-    return _answer(ask, *section(ask.shop, TaxSettings))
-
-
-@door("PUT", TAXES, WRITE, summary="Replace the tax rates", takes=TaxSettings, gives=TaxSettings)
-def update_taxes(ask: Ask) -> dict[str, Any]:
-    return _changed(ask, TaxSettings)
-
-
-@door("GET", PROFILES, READ, summary="Retrieve the lists of customer profiles", gives=CustomerProfileSettings)
-def get_customer_profile_settings(ask: Ask) -> dict[str, Any]:
-    return _answer(ask, *section(ask.shop, CustomerProfileSettings))
-
-
-@door(
-    "PUT",
-    PROFILES,
-    WRITE,
-    summary="Change the lists of customer profiles",
-    takes=CustomerProfileSettings,
-    gives=CustomerProfileSettings,
+_section(
+    LoyaltyProgram,
+    "loyalty_program",
+    "the loyalty program",
+    "Change the loyalty program; what was earned under other terms stays",
 )
-def update_customer_profile_settings(ask: Ask) -> dict[str, Any]:
-    return _changed(ask, CustomerProfileSettings)
-
-
-@door("GET", GATEWAYS, READ, summary="Retrieve the rotating transaction gateways", gives=RotatingGateways)
-def get_rotating_transaction_gateways(ask: Ask) -> dict[str, Any]:
-    return _answer(ask, *section(ask.shop, RotatingGateways))
-
-
-@door(
-    "PUT",
-    GATEWAYS,
-    WRITE,
-    summary="Replace the rotating transaction gateways",
-    takes=RotatingGateways,
-    gives=RotatingGateways,
+_section(
+    PricingTiers,
+    "pricing_tiers",
+    "the pricing tiers",
+    "Replace the pricing tiers; one that keeps its oid is the same tier",
+    read="get_pricing_tiers_section",
+    change=lambda shop, _, raw, version: pricing_tiers.change(shop, raw, version=version),
 )
-def update_rotating_transaction_gateways(ask: Ask) -> dict[str, Any]:
-    return _changed(ask, RotatingGateways)
 
 
-@door(
-    "GET",
-    AUTO_ORDER_PROCESSING + "/schema",
-    READ,
-    summary="The JSON schema of the rules of auto order processing, to make a form from",
-)
-def get_auto_order_processing_schema(ask: Ask) -> dict[str, Any]:
-    return one("schema", form_schema(AutoOrderProcessing))
+# Lists of the shop's own and of the world's, from which a field of a form is chosen (``choices``).
+Lists = Mapping[str, Callable[[], Sequence[Any]]]
 
 
-@door("GET", MERCHANT + "/schema", READ, summary="The JSON schema of the merchant section, to make a form from")
-def get_merchant_schema(ask: Ask) -> dict[str, Any]:
-    return one("schema", form_schema(Merchant))
-
-
-def form_schema(type_: type[Any]) -> dict[str, Any]:
-    """A section's schema as one object, its fields in their order. ``x-ui`` says how they stand on a form."""
-    described = msgspec.json.schema(type_)
-    definitions = _without_null(described["$defs"])
-    schema: dict[str, Any] = definitions.pop(type_.__name__)
-    for name in type_.read_only:
-        schema["properties"][name]["readOnly"] = True
-    groups = [dict(zip(("name", "title", "help"), group, strict=True)) for group in getattr(type_, "groups", ())]
+def _lists(ask: Ask) -> Lists:
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **schema,
-        "$defs": definitions,
-        "x-ui": {"groups": groups},
+        "countries": countries,
+        "time_zones": lambda: sorted(name for name in available_timezones() if "/" in name or name == "UTC"),
+        "payment_accounts": lambda: [(code, code) for code in sorted(ask.shop.payments)],
     }
 
 
-def _without_null(schema: Any) -> Any:
-    """What may be left out is left out: an answer never says null, and neither does its schema."""
-    if isinstance(schema, list):
-        return [_without_null(entry) for entry in schema]
-    if not isinstance(schema, dict):
-        return schema
-    rest = [entry for entry in schema.get("anyOf", []) if entry != {"type": "null"}]
-    if len(rest) == 1:
-        return _without_null(rest[0])
-    return {name: _without_null(value) for name, value in schema.items() if value is not None}
+def form_schema(type_: type[Any], lists: Lists | None = None) -> dict[str, Any]:
+    """A section's schema as one object, its fields in their order. ``x-ui`` says how they stand on a form; what stands
+    on none, though the noun has it, is left out."""
+    from chalicelib.handlers import openapi
+
+    definitions = openapi.components([type_], "#/$defs/")
+    for noun in openapi.structs_in(type_):
+        described = definitions[noun.__name__]
+        groups = [dict(zip(("name", "title", "help"), group, strict=True)) for group in getattr(noun, "groups", ())]
+        described["x-ui"] = {"groups": groups}
+        for name in getattr(noun, "off_form", ()):
+            described["properties"].pop(name)
+        for field in described["properties"].values():
+            choices = field.get("x-ui", {}).get("choices")
+            if isinstance(choices, str) and choices in (lists or {}):
+                field["x-ui"] = {**field["x-ui"], "choices": (lists or {})[choices]()}
+    schema = definitions.pop(type_.__name__)
+    told = str([schema, definitions])
+    named = {name: noun for name, noun in definitions.items() if f"'#/$defs/{name}'" in told}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "$defs": named}
 
 
 @door(

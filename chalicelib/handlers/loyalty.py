@@ -1,4 +1,4 @@
-"""Loyalty over HTTP: the programme, a customer's points and ledgers, and store credit with its cashback."""
+"""Loyalty over HTTP: a customer's points and ledgers, and store credit with its cashback."""
 
 from decimal import Decimal
 from typing import Any
@@ -17,7 +17,6 @@ from chalicelib.domain.loyalty import (
     CustomerLoyaltyRedemption,
     FutureEntry,
     LoyaltyBalance,
-    LoyaltyProgram,
     ManualEntry,
     PastEntry,
     RedeemRequest,
@@ -26,7 +25,6 @@ from chalicelib.domain.loyalty import (
 )
 from chalicelib.domain.wire import whole
 from chalicelib.flows import gift_certificates, ledgers, reward
-from chalicelib.flows.configure import configure, section
 from chalicelib.handlers import cursors
 from chalicelib.handlers.http import Ask, Door, done, many, oid_of, one
 
@@ -35,35 +33,9 @@ door = Door("loyalty")
 NOUN = "customer"
 ONE = "/customer/customers/{customer_profile_oid}"
 LOYALTY = ONE + "/loyalty"
-PROGRAM = "/configuration/loyalty_program"
 READ = "customer_read"
 WRITE = "customer_write"
 KEY = "idempotency-key"
-
-
-# --- the programme ---------------------------------------------------------------------------------------------------
-
-
-@door("GET", PROGRAM, "configuration_read", summary="Retrieve the loyalty program", gives=LoyaltyProgram)
-def get_loyalty_program(ask: Ask) -> dict[str, Any]:
-    return _program(ask, *section(ask.shop, LoyaltyProgram))
-
-
-@door(
-    "PUT",
-    PROGRAM,
-    "configuration_write",
-    summary="Change the loyalty program; what was earned under other terms stays",
-    takes=LoyaltyProgram,
-    gives=LoyaltyProgram,
-)
-def update_loyalty_program(ask: Ask) -> dict[str, Any]:
-    return _program(ask, *configure(ask.shop, LoyaltyProgram, ask.raw(), version=ask.if_match()))
-
-
-def _program(ask: Ask, noun: LoyaltyProgram, version: int) -> dict[str, Any]:
-    ask.etag(version)
-    return one(noun.section, whole(noun, ask.form))
 
 
 # --- points ----------------------------------------------------------------------------------------------------------

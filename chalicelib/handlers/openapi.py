@@ -28,7 +28,15 @@ from chalicelib.domain.items import Item
 from chalicelib.domain.money import Currency
 from chalicelib.domain.notices import NoticePreview, NoticeTemplateView
 from chalicelib.domain.orders import Order, OrderPaymentTransaction
-from chalicelib.domain.search import NOT_IN_GET, UNAVAILABLE, AutoOrderQuery, ItemQuery, OrderQuery
+from chalicelib.domain.search import (
+    NOT_IN_GET,
+    OF_AUTO_ORDERS,
+    UNAVAILABLE,
+    AutoOrderQuery,
+    Condition,
+    ItemQuery,
+    OrderQuery,
+)
 from chalicelib.domain.storefront import StorefrontItem
 from chalicelib.domain.users import User
 from chalicelib.domain.webhooks import API_VERSION, DESCRIPTIONS
@@ -61,7 +69,6 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "create_payment_method_token": {"card_token": str, "expiration_dts": Instant},
     "does_coupon_code_exist": {"exists": bool},
     "explain_auto_order": {"explanation": dict[str, Any]},
-    "get_auto_order_processing_schema": {"schema": dict[str, Any]},
     "get_auto_order_consent": {"consent": AutoOrderConsent},
     "get_auto_order_processing_links": {"links": list[dict[str, str]]},
     "get_notice_template": {"notice_template": NoticeTemplateView},
@@ -102,6 +109,7 @@ OPTIONAL_BODIES = frozenset(
         "cancel_auto_order_item_by_reference_order_id",
         "pause_auto_order",
         "preview_notice_template",
+        "preview_refund",
         "process_payment",
     }
 )
@@ -128,10 +136,19 @@ PARAMETERS: dict[str, tuple[Schema, str]] = {
     "at": ({"type": "string", "format": "date-time"}, "the instant to explain; now without it"),
     "at_once": (BOOLEAN, "the old secret does not sign any more: it has leaked"),
     "beginDate": (STRING, f"delivered at or after: {MOMENT}"),
+    "card_expires_date_begin": (STRING, f"its card is good until then or longer: {MOMENT}"),
+    "card_expires_date_end": (STRING, f"its card is good until then at most: {MOMENT}"),
+    "condition": (
+        {"type": "string", "enum": list(get_args(Condition))},
+        "how an active one stands: a declined charge is tried again, it cannot be billed as it stands, it is paused",
+    ),
+    "dry_run": (BOOLEAN, "tell only what would come of it; nothing is saved"),
     "duration": (INTEGER, "milliseconds, or longer"),
     "endDate": (STRING, f"delivered at or before: {MOMENT}"),
     "event": (STRING, "the name of an event"),
     "exclude_expired": (BOOLEAN, "leave out what has expired"),
+    "next_attempt_date_begin": (STRING, f"a declined charge is tried again then or later: {MOMENT}"),
+    "next_attempt_date_end": (STRING, f"a declined charge is tried again then or before: {MOMENT}"),
     "search_string": (STRING, "words; each begins a word of a customer's e-mail address, names, company, ..."),
     "signup_dts_end": (STRING, f"signed up at or before: {MOMENT}"),
     "signup_dts_start": (STRING, f"signed up at or after: {MOMENT}"),
@@ -153,8 +170,10 @@ our own in the same form.
 **Answers** are `{"<noun>": ..., "success": true, "metadata": {"payload_name": "<noun>"}}`; lists have
 `metadata.result_set`. What is absent is left out, never null. Without `_expand` only plain fields are shown.
 
-**Updates** change only the keys that they send; arrays are replaced whole. Where an answer has an `ETag`, its `PUT`
-and `DELETE` take it back in `If-Match` and answer 412 where somebody was faster.
+**Updates** change only the keys that they send; arrays are replaced whole, and null counts as absent. Sent as
+`application/merge-patch+json`, null takes away what stood there (but of auto orders, orders, users and webhooks).
+Where an answer has an `ETag`, its `PUT` and `DELETE` take it back in `If-Match` and answer 412 where somebody was
+faster.
 
 **Errors** are `{"error": {...}, "problems": [...]}`: all problems at once, each with a JSON pointer. A criterion that
 is not supported is refused by name, never ignored.
@@ -250,7 +269,8 @@ def _path_parameters(route: Route) -> Iterator[Schema]:
 def _query_parameters(route: Route, nouns: "_Nouns") -> Iterator[Schema]:
     known = _criteria(CRITERIA[route.name], nouns) if route.name in CRITERIA else {}
     since = ["_since"] if "since" in getattr(CRITERIA.get(route.name), "__struct_fields__", ()) else []
-    for name in dict.fromkeys([*route.query, *since, *known]):
+    own = OF_AUTO_ORDERS if CRITERIA.get(route.name) is AutoOrderQuery else ()
+    for name in dict.fromkeys([*route.query, *since, *own, *known]):
         schema, description = (known[name], "") if name in known else PARAMETERS.get(name, (STRING, ""))
         if name == "_expand":
             allowed = ", ".join(f"`{e}`" for e in _expansions(_noun_of(route)))
@@ -363,11 +383,7 @@ class _Nouns:
     """The schemas of all nouns in play, as clients write and read them."""
 
     def __init__(self, types: list[Any]) -> None:
-        wanted = [*(t for t in types if t is not None), *NOUNS.values(), Problem]
-        _, components = msgspec.json.schema_components(wanted, schema_hook=_hook, ref_template=SCHEMAS + "{name}")
-        seen: set[Any] = set()
-        structs = {struct.__name__: struct for type_ in wanted for struct in _structs(type_, seen)}
-        self.components = {name: _told(structs[name], schema) for name, schema in components.items()}
+        self.components = components([*(t for t in types if t is not None), *NOUNS.values(), Problem])
 
     def schema(self, type_: Any) -> Schema:
         if getattr(type_, "__name__", "") in self.components:
@@ -377,6 +393,14 @@ class _Nouns:
         (found,), _ = msgspec.json.schema_components([type_], schema_hook=_hook, ref_template=SCHEMAS + "{name}")
         mended: Schema = _mended(found, _bounds(type_))
         return mended
+
+
+def components(types: list[Any], home: str = SCHEMAS) -> dict[str, Schema]:
+    """The schemas of all nouns in the types, by their names; references lead to ``home``."""
+    _, found = msgspec.json.schema_components(types, schema_hook=_hook, ref_template=home + "{name}")
+    seen: set[Any] = set()
+    structs = {struct.__name__: struct for type_ in types for struct in structs_in(type_, seen)}
+    return {name: _told(structs[name], schema) for name, schema in found.items()}
 
 
 @lru_cache(maxsize=512)
@@ -392,7 +416,7 @@ def _hook(type_: type) -> Schema:
     raise NotImplementedError(type_)
 
 
-def _structs(type_: Any, seen: set[Any] | None = None) -> Iterator[type[msgspec.Struct]]:
+def structs_in(type_: Any, seen: set[Any] | None = None) -> Iterator[type[msgspec.Struct]]:
     """Every struct in the type, each once."""
     seen = set() if seen is None else seen
     if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
@@ -400,10 +424,10 @@ def _structs(type_: Any, seen: set[Any] | None = None) -> Iterator[type[msgspec.
             seen.add(type_)
             yield type_
             for hint in _hints(type_).values():
-                yield from _structs(hint, seen)
+                yield from structs_in(hint, seen)
         return
     for part in get_args(type_):
-        yield from _structs(part, seen)
+        yield from structs_in(part, seen)
 
 
 def _told(struct: Any, schema: Schema) -> Schema:
@@ -420,6 +444,7 @@ def _told(struct: Any, schema: Schema) -> Schema:
         property_ = _mended(schema["properties"][field.encode_name], _bounds(hints[field.name]))
         properties[field.encode_name] = {
             **property_,
+            **_called(*getattr(struct, "words", {}).get(field.encode_name, ())),
             **({"readOnly": True} if field.name in read_only else {}),
             **({"writeOnly": True} if field.name in write_only else {}),
         }
@@ -428,6 +453,11 @@ def _told(struct: Any, schema: Schema) -> Schema:
     if "description" in kept:
         kept["description"] = cleandoc(kept["description"]).replace("``", "`")
     return {**kept, "properties": properties, **({"required": required} if required else {})}
+
+
+def _called(title: str = "", description: str = "", ui: Schema | None = None) -> Schema:
+    told = {"title": title, "description": description, "x-ui": ui}
+    return {name: value for name, value in told.items() if value}
 
 
 def _mended(schema: Any, bounds: Schema) -> Any:
@@ -474,7 +504,7 @@ def _bounds(hint: Any) -> Schema:
 
 def _noun_of(route: Route) -> Any:
     """The noun that the answer shows, if it shows one."""
-    found = [struct for type_ in _answer_types(route).values() for struct in _structs(type_)]
+    found = [struct for type_ in _answer_types(route).values() for struct in structs_in(type_)]
     return found[0] if found else None
 
 

@@ -1,38 +1,13 @@
-"""Pricing tiers over HTTP: the contract reads them, the shop's own call writes all of them together."""
+"""Pricing tiers as the contract reads them; they are written together, as a section of the settings."""
 
 from typing import Any
 
 from chalicelib.domain.pricing_tiers import PricingTier, PricingTiers
-from chalicelib.domain.wire import render, whole
+from chalicelib.domain.wire import render
 from chalicelib.flows.configure import section
-from chalicelib.flows.pricing_tiers import change
 from chalicelib.handlers.http import Ask, Door, one
 
 door = Door("pricing_tiers")
-
-TIERS = "/configuration/pricing_tiers"
-
-
-def _answer(ask: Ask, noun: PricingTiers, version: int) -> dict[str, Any]:
-    ask.etag(version)
-    return one(noun.section, whole(noun, ask.form))
-
-
-@door("GET", TIERS, "configuration_read", summary="Retrieve the pricing tiers", gives=PricingTiers)
-def get_pricing_tiers_section(ask: Ask) -> dict[str, Any]:
-    return _answer(ask, *section(ask.shop, PricingTiers))
-
-
-@door(
-    "PUT",
-    TIERS,
-    "configuration_write",
-    summary="Replace the pricing tiers; one that keeps its oid is the same tier",
-    takes=PricingTiers,
-    gives=PricingTiers,
-)
-def update_pricing_tiers(ask: Ask) -> dict[str, Any]:
-    return _answer(ask, *change(ask.shop, ask.raw(), version=ask.if_match()))
 
 
 @door(

@@ -67,8 +67,9 @@ def owner(chromium: Any, shop: Running, welcome: str) -> Iterator[Any]:
 
 @pytest.fixture
 def visit(chromium: Any, shop: Running, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
-    """Opens a page for the owner, or with ``nobody=True`` in a browser of its own for nobody yet: who signs in there
-    may sign out. At the end it must have had no complaint, no box of the browser's, and have asked nobody else."""
+    """Opens a page for the owner, or with ``nobody=True`` in a browser of its own for nobody yet: there whoever signs
+    in may sign out again. At the end it must have had no complaint, no box of the browser's, and have asked nobody
+    else."""
     pages, others = [], []
 
     def opened(route: str = "/", *, nobody: bool = False) -> Page:

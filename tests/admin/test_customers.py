@@ -83,6 +83,11 @@ def test_a_profile_is_edited_across_its_tabs_and_saved_at_once(visit: Visit, sho
     stands = customer(shop, oid)
     assert (stands["referral_source"], stands["tax_exempt"]) == ("A friend", True)
     assert stands["billing"][0]["company"] == "Larkspur"
+    page.page.click(".tabs >> text=General")
+    page.page.fill("#field-referral_source", "")
+    page.page.click(".dock button.main")
+    page.page.wait_for_selector(".dock", state="detached")
+    assert not customer(shop, oid).get("referral_source")
 
 
 def test_what_is_wrong_in_another_tab_is_gone_to(visit: Visit, oid: int) -> None:

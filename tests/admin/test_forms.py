@@ -3,15 +3,19 @@ nobody's change is lost."""
 
 import json
 from collections.abc import Callable
-from typing import Annotated, Any
+from datetime import date
+from typing import Annotated, Any, ClassVar, Literal
 
+import msgspec
 from msgspec import Meta
 
 from chalicelib.domain import wire
 from chalicelib.domain.errors import Invalid
-from chalicelib.domain.fields import on_form, rule
+from chalicelib.domain.fields import Amount, on_form, rule
 from chalicelib.domain.settings import AutoOrderProcessing
+from chalicelib.domain.wire import Noun
 from chalicelib.handlers.configuration import form_schema
+from chalicelib.handlers.http import ROUTES
 from tests.browsing import Page
 from tests.running import Running
 
@@ -41,30 +45,65 @@ class Tomorrow(AutoOrderProcessing):
     kinds: Annotated[list[str], rule("Kinds", "Of tea.")] | None = None
 
 
-def test_a_setting_that_is_added_to_the_noun_is_a_working_field_at_once(visit: Visit) -> None:
-    """The API of that later version stands in for the shop's: the noun's own schema and its own rules."""
+class Brew(Noun):
+    minutes: Annotated[int, Meta(ge=1, le=9, title="Minutes", description="In the pot.")]
+
+
+class Tea(Noun):
+    """A noun as a section may come to hold it: every kind of field there is, and a list inside."""
+
+    groups: ClassVar[tuple[tuple[str, str, str], ...]] = (("taste", "Taste", "How it is."),)
+
+    name: Annotated[str, rule("Name", "On the tin.")]
+    price: Annotated[Amount, rule("Price", "Of a tin.", unit="currency")] | None = None
+    organic: Annotated[bool, rule("Organic", "With a seal.", blank=True)] | None = None
+    picked: Annotated[date, rule("Picked", "The day.")] | None = None
+    sorts: Annotated[list[Literal["black", "green"]], rule("Sorts", "In it.", group="taste")] | None = None
+    goes_with: Annotated[str, rule("Goes with", "Another.", group="taste", choices="/teas/*/name")] | None = None
+    marks: Annotated[list[str], rule("Marks", "On it.", widget="words")] | None = None
+    brews: Annotated[list[Brew], rule("Brews", "One after the other.", entry="brew", ordered=True)] | None = None
+
+
+def of_tomorrow(section: type[Noun]) -> type[Noun]:
+    """The section as it may be once somebody has added a list of nouns to it."""
+    teas = Annotated[list[Tea], rule("Teas", "In stock.", entry="tea", summary=["name", "price"])] | None
+    tomorrow: type[Noun] = msgspec.defstruct(
+        f"{section.__name__}OfTomorrow", [("teas", teas, None)], bases=(section,), kw_only=True, omit_defaults=True
+    )
+    return tomorrow
+
+
+def instead(page: Page, path: str, noun: Any) -> dict[str, Any]:
+    """The API of that later version stands in for the shop's: the noun's own schema and rules. What it keeps."""
     kept: dict[str, Any] = {}
+    name = path.rpartition("/")[2]
 
     def answer(route: Any) -> None:
         request = route.request
         if request.url.endswith("/schema"):
-            status, body = 200, {"schema": form_schema(Tomorrow)}
+            status, body = 200, {"schema": form_schema(noun)}
         elif request.method == "GET":
-            status, body = 200, {"auto_order_processing": kept}
+            status, body = 200, {name: kept}
         else:
             try:
                 said = {name: value for name, value in request.post_data_json.items() if value is not None}
-                wire.noun(said, Tomorrow)
+                wire.noun(wire.parse(json.dumps(said).encode()), noun)
                 kept.update(said)
-                status, body = 200, {"auto_order_processing": kept}
+                status, body = 200, {name: kept}
             except Invalid as refused:
                 problems = [{"pointer": p.pointer, "code": p.code, "message": p.message} for p in refused.problems]
                 status, body = 400, {"error": {"user_message": str(refused)}, "problems": problems}
-        route.fulfill(status=status, content_type="application/json", body=json.dumps(body), headers={"ETag": '"1"'})
+        text = json.dumps(body, default=str)
+        route.fulfill(status=status, content_type="application/json", body=text, headers={"ETag": '"1"'})
 
+    page.page.route(f"**/rest/v2{path}*", answer)
+    page.page.route(f"**/rest/v2{path}/schema", answer)
+    return kept
+
+
+def test_a_setting_that_is_added_to_the_noun_is_a_working_field_at_once(visit: Visit) -> None:
     page = visit("/configuration")
-    page.page.route(f"**/rest/v2{RULES}*", answer)
-    page.page.route(f"**/rest/v2{RULES}/schema", answer)
+    kept = instead(page, RULES, Tomorrow)
     page.open(RULES)
     page.page.check("#field-send_birthday_tea")
     page.page.fill("#field-bags", "12")
@@ -83,6 +122,49 @@ def test_a_setting_that_is_added_to_the_noun_is_a_working_field_at_once(visit: V
     page.page.wait_for_selector("[role=combobox]")
     page.page.keyboard.type("birthday")
     page.page.wait_for_selector("[role=option] >> text=Send birthday tea")
+
+
+def test_a_list_of_nouns_that_is_added_to_any_section_is_a_working_part_of_its_form(visit: Visit) -> None:
+    page = visit("/configuration")
+    sections = [route.takes for route in ROUTES if route.method == "PUT" and hasattr(route.takes, "section")]
+    assert len(sections) >= 8
+    for section in sections:
+        path = f"/configuration/{section.section}"
+        kept = instead(page, path, of_tomorrow(section))
+        page.open(path)
+        for position, name in enumerate(("Assam", "Sencha")):
+            page.page.click("text=Add a tea")
+            page.page.fill(f"#field-teas-{position}-name", name)
+        page.page.fill("#field-teas-0-price", "-1")
+        page.page.uncheck("#field-teas-0-organic")
+        page.page.fill("#field-teas-0-picked", "2027-05-01")
+        page.page.check("#field-teas-0-sorts-1")
+        page.page.select_option("#field-teas-0-goes_with", "Sencha")
+        page.page.fill("#field-teas-0-marks", "fair,  late")
+        page.page.locator("#field-teas-0").get_by_text("Add a brew").click()
+        page.page.fill("#field-teas-0-brews-0-minutes", "12")
+        page.page.click("#field-teas-0 .head")
+        page.page.click(".dock button.main")
+        page.page.click("[role=alert] >> text=Tea 1, Brew 1, Minutes")
+        page.page.wait_for_function("() => document.activeElement.id === 'field-teas-0-brews-0-minutes'")
+        assert "must be at least 0" in page.page.inner_text("#field-teas-0-price-wrong")
+        page.page.fill("#field-teas-0-price", "4.50")
+        page.page.fill("#field-teas-0-brews-0-minutes", "3")
+        page.page.click(".dock button.main")
+        page.page.wait_for_selector(".dock", state="detached")
+        assert kept == {"teas": [TEA, {"name": "Sencha"}]}
+
+
+TEA = {
+    "name": "Assam",
+    "price": 4.5,
+    "organic": False,
+    "picked": "2027-05-01",
+    "sorts": ["green"],
+    "goes_with": "Sencha",
+    "marks": ["fair", "late"],
+    "brews": [{"minutes": 3}],
+}
 
 
 def test_a_refusal_is_a_summary_that_leads_to_its_field(visit: Visit) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from infra.demo import PROGRAMMES
 from tests.browsing import PHONE, WIDE, Page
 from tests.running import Running, attached
 
@@ -13,7 +14,11 @@ SCREENS = {
     "home": "/",
     "auto orders": "/auto_orders",
     "auto orders, none": "/auto_orders?last_name=Nobody",
+    "auto orders, all filters": "/auto_orders?more=1",
     "auto order": "/auto_orders/{oid}",
+    "auto order, items": "/auto_orders/{oid}?tab=items",
+    "auto order, addresses": "/auto_orders/{oid}?tab=addresses",
+    "auto order, ending": "/auto_orders/{oid}?tab=ending",
     "customers": "/customers?email=*example.com",
     "customer": "/customers/{customer}",
     "customer, billing": "/customers/{customer}?tab=billing",
@@ -33,6 +38,16 @@ SCREENS = {
     "import, dry run": "/customers/imports/{compared}",
     "orders": "/orders",
     "order": "/orders/{order_id}",
+    "items": "/items",
+    "items, none": "/items?merchant_item_id_or_description=nowhere",
+    "item": "/items/{item}",
+    "item, auto order": "/items/{item}?tab=auto_order",
+    "item, orders and taxes": "/items/{item}?tab=rules",
+    "item, shipping": "/items/{item}?tab=shipping",
+    "coupons": "/coupons",
+    "coupon": "/coupons/{coupon}",
+    "gift certificates": "/gift_certificates",
+    "gift certificate": "/gift_certificates/{certificate}",
     "rehearsal": "/rehearsal",
     "cancel reasons": "/reports",
     "recovery": "/reports?report=recovery",
@@ -40,11 +55,22 @@ SCREENS = {
     "configuration": "/configuration?view=advanced",
     "auto order processing": "/configuration/auto_order_processing",
     "shop": "/configuration/merchant",
+    "settings found": "/configuration?search=tax",
+    "shipping methods": "/configuration/shipping_methods",
+    "shipping method": "/configuration/shipping_methods?field=methods/0/per_order",
+    "tax rate": "/configuration/taxes?field=rates/0/rate",
+    "rotating gateways": "/configuration/rotating_transaction_gateways",
+    "loyalty program": "/configuration/loyalty_program",
+    "pricing tiers": "/configuration/pricing_tiers",
+    "customer profiles": "/configuration/customer_profiles",
     "cancel links": "/configuration/cancel_links",
     "e-mails": "/configuration/notices",
     "e-mail": "/configuration/notices/receipt",
     "users": "/configuration/users",
     "user": "/configuration/users/{user_id}",
+    "API keys": "/configuration/api_keys",
+    "activity": "/configuration/activity",
+    "activity, none": "/configuration/activity?actor=nobody",
     "account": "/account",
     "webhooks": "/webhooks",
     "webhook": "/webhooks/{hook}",
@@ -59,6 +85,7 @@ def places(shop: Running, hook: int, imported: Callable[..., str]) -> dict[str, 
     user = shop.ask("GET", "/rest/v2/user/users")[1]["users"][0]
     customer = shop.ask("GET", "/rest/v2/customer/customers?_limit=1")[1]["customers"][0]["customer_profile_oid"]
     attached(shop, customer, "Certificate.pdf", "Of New York")
+    given = shop.ask("POST", "/rest/v2/gift_certificate/gift_certificates", {"amount": 25})[1]["gift_certificate"]
     rows = "email,Referral Source,{}\r\nnew@example.com,A pigeon,\r\n,A pigeon,\r\n"
     return {
         "mapping": imported(rows.format("Shoe size")),
@@ -66,13 +93,16 @@ def places(shop: Running, hook: int, imported: Callable[..., str]) -> dict[str, 
         "oid": one["auto_order_oid"],
         "order_id": one["original_order_id"],
         "hook": str(hook),
+        "item": PROGRAMMES[0][0],
+        "coupon": shop.ask("GET", "/rest/v2/coupon/coupons?_limit=1")[1]["coupons"][0]["coupon_oid"],
+        "certificate": given["gift_certificate_oid"],
         "user_id": user["user_id"],
         "customer": customer,
     }
 
 
-# How a screen is looked at: its scheme, its size, whether for its colours and whether for all the rest. In the dark the
-# colours are others, and nothing else; on a phone all but the colours.
+# How a screen is looked at: in which colours, how wide, and whether for its colours and for all the rest. In the dark
+# the colours are others, and nothing else; on a phone all but the colours.
 LIGHT = ("light", "light", WIDE, True, True)
 DARK = ("dark", "dark", WIDE, True, False)
 ON_A_PHONE = ("phone", "dark", PHONE, False, True)
@@ -106,8 +136,12 @@ def test_no_screen_has_anything_for_axe_to_find_in_light_in_dark_or_on_a_phone(
         ("/", ".banner button"),
         ("/", ".find"),
         ("/auto_orders/{oid}", "text=Cancel auto order…"),
-        ("/auto_orders/{oid}", "text=Change…"),
+        ("/auto_orders/{oid}", "text=Merge…"),
+        ("/auto_orders/{oid}", "text=Reschedule…"),
+        ("/auto_orders", "text=Columns…"),
         ("/configuration/users", "text=Invite a user…"),
+        ("/configuration/api_keys", "text=Make a key…"),
+        ("/configuration/api_keys", "text=Revoke…"),
         ("/customers", "text=Add a customer…"),
         ("/customers", "text=Columns…"),
         ("/customers", "text=Password notices…"),
@@ -119,6 +153,12 @@ def test_no_screen_has_anything_for_axe_to_find_in_light_in_dark_or_on_a_phone(
         ("/customers/{customer}?tab=uploads", "td >> text=Change…"),
         ("/customers/{customer}?tab=uploads", "td >> text=Delete…"),
         ("/customers/imports/{compared}", "text=Write it…"),
+        ("/orders/{order_id}", "text=Refund…"),
+        ("/items", "text=Add an item…"),
+        ("/items/{item}?tab=auto_order", "text=Add a step…"),
+        ("/coupons", "text=Add a coupon…"),
+        ("/coupons/{coupon}", "text=Make codes…"),
+        ("/gift_certificates", ".title >> text=Make a certificate…"),
         ("/webhooks", ".title >> text=Add a webhook…"),
         ("/webhooks/{hook}", "text=Rotate the secret…"),
     ],

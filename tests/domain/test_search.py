@@ -81,7 +81,7 @@ def order(**fields: Any) -> Order:
         "payment": OrderPayment(
             payment_dts=PAID,
             payment_method="Credit Card",
-            credit_card=OrderPaymentCreditCard(card_type="VISA"),
+            credit_card=OrderPaymentCreditCard(card_type="VISA", card_expiration_month=2, card_expiration_year=2028),
         ),
         "items": [OrderItem(merchant_item_id="BONE"), OrderItem(merchant_item_id="BALL")],
         "summary": OrderSummary(total=Currency("77.00")),
@@ -220,14 +220,36 @@ def test_texts_that_begin_alike_and_are_too_long_for_a_row_are_told_apart() -> N
         ("postal_code", "30097", "30098"),
         ("state", "GA", "Georgia"),
         ("status", "active", "canceled"),
+        ("card_expires_date_begin", "2028-02-29", "2028-03-01"),
+        ("card_expires_date_end", "2028-02-29", "2028-02-28"),
+        ("condition", "retrying", "paused"),
+        ("next_attempt_date_begin", "2027-03-31", "2027-04-01"),
+        ("next_attempt_date_end", "2027-03-31", "2027-03-30"),
     ],
 )
 def test_each_criterion_of_an_auto_order_finds_what_it_names_and_nothing_else(
     criterion: str, value: Any, other: Any
 ) -> None:
-    row = auto_order_row(auto_order(items=[entry(next_item_id="BONE-2")]), order(billing=billing(company="Widgets")))
+    noun = auto_order(items=[entry(next_item_id="BONE-2")], credit_card_attempt=1, next_attempt=SHIPS)
+    row = auto_order_row(noun, order(billing=billing(company="Widgets")))
     assert finds_auto_order(row, **{criterion: value})
     assert not finds_auto_order(row, **{criterion: other})
+
+
+def test_an_auto_order_is_found_by_how_it_stands_while_it_is_active() -> None:
+    paused = auto_order(items=[entry(paused=True)])
+    assert finds_auto_order(auto_order_row(paused), condition="paused")
+    assert not finds_auto_order(auto_order_row(auto_order(items=[entry(paused=True), entry()])), condition="paused")
+    held = row_of_auto_order(paused, order(), NOW, held=True)
+    assert finds_auto_order(held, condition="held")
+    assert finds_auto_order(held, condition="paused")
+    ended = auto_order(status="canceled", items=[entry(paused=True)], credit_card_attempt=2, next_attempt=SHIPS)
+    row = row_of_auto_order(ended, order(), NOW, held=True)
+    assert not any(finds_auto_order(row, condition=one) for one in ("retrying", "held", "paused"))
+    assert not finds_auto_order(row, next_attempt_date_begin="2000-01-01")
+    wrong = refused(lambda: auto_order_query_of({"condition": "sad"}))
+    assert wrong == [("/condition", "not_allowed_value")]
+    assert refused(lambda: auto_order_query({"condition": "held"})) == [("/condition", "unknown_field")]
 
 
 def test_all_criteria_must_hold() -> None:
@@ -586,7 +608,7 @@ def test_every_sort_field_is_one_that_rows_hold(kind: Kind) -> None:
         merchant_item_id="BONE", merchant_item_oid=7, description="x", creation_dts=PLACED, last_modified_dts=NOW
     )
     full = {
-        "auto_order": auto_order_row(original=bought),
+        "auto_order": auto_order_row(auto_order(next_attempt=SHIPS), bought),
         "order": row_of_order(bought),
         "item": row_of_item(item, NOW),
     }[kind]

@@ -51,6 +51,47 @@ def a_retrying_one() -> tuple[World, int]:
     return world, oid
 
 
+# --- taken back ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "nothing"),
+    [
+        ("override_affiliate_id", 77, 0),
+        ("rotating_transaction_gateway_code", "north", ""),
+        ("cancel_after_next_x_orders", 3, 0),
+        ("properties", [{"name": "a", "value": "b"}], []),
+        ("add_ons", [{"item_id": "CUP"}], []),
+    ],
+)
+def test_what_was_set_can_be_taken_back_and_null_says_nothing(name: str, value: Any, nothing: Any) -> None:
+    world, oid = a_world()
+    world.sell("CUP", "4.00")
+    edit.update(world.shop, oid, {name: value})
+    assert edit.update(world.shop, oid, {name: None}) is None
+    assert edit.update(world.shop, oid, {name: nothing}) is not None
+    assert not getattr(edit.standing(world.shop, oid).noun, name)
+    (change,) = latest(world, oid).changes or []
+    assert (change.field.partition("/")[0], change.after) == (name, None)
+    assert edit.update(world.shop, oid, {name: nothing}) is None
+
+
+def test_a_line_of_an_address_that_is_left_blank_is_gone_and_a_blank_shipping_address_is_none() -> None:
+    world, oid = a_world()
+    said = {"billing": {"address2": "Floor 2", "city": "Duluth"}, "shipping": {"city": "Athens", "country_code": "US"}}
+    edit.update(world.shop, oid, {"original_order": said})
+    blank = {"billing": {"address2": ""}, "shipping": {"city": "", "country_code": ""}}
+    assert edit.update(world.shop, oid, {"original_order": blank}) is not None
+    original = world.shop.orders.get(world.document(oid).original_order_id or "").noun
+    assert original.billing is not None
+    assert (original.billing.address2, original.billing.city) == (None, "Duluth")
+    assert original.shipping is None or original.shipping.country_code is None
+    assert edit.update(world.shop, oid, {"original_order": blank}) is None
+    assert refused(world, oid, {"original_order": {"billing": {"country_code": "usa"}}}) == {
+        "/original_order/billing/country_code": "out_of_range"
+    }
+
+
 # --- once and no more ------------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 
 from chalicelib.domain import search
 from chalicelib.domain.auto_orders import AutoOrder, AutoOrderItem
@@ -20,6 +21,7 @@ from chalicelib.flows.find import MOST_SHAPED, Found, find
 from chalicelib.stores.lists import RESULT_SECONDS, Lists
 from chalicelib.stores.port import Put
 from chalicelib.stores.sqlite import SqliteTables
+from tests.worlds import World
 
 START = parse_instant("2027-03-01T12:00:00Z")
 SMALL_PAGE = 4
@@ -312,3 +314,26 @@ def test_a_code_or_an_original_order_leads_straight_to_its_auto_order(front: Fro
     ):
         assert find(shop, "auto_order", query, None, 0, 200).names == names
     assert all(call.verb == "get_many" for call in port.meter.calls)
+
+
+def test_what_is_retried_and_what_is_held_is_found_while_it_is_so() -> None:
+    declines = [False]
+    world = World(behave=lambda *_: "decline" if declines[0] else None).open()
+    oid = world.subscribe()
+
+    def found(condition: str) -> list[str]:
+        world.tell_all()
+        query = AutoOrderQuery(condition=condition)
+        return find(world.shop, "auto_order", query, "", 0, 25).names
+
+    assert found("retrying") == found("held") == []
+    declines[0] = True
+    world.travel(29)
+    assert (found("retrying"), found("held")) == ([str(oid)], [])
+    declines[0] = False
+    world.travel(5)
+    assert found("retrying") == []
+    coffee = world.shop.items.get("COFFEE")
+    world.shop.write(world.shop.items.replaced("COFFEE", replace(coffee.noun, inactive=True), coffee.version))
+    world.travel(31)
+    assert (found("retrying"), found("held")) == ([], [str(oid)])

@@ -139,7 +139,8 @@ def test_explain_shows_what_comes_along_and_why() -> None:
     told = explain.explained(world.shop, oid, parse_instant("2027-02-07T05:00:00Z"))
     assert [(line["item_id"], line["add_on"]) for line in told["plan"]["items"]] == [("COFFEE", False), ("TEA", True)]
     [reason] = [reason for reason in told["reasons"] if reason["code"] == "add_on"]
-    assert reason == {"code": "add_on", "params": {"item_id": "TEA", "remaining_orders": 1}, "setting": "add_ons"}
+    assert (reason["setting"], reason["setting_of"]) == ("add_ons", "auto_order")
+    assert reason["params"] == {"item_id": "TEA", "remaining_orders": 1}
 
 
 # --- a date skipped --------------------------------------------------------------------------------------------------

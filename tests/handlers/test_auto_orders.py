@@ -254,6 +254,26 @@ def test_many_are_updated_at_once_or_left_to_the_workers_with_a_batch_to_ask_for
     assert desk.call("GET", "/rest/v2/auto_order/batches/none").status == 404
 
 
+def test_actions_on_many_are_told_first_then_done_at_once_or_left_to_the_workers(desk: Desk) -> None:
+    path, oids = "/rest/v2/auto_order/actions", [desk.auto_order() for _ in range(2)]
+    body: dict[str, Any] = {"action": "skip", "auto_orders": [{"auto_order_oid": oid} for oid in (*oids, 99)]}
+    kept = desk.house.everything()
+    told = desk.made("POST", path, body, dry_run="true")["batch"]
+    assert (told["number_ready"], told["number_refused"]) == (2, 1)
+    assert told["auto_orders"][2]["problems"][0]["message"] == "There is no auto order 99."
+    assert desk.house.everything() == kept, "looking writes nothing"
+    days = [row["shipment_date"] for row in told["auto_orders"][:2]]
+    rows = [{"auto_order_oid": oid, "shipment_date": day} for oid, day in zip(oids, days, strict=True)]
+    for state in ("done", "unchanged"):
+        done = desk.made("POST", path, {"action": "skip", "auto_orders": rows[:1]})["batch"]["auto_orders"][0]
+        assert (done["state"], done["next_date"]) == (state, told["auto_orders"][0]["next_date"])
+    assert desk.item(oids[0])["next_shipment_dts"][:10] == told["auto_orders"][0]["next_date"]
+    later = {"action": "skip", "auto_orders": rows, "batch_id": "of-the-page-1"}
+    queued = desk.made("POST", path, later, _async="true")["batch"]
+    assert desk.made("GET", "/rest/v2/auto_order/batches/of-the-page-1")["batch"] == queued
+    assert desk.call("POST", path, {"action": "skip", "auto_orders": []}).problems == {"/auto_orders": "out_of_range"}
+
+
 def test_an_order_gets_an_auto_order_and_an_item_of_it_is_ended_by_the_orders_id(desk: Desk) -> None:
     order_id = desk.order(schedule=None)
     made = desk.made("POST", f"{ALL}/reference_order_id/{order_id}", _expand="items")["auto_order"]

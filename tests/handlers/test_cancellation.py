@@ -281,6 +281,7 @@ def test_what_prohibits_it_is_explained_by_its_setting(shop: Shop) -> None:
         "code": "customer_may_cancel_later",
         "params": {"from": "2027-02-10"},
         "setting": "prohibit_cancellation_until_days",
+        "setting_of": "auto_order_processing",
     } in explanation["reasons"]
     (setting,) = [one for one in explanation["settings"] if one["name"] == "prohibit_cancellation_until_days"]
     assert (setting["value"], setting["decided"]) == (10, True)

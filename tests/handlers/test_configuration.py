@@ -1,5 +1,6 @@
 """Settings over HTTP: read, changed key by key, refused by name; and the test clock's door."""
 
+import re
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -7,8 +8,11 @@ import msgspec
 import pytest
 
 from chalicelib.domain.dates import Instant
+from chalicelib.domain.pricing_tiers import UNAVAILABLE
 from chalicelib.domain.settings import AutoOrderProcessing
+from chalicelib.domain.wire import Noun
 from chalicelib.flows.ports import Backroom
+from chalicelib.handlers.http import ROUTES
 from tests.houses import TestHouse, a_house
 
 BASE = "/rest/v2/configuration"
@@ -66,6 +70,18 @@ def test_what_changes_nothing_writes_nothing(house: TestHouse, key: str) -> None
     assert house.call("PUT", RULES, {"number_of_retries": 5}, key=key).headers["ETag"] == '"1"'
 
 
+def test_what_is_said_to_be_null_is_blank_again(house: TestHouse, key: str) -> None:
+    house.call("PUT", RULES, {"number_of_retries": 5, "restrict_visa": True}, key=key)
+    reply = house.call("PUT", RULES, {"number_of_retries": None, "restrict_visa": True}, key=key)
+    assert reply.json["auto_order_processing"] == {"restrict_visa": True}
+    tiers = {"tiers": [{"name": "Dealers"}]}
+    assert house.call("PUT", f"{BASE}/pricing_tiers", tiers, key=key).status == 200
+    reply = house.call("PUT", f"{BASE}/pricing_tiers", {"tiers": None}, key=key)
+    assert reply.json["pricing_tiers"] == {}
+    merchant = house.call("PUT", f"{BASE}/merchant", {"merchant_id": None, "name": "Tea"}, key=key)
+    assert merchant.json["merchant"]["merchant_id"] == "DEMO"
+
+
 def test_with_if_match_only_the_version_that_was_read_is_changed(house: TestHouse, key: str) -> None:
     fresh = house.call("PUT", RULES, {"number_of_retries": 5}, key=key, headers={"If-Match": '"0"'})
     assert (fresh.status, fresh.headers["ETag"]) == (200, '"1"')
@@ -109,6 +125,13 @@ def test_what_breaks_a_rule_is_refused_by_name_and_leaves_nothing(
     reply = house.call("PUT", f"{BASE}/{section}", body, key=key)
     assert (reply.status, reply.problems) == (400, problems)
     assert house.everything() == before
+
+
+def test_what_must_look_like_something_is_told_by_an_example(house: TestHouse, key: str) -> None:
+    body = {"methods": [{"shipping_method": "Post", "countries": ["usa"], "states": ["NY"]}]}
+    reply = house.call("PUT", f"{BASE}/shipping_methods", body, key=key)
+    assert reply.message("/methods/0/countries/0") == "must be written as in US"
+    assert reply.message("/methods/0/states/0") == "must be written as in US-NY"
 
 
 def test_the_currency_stays_as_the_shop_was_founded_and_may_be_sent_back(house: TestHouse, key: str) -> None:
@@ -164,6 +187,61 @@ def test_the_schema_describes_every_rule_as_a_form_needs_it(house: TestHouse, ke
     reference = schema["properties"]["cancel_reasons"]["items"]["$ref"]
     assert reference.removeprefix("#/$defs/") in schema["$defs"]
     assert "null" not in house.call("GET", f"{RULES}/schema", key=key).body
+
+
+SECTIONS = [route.takes for route in ROUTES if route.method == "PUT" and hasattr(route.takes, "section")]
+# Where a list may be of nouns or of texts, a card or a box of the form stands for it.
+KINDS = {"boolean", "integer", "number", "string", "array"}
+
+
+@pytest.mark.parametrize("noun", SECTIONS, ids=lambda noun: str(noun.section))
+def test_every_field_of_every_section_has_a_title_a_help_and_a_group_that_there_is(
+    house: TestHouse, key: str, noun: type[Noun]
+) -> None:
+    schema = house.call("GET", f"{BASE}/{noun.section}/schema", key=key).json["schema"]
+    nouns = [schema, *schema["$defs"].values()]
+    for described in nouns:
+        groups = {group["name"] for group in described["x-ui"]["groups"]}
+        for name, field in described["properties"].items():
+            if field.get("readOnly"):
+                continue
+            ui = field.get("x-ui", {})
+            assert field["title"], name
+            assert field["description"], name
+            assert field["type"] in KINDS, name
+            assert (not groups) or ui["group"] in groups, name
+            inner = schema["$defs"].get(field.get("items", {}).get("$ref", "").removeprefix("#/$defs/"), {})
+            assert {*ui.get("summary", ()), *ui.get("parts", ())} <= set(inner.get("properties", ())), name
+            for warning in ui.get("warnings", ()):
+                assert warning["message"], name
+    assert "null" not in house.call("GET", f"{BASE}/{noun.section}/schema", key=key).body
+
+
+def test_a_form_offers_the_payment_accounts_and_the_countries_that_there_are(house: TestHouse, key: str) -> None:
+    schema = house.call("GET", f"{BASE}/rotating_transaction_gateways/schema", key=key).json["schema"]
+    assert schema["$defs"]["RotatingGateway"]["properties"]["code"]["x-ui"]["choices"] == [["sandbox", "sandbox"]]
+    schema = house.call("GET", f"{BASE}/taxes/schema", key=key).json["schema"]
+    assert ["CA", "Canada"] in schema["$defs"]["TaxRate"]["properties"]["country_code"]["x-ui"]["choices"]
+
+
+def test_what_is_refused_where_it_is_set_stands_on_no_form(house: TestHouse, key: str) -> None:
+    schema = house.call("GET", f"{BASE}/pricing_tiers/schema", key=key).json["schema"]
+    offered = schema["$defs"]["PricingTier"]["properties"]
+    assert "minimum_subtotal" in offered
+    assert not {*UNAVAILABLE, "pricing_tier_oid"} & set(offered)
+
+
+def test_no_section_takes_or_shows_what_opens_a_payment_account(house: TestHouse, key: str) -> None:
+    """Accounts are described apart; a section names them by their codes."""
+    secret = "sk_live_kettle"
+    body = {"gateways": [{"code": "sandbox", "api_key": secret, "webhook_secrets": [secret]}]}
+    reply = house.call("PUT", f"{BASE}/rotating_transaction_gateways", body, key=key)
+    assert reply.problems == {"/gateways/0/api_key": "unknown_field", "/gateways/0/webhook_secrets": "unknown_field"}
+    assert secret not in reply.body
+    assert house.call("PUT", f"{BASE}/rotating_transaction_gateways", {"gateways": [{"code": "sandbox"}]}, key=key)
+    for path in ("rotating_transaction_gateways", "rotating_transaction_gateways/schema"):
+        shown = house.call("GET", f"{BASE}/{path}", key=key).body
+        assert not re.search("api_key|secret|password|credential", shown)
 
 
 def test_the_schema_says_what_only_the_server_sets(house: TestHouse, key: str) -> None:

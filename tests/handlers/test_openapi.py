@@ -165,11 +165,21 @@ def test_what_is_never_shown_is_not_documented_and_what_the_server_sets_is_read_
     document: dict[str, Any], noun: str
 ) -> None:
     types = [*openapi.NOUNS.values(), *(t for route in ROUTES for t in openapi._answer_types(route).values())]
-    (type_,) = {struct for t in types for struct in openapi._structs(t) if struct.__name__ == noun}
+    (type_,) = {struct for t in types for struct in openapi.structs_in(t) if struct.__name__ == noun}
     assert issubclass(type_, Noun)
     properties = document["components"]["schemas"][noun]["properties"]
     assert not type_.own & set(properties)
     assert {name for name, schema in properties.items() if schema.get("readOnly")} == set(type_.read_only)
+
+
+def test_what_a_noun_calls_its_fields_stands_in_their_schemas(document: dict[str, Any]) -> None:
+    types = [*(route.takes for route in ROUTES), *openapi.NOUNS.values()]
+    called = {struct for t in types for struct in openapi._structs(t) if getattr(struct, "words", None)}
+    assert called
+    for struct in called:
+        properties = document["components"]["schemas"][struct.__name__]["properties"]
+        for name, (title, *_) in struct.words.items():  # type: ignore[attr-defined]
+            assert properties[name]["title"] == title
 
 
 def test_the_bounds_of_an_amount_are_those_that_are_enforced(document: dict[str, Any], house: TestHouse) -> None:
