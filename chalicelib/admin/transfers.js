@@ -2,7 +2,7 @@
 // go on by cursors.
 import { html, useEffect, useRef } from './lib.js';
 import { ApiError } from './api.js';
-import { number } from './format.js';
+import { count, number } from './format.js';
 import { requery } from './router.js';
 import { useLoad } from './ui.js';
 
@@ -33,7 +33,7 @@ export const Progress = ({ label, done, of, more = '' }) => html`<progress aria-
 // --- a file on its way -------------------------------------------------------------------------------------------
 
 // As people read it: 10485760 is 10 MB, as the API says it.
-export const bytes = (n) => (n === undefined ? '' : n < 1024 ? `${n} bytes` : n < 1024 * 1024 ? `${Math.ceil(n / 1024)} KB` : `${number(Math.ceil((n / 1024 / 1024) * 10) / 10)} MB`);
+export const bytes = (n) => (n === undefined ? '' : n < 1024 ? count(n, 'byte') : n < 1024 * 1024 ? `${Math.ceil(n / 1024)} KB` : `${number(Math.ceil((n / 1024 / 1024) * 10) / 10)} MB`);
 
 // The file goes by a form of its own to where only the shop reads it: beside the shop, or into its bucket. `tell` hears
 // how much of it has gone.
