@@ -38,13 +38,15 @@ const Field = ({ draft, defs, noun, path, locked }) => html`<${Input} name=${fla
 export const problemsAt = (problems, path) => problems.filter((p) => `${p.pointer}/`.startsWith(`/${path}/`)).map((p) => ({ ...p, pointer: `/${flat(path)}${p.pointer.slice(path.length + 1)}` }));
 
 // One field: as on any form, and what nouns of the catalogue have besides: moments, values with words, many of a few.
-export function Input({ name, of, defs, value, was, changed, set, locked, problems = [], day }) {
+// Where nobody says whether it was `changed`, it is a new one.
+export function Input({ name, of: said, defs, value, was, changed, set, locked, problems = [], day }) {
   const id = `field-${name}`;
+  const title = said.title || words(name.split('-').pop());
+  const of = { ...said, title };
   const own = problems.find((p) => p.pointer === `/${name}`);
   const choices = of['x-ui']?.names;
   const several = of.type === 'array' && of.items.enum && (choices ? Object.keys(choices) : of.items.enum);
-  if (of.format !== 'date-time' && !choices && !several) return html`<${Rule} field=${name} of=${of} defs=${defs} value=${value} was=${was} changed=${changed} set=${set} locked=${locked} problems=${problems} />`;
-  const title = of.title || words(name.split('-').pop());
+  if (of.format !== 'date-time' && !choices && !several) return html`<${Rule} field=${name} of=${of} defs=${defs} value=${value} was=${changed === undefined ? value : was} set=${set} locked=${locked} problems=${problems} />`;
   const common = { id, disabled: locked, 'aria-describedby': [of.description && `${id}-help`, own && `${id}-wrong`].filter(Boolean).join(' ') || undefined, 'aria-invalid': own ? 'true' : undefined };
   const help = of.description && html`<p class="help" id=${`${id}-help`}>${of.description}</p>`;
   const after = html`${own && html`<p class="wrong" id=${`${id}-wrong`}>${own.message}</p>`}
