@@ -124,6 +124,7 @@ def places(shop: Running, imported: Callable[..., str]) -> Iterator[dict[str, st
     made("PUT", rules, {"cancel_reasons": [{"reason": reason} for reason in reasons]})
     made("PUT", merchant, {"name": next(pieces(100)), "sender_name": wide[5]})
     hook = made("POST", "/rest/v2/webhook/webhooks", {"webhook_url": "https://hooks.example.com/x", "name": wide[6]})
+    key = made("POST", "/rest/v2/configuration/api_keys", {"name": wide[9], "scopes": ["customer_write"]})["api_key"]
     profile = {
         "email": "bad@example.com",
         "business_notes": "".join(PAYLOADS)[-2000:],
@@ -131,6 +132,7 @@ def places(shop: Running, imported: Callable[..., str]) -> Iterator[dict[str, st
         "billing": [{"first_name": short[2], "last_name": short[3], "company": wide[7]}],
     }
     customer = made("POST", "/rest/v2/customer/customers", profile)["customer"]["customer_profile_oid"]
+    made("PUT", f"/rest/v2/customer/customers/{customer}", {"fax": "1"}, key["key"])
     coupon = {
         "merchant_code": "BAD",
         "description": wide[9],
@@ -171,6 +173,7 @@ def places(shop: Running, imported: Callable[..., str]) -> Iterator[dict[str, st
     made("PUT", rules, {"cancel_reasons": before[0]["cancel_reasons"]})
     made("PUT", merchant, {"name": before[1]["name"], "sender_name": before[1]["sender_name"]})
     shop.ask("DELETE", f"/rest/v2/webhook/webhooks/{hook['webhook']['webhook_oid']}")
+    shop.ask("DELETE", f"/rest/v2/configuration/api_keys/{key['api_key_id']}")
 
 
 def test_there_are_three_hundred_of_them() -> None:
@@ -205,6 +208,8 @@ def test_texts_of_strangers_run_nothing_and_ask_nobody(visit: Visit, places: dic
         "/reports": "table",
         "/configuration/auto_order_processing": "",
         "/configuration/merchant": "",
+        "/configuration/activity": ".timeline",
+        "/configuration/api_keys": "tbody",
         "/webhooks": "tbody",
         f"/webhooks/{places['hook']}": "",
     }

@@ -174,7 +174,7 @@ def test_what_is_never_shown_is_not_documented_and_what_the_server_sets_is_read_
 
 def test_what_a_noun_calls_its_fields_stands_in_their_schemas(document: dict[str, Any]) -> None:
     types = [*(route.takes for route in ROUTES), *openapi.NOUNS.values()]
-    called = {struct for t in types for struct in openapi._structs(t) if getattr(struct, "words", None)}
+    called = {struct for t in types for struct in openapi.structs_in(t) if getattr(struct, "words", None)}
     assert called
     for struct in called:
         properties = document["components"]["schemas"][struct.__name__]["properties"]
