@@ -13,6 +13,7 @@ import msgspec
 
 from chalicelib import config
 from chalicelib.domain.access import KEY_BYTES
+from chalicelib.domain.audit import Actor
 from chalicelib.domain.coupons import Coupon, OneTimeCode
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.dates import Instant
@@ -35,6 +36,7 @@ from chalicelib.flows.ports import (
     Shop,
     Travel,
 )
+from chalicelib.gateways.clock import rising_word
 from chalicelib.gateways.codes import TimeCodes
 from chalicelib.gateways.links import SignedLinks
 from chalicelib.gateways.passwords import Argon2Passwords
@@ -53,6 +55,7 @@ from chalicelib.stores.limits import CardTokens, Limits
 from chalicelib.stores.lists import Lists
 from chalicelib.stores.mails import Mails
 from chalicelib.stores.merges import Merges
+from chalicelib.stores.noted import Noted
 from chalicelib.stores.orders import Orders
 from chalicelib.stores.port import TablePort
 from chalicelib.stores.problems import Problems
@@ -139,7 +142,8 @@ class House:
     memory: Memory = field(default_factory=dict)
     extras: dict[str, Any] = field(default_factory=dict)
 
-    def open_shop(self, merchant_id: str, time_left: Callable[[], float] = _plenty) -> Shop:
+    def open_shop(self, merchant_id: str, time_left: Callable[[], float] = _plenty, by: Actor | None = None) -> Shop:
+        """``by``: in whose name everything is written, where somebody calls."""
         port = self.port
         return Shop(
             merchant_id=merchant_id,
@@ -173,7 +177,7 @@ class House:
             card_tokens=CardTokens(port, merchant_id),
             batches=Batches(port, merchant_id),
             users=Users(port, merchant_id),
-            audit=Audit(port, merchant_id),
+            audit=Audit(port, merchant_id, rising_word),
             payments=self.payments_of(merchant_id),
             mail=self.mailer_of(merchant_id),
             http=self.http,
@@ -185,7 +189,7 @@ class House:
             sheets=Spreadsheets(),
             transfers=Transfers(port, merchant_id),
             import_mappings=Shelf(port, merchant_id, "configuration", "import_mapping", ImportMapping),
-            write=port.write,
+            write=port.write if by is None else Noted(port, merchant_id, by, self._machine_now, rising_word),
             oids=self.oids(),
             word=self.word,
             time_left=time_left,
@@ -212,9 +216,12 @@ class House:
             limits=Limits(self.port, EVERYBODY),
             passwords=self.passwords,
             codes=self.codes,
-            now=self.machine or self.latest_now,
+            now=self._machine_now,
             secret=random_secret,
         )
+
+    def _machine_now(self) -> Instant:
+        return (self.machine or self.latest_now)()
 
     def keys(self) -> Keys:
         return Keys(self.port)
@@ -262,8 +269,8 @@ def house() -> House:
         return _standing[0]
 
 
-def open_shop(merchant_id: str, time_left: Callable[[], float] = _plenty) -> Shop:
-    return house().open_shop(merchant_id, time_left)
+def open_shop(merchant_id: str, time_left: Callable[[], float] = _plenty, by: Actor | None = None) -> Shop:
+    return house().open_shop(merchant_id, time_left, by)
 
 
 def of_environment(settings: config.Config) -> House:
@@ -344,7 +351,12 @@ def _of_aws(settings: config.Config) -> House:
         port=DynamoTables(settings.prefix),
         now_of=lambda merchant_id: clock.now(),
         latest_now=clock.now,
-        queue=SqsQueues(lambda name: queue_url(settings.prefix + name), lambda: client("sqs")),
+        queue=SqsQueues(
+            lambda name: queue_url(settings.prefix + name),
+            lambda: client("sqs"),
+            lambda: client("cloudwatch"),
+            clock.now,
+        ),
         mailer_of=lambda merchant_id: ses,
         http=GuardedHttp(),
         payments_of=accounts.of,

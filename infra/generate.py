@@ -14,7 +14,7 @@ from chalicelib.config import QUEUES
 from chalicelib.domain.transfers import PASSING_DAYS
 from chalicelib.gateways.accounts import parameter_path
 from chalicelib.gateways.files import KEPT, PASSING
-from chalicelib.gateways.queues import MAXIMUM_RECEIVES, VISIBILITY_SECONDS, visibility_seconds
+from chalicelib.gateways.queues import DEAD, MAXIMUM_RECEIVES, late_seconds, visibility_seconds
 from chalicelib.stores.tables import BY_DUE, PK, SK, TABLES, Index, Table
 from chalicelib.wiring import FUNCTION_SECONDS
 
@@ -64,14 +64,6 @@ SCHEDULE_RETRIES = 1
 # than the other is a person's to see to, however seldom the schedule comes.
 SHORTEST_AGE_SECONDS, LONGEST_AGE_SECONDS = 60, 300
 DAY_SECONDS = 24 * 3600
-# A message that waits longer than this is late: two leases; and for the walks, which begin all at once, a quarter of
-# their day.
-LATE_SECONDS = {
-    "rebill": 2 * VISIBILITY_SECONDS,
-    "deliver": 2 * VISIBILITY_SECONDS,
-    "reconcile": DAY_SECONDS // 4,
-    "files": 2 * visibility_seconds("files"),
-}
 # A schedule that has not run for three of its intervals has stopped. One that runs daily is missed after thirty hours,
 # in pieces of six: no period of CloudWatch's is longer than a day.
 STOPPED_INTERVALS = 3
@@ -85,6 +77,7 @@ class Function:
     ``tables``: the words of ACTIONS for each table. ``every_seconds``: of a schedule. ``at_once``: its reserved
     concurrency; none shares what the account has left. ``charges``: it reads the merchants' payment accounts.
     ``bills``: it stands still while the stack does not bill. ``files``: it puts, gets and deletes private files.
+    ``watches``: it looks at how full the queues are.
     """
 
     name: str
@@ -98,6 +91,7 @@ class Function:
     charges: bool = False
     bills: bool = False
     files: bool = False
+    watches: bool = False
     seconds: int = SECONDS
     disk_megabytes: int = 0
 
@@ -123,11 +117,11 @@ FUNCTIONS = (
         "api_handler",
         API_MEGABYTES,
         {
-            "configuration": "get query put delete",
+            "configuration": "get query put update delete",
             "customers": "get put delete check",
             "auto_orders": "get query put update due",
             "orders": "get query put update",
-            "events": "get put update",
+            "events": "get put update due",
             "deliveries": "get query put delete",
             "documents": "get query put update delete",
             "ledgers": "get query put update",
@@ -137,6 +131,7 @@ FUNCTIONS = (
         sends=("deliver", "rebill", "reconcile", "files"),
         charges=True,
         files=True,
+        watches=True,
     ),
     Function(
         "sweep",
@@ -297,7 +292,7 @@ def dead_letters(name: str, *allowed: dict[str, Any]) -> dict[str, Any]:
             "DeletionPolicy": "Retain",
             "UpdateReplacePolicy": "Retain",
             "Properties": {
-                "QueueName": f"{PREFIX}{name}-dead",
+                "QueueName": f"{PREFIX}{name}{DEAD}",
                 "MessageRetentionPeriod": DEAD_RETENTION_SECONDS,
                 "SqsManagedSseEnabled": True,
             },
@@ -563,6 +558,8 @@ def policy(function: Function) -> dict[str, Any]:
     if function.consumes:
         consuming = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
         statements.append(statement(consuming, [arn(logical(function.consumes) + "Queue")]))
+    if function.watches:
+        statements += how_full_queues_are()
     if function.every_seconds:
         statements.append(statement(["sqs:SendMessage"], [arn("SchedulesDeadLetters")]))
     if function.mails:
@@ -573,6 +570,14 @@ def policy(function: Function) -> dict[str, Any]:
     if function.charges:
         statements += accounts_of_merchants()
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+def how_full_queues_are() -> list[dict[str, Any]]:
+    """Numbers alone, of the queues and their dead letters. How old a message is only CloudWatch says, which knows no
+    resources: its one action reads any metric of the account, and nothing but metrics."""
+    queues = [arn(logical(name) + kind) for name in QUEUES for kind in ("Queue", "DeadLetters")]
+    reading = statement(["sqs:GetQueueAttributes", "sqs:GetQueueUrl"], queues)
+    return [reading, statement(["cloudwatch:GetMetricData"], ["*"])]
 
 
 def statement(actions: list[str], resources: list[Any]) -> dict[str, Any]:
@@ -622,10 +627,10 @@ def alarms() -> Iterator[tuple[str, dict[str, Any]]]:
             logical(name) + "LateAlarm",
             alarm(
                 f"{name}-late",
-                f"What is due waits longer than {LATE_SECONDS[name] // 60} minutes.",
+                f"What is due waits longer than {late_seconds(name) // 60} minutes.",
                 ("AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum"),
                 {"QueueName": {"Fn::GetAtt": [logical(name) + "Queue", "QueueName"]}},
-                above=LATE_SECONDS[name],
+                above=late_seconds(name),
             ),
         )
     for function in SCHEDULES:

@@ -121,8 +121,10 @@ class TestHouse(wiring.House):
             name="test",
             created_dts=self.clock.now(),
             scopes=scopes,
+            # Its use is noted already, for an hour: a test sees its own writes alone.
+            used_dts=self.clock.now(),
         )
-        self.port.write(self.keys().issued(issued))
+        self.port.write(*self.keys().issued(issued))
         return text
 
     def owner(self, merchant_id: str = "DEMO", login: str = "owner", password: str = PASSWORD) -> "Browser":

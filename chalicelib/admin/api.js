@@ -27,7 +27,8 @@ export async function send(method, url, body, headers = {}) {
   const init = { method, headers: { accept: 'application/json', ...headers }, credentials: 'same-origin' };
   if (body !== undefined) {
     init.body = JSON.stringify(body);
-    init.headers['content-type'] = 'application/json';
+    // Of a PUT, what is said to be null is taken away.
+    init.headers['content-type'] = `application/${method === 'PUT' ? 'merge-patch+' : ''}json`;
   }
   if (changes && session.peek()) init.headers['x-backroom-csrf'] = session.peek().csrf;
   let reply;

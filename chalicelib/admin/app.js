@@ -4,7 +4,7 @@ import { ended, get, may, session, signOut, whoIsThere } from './api.js';
 import { shop } from './format.js';
 import { matched, route } from './router.js';
 import { sections } from './sections.js';
-import { Failure, Page, Toasts, toast } from './ui.js';
+import { Failure, Late, Page, Toasts, toast } from './ui.js';
 
 const unreachable = signal(null);
 const palette = signal(false);
@@ -29,25 +29,6 @@ addEventListener('keydown', (event) => {
     palette.value = true;
   }
 });
-
-// --- what is loaded when it is needed ----------------------------------------------------------------------------
-
-// A module's part, once it is there.
-function Late({ load, of, ...props }) {
-  const [state, set] = useState({});
-  const [round, anew] = useState(0);
-  useEffect(() => {
-    let mine = true;
-    load().then(
-      (module) => mine && set({ load, Part: module.default }),
-      () => mine && set({ load, error: { status: 0, message: 'This screen could not be loaded.' } }),
-    );
-    return () => { mine = false; };
-  }, [load, round]);
-  if (state.load !== load) return html`<p class="soft" role="status">Loading…</p>`;
-  if (state.error) return html`<${Failure} error=${state.error} retry=${() => { set({}); anew(round + 1); }} />`;
-  return html`<${state.Part} ...${props} />`;
-}
 
 function Screen() {
   const { path, query } = route.value;

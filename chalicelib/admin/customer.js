@@ -46,7 +46,7 @@ export default function Customer({ params, query }) {
   const [removing, remove] = useState(false);
   const home = one?.billing?.[0];
   return html`<${Page} title=${one ? [home?.first_name, home?.last_name].filter(Boolean).join(' ') || one.email : 'Customer'}
-      lead=${one && html`${one.email}. Signed up ${day(one.signup_dts)}${one.orders_summary?.order_count ? `, ${count(one.orders_summary.order_count, 'order')}, ${money(one.orders_summary.total)}` : ''}. <a href=${link('/auto_orders', { email: one.email })}>Auto orders</a>`}
+      lead=${one && html`${one.email}. Signed up ${day(one.signup_dts)}${one.orders_summary?.order_count ? `, ${count(one.orders_summary.order_count, 'order')}, ${money(one.orders_summary.total)}` : ''}. <a href=${link('/auto_orders', { email: one.email })}>Auto orders</a>${may('gift_certificate_read') && html` · <a href=${link('/gift_certificates', { email: one.email })}>Gift certificates</a>`}`}
       actions=${one && may('customer_write') && html`<button onClick=${() => remove(true)}>Delete…</button>`}>
     <${Loaded} of=${nouns}>${({ defs, values }) => html`<${Loaded} of=${found}>${(read) => html`<${Editor} key=${base} base=${base} path=${path} read=${read} defs=${defs} values=${values} tab=${query.tab || 'general'} oid=${params.oid} />`}<//>`}<//>
     ${removing && html`<${Remove} base=${base} email=${one.email} close=${() => remove(false)} />`}

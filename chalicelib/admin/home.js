@@ -2,7 +2,9 @@
 import { html } from './lib.js';
 import { get, may, runs } from './api.js';
 import { clock, count, day, moment, money, number, shop } from './format.js';
-import { Bars, Card, Columns, Empty, Loaded, Page, Table, useLoad } from './ui.js';
+import { Bars, Card, Columns, Empty, Late, Loaded, Page, Table, useLoad } from './ui.js';
+
+const loadWaiting = () => import('./waiting.js');
 
 export default function Home() {
   const late = useLoad(() => runs(), []);
@@ -10,6 +12,7 @@ export default function Home() {
   const left = useLoad(async () => (await get('/report/cancel_reasons')).cancel_reason_report, []);
   return html`<${Page} title="Home" lead=${late.data && `${moment(late.data.now_dts)} in ${late.data.time_zone}.`}>
     <${Loaded} of=${late}>${(told) => html`<${Figures} told=${told} held=${ahead.data?.held} />`}<//>
+    <${Late} load=${loadWaiting} />
     <div class="grid">
       <${Card} title="Orders due in the next 14 days">
         <${Loaded} of=${ahead}>${(told) => told.orders ? html`

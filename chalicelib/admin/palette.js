@@ -1,6 +1,6 @@
 // Ctrl K: screens, settings by their titles, and whatever can be found by a name, a number or an address.
 import { html, useEffect, useMemo, useState } from './lib.js';
-import { get, may, query } from './api.js';
+import { get, may, post, query } from './api.js';
 import { name } from './format.js';
 import { go } from './router.js';
 import { rules } from './rules.js';
@@ -31,6 +31,9 @@ const finders = [
   { needs: 'auto_order_read', fits: (text) => /^[A-Za-z0-9]{10}$/.test(text), find: (text) => many('auto_order', { auto_order_code: text.toUpperCase() }) },
   { needs: 'order_read', fits: (text) => /^[A-Za-z0-9._-]{3,30}$/.test(text) && /\d/.test(text), find: async (text) => order((await get(`/order/orders/${encodeURIComponent(text)}?_expand=billing`)).order) },
   { needs: 'order_read', fits: (text) => text.length > 1 && !/^\d+$/.test(text), find: async (text) => many('order', text.includes('@') ? { email: text } : { last_name: text }) },
+  { needs: 'item_read', fits: (text) => text.length > 1, find: async (text) => (await get(`/item/items${query({ merchant_item_id_or_description: text, _limit: MOST })}`)).items.map((one) => ({ title: `${one.merchant_item_id}, ${one.description || ''}`, kind: 'Item', to: `/items/${encodeURIComponent(one.merchant_item_id)}` })) },
+  { needs: 'coupon_read', fits: (text) => text.length > 1, find: async (text) => (await post(`/coupon/coupons/query?_limit=${MOST}`, { merchant_code_or_description: text })).coupons.map((one) => ({ title: `${one.merchant_code}, ${one.calculated_description}`, kind: 'Coupon', to: `/coupons/${one.coupon_oid}` })) },
+  { needs: 'gift_certificate_read', fits: (text) => /^[A-Za-z2-7]{4}[A-Za-z2-7 -]{12,20}$/.test(text), find: async (text) => { const one = (await post(`/gift_certificate/gift_certificates/by_code/${encodeURIComponent(text)}`)).gift_certificate; return [{ title: one.code, kind: 'Gift certificate', to: `/gift_certificates/${one.gift_certificate_oid}` }]; } },
 ];
 
 const auto = (one) => [{ title: `Auto order ${one.auto_order_oid}, ${name(one.original_order?.billing)}`, kind: 'Auto order', to: `/auto_orders/${one.auto_order_oid}` }];

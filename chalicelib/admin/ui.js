@@ -49,6 +49,23 @@ export function Failure({ error, retry }) {
   </div>`;
 }
 
+// A module's part, once it is there.
+export function Late({ load, of, ...props }) {
+  const [state, set] = useState({});
+  const [round, anew] = useState(0);
+  useEffect(() => {
+    let mine = true;
+    load().then(
+      (module) => mine && set({ load, Part: module.default }),
+      () => mine && set({ load, error: { status: 0, message: 'This screen could not be loaded.' } }),
+    );
+    return () => { mine = false; };
+  }, [load, round]);
+  if (state.load !== load) return html`<p class="soft" role="status">Loading…</p>`;
+  if (state.error) return html`<${Failure} error=${state.error} retry=${() => { set({}); anew(round + 1); }} />`;
+  return html`<${state.Part} ...${props} />`;
+}
+
 // --- parts -------------------------------------------------------------------------------------------------------
 
 export function Page({ title, lead, actions, children }) {
@@ -105,10 +122,10 @@ export function Filters({ fields, query, label, verb = 'Search' }) {
   const submit = (event) => {
     event.preventDefault();
     const said = Object.fromEntries([...new FormData(event.target)].map(([k, v]) => [k, v.trim()]));
-    requery({ ...said, offset: '' });
+    requery({ ...said, offset: '', cursor: '' });
   };
   const any = fields.some(([name]) => query[name]);
-  const clear = () => requery(Object.fromEntries([...fields.map(([name]) => [name, '']), ['offset', '']]));
+  const clear = () => requery(Object.fromEntries([...fields.map(([name]) => [name, '']), ['offset', ''], ['cursor', '']]));
   return html`<form class="filters" role="search" aria-label=${label} onSubmit=${submit} key=${JSON.stringify(query)}>
     ${fields.map(([name, title, choices, type, blank = 'Any']) => html`<label>${title}
       ${choices ? html`<select name=${name} value=${query[name] || ''} onChange=${(e) => e.target.form.requestSubmit()}>

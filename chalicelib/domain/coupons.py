@@ -21,7 +21,7 @@ from chalicelib.domain.fields import Amount, ItemId, Oid, Percentage, Text3, Tex
 from chalicelib.domain.items import Item
 from chalicelib.domain.money import formatted, quantise
 from chalicelib.domain.payments import Use
-from chalicelib.domain.wire import Noun
+from chalicelib.domain.wire import Noun, Words
 
 # Items and tags that one coupon may name; a longer list is better said by a tag. Bounds the document.
 MAXIMUM_NAMED = 500
@@ -47,16 +47,33 @@ Tags = Annotated[list[Text20], Meta(max_length=MAXIMUM_NAMED)]
 class CouponAmountOffSubtotal(Noun):
     """An amount off the whole order, at most what the order's lines cost."""
 
+    words: ClassVar[Words] = {
+        "currency_code": ("Currency", "The shop's."),
+        "discount_amount": ("Amount off", "Off the whole order, at most what it costs."),
+    }
+
     currency_code: Text3 | None = None
     discount_amount: Amount | None = None
 
 
 class CouponPercentOffSubtotal(Noun):
+    words: ClassVar[Words] = {
+        "discount_percent": ("Percent off", "Off the whole order."),
+    }
+
     discount_percent: Percentage | None = None
 
 
 class CouponAmountOffItems(Noun):
     """An amount off each unit of the named items (or those with a named tag), for ``limit`` units in all."""
+
+    words: ClassVar[Words] = {
+        "currency_code": ("Currency", "The shop's."),
+        "discount_amount": ("Amount off each", "Off each unit of the items below."),
+        "item_tags": ("Tags of items", "Items with one of these tags count."),
+        "items": ("Items", "Ids of the items that count."),
+        "limit": ("Units at most", "So many units in an order; blank: all."),
+    }
 
     currency_code: Text3 | None = None
     discount_amount: Amount | None = None
@@ -67,6 +84,15 @@ class CouponAmountOffItems(Noun):
 
 class CouponPercentOffItems(Noun):
     """A percentage off the named items (none named: off all), for ``limit`` units in all."""
+
+    words: ClassVar[Words] = {
+        "discount_percent": ("Percent off", "Off the items below; none named: off all."),
+        "excluded_item_tags": ("Tags that do not count", "Items with one of these tags never count."),
+        "excluded_items": ("Items that do not count", "Ids of items that never count."),
+        "item_tags": ("Tags of items", "Items with one of these tags count."),
+        "items": ("Items", "Ids of the items that count. None, and no tags: all do."),
+        "limit": ("Units at most", "So many units in an order; blank: all."),
+    }
 
     discount_percent: Percentage | None = None
     excluded_item_tags: Tags | None = None
@@ -79,6 +105,10 @@ class CouponPercentOffItems(Noun):
 class CouponFreeShipping(Noun):
     """Shipping costs nothing by the named methods; none named: by any."""
 
+    words: ClassVar[Words] = {
+        "shipping_methods": ("Shipping methods", "Names of the methods that cost nothing. None: any."),
+    }
+
     shipping_methods: Annotated[list[Text50], Meta(max_length=50)] | None = None
 
 
@@ -87,6 +117,33 @@ class Coupon(Noun):
     field of our own) bounds its first orders, of all customers together; they are counted from when it is set."""
 
     read_only: ClassVar[frozenset[str]] = frozenset({"calculated_description", "coupon_oid", "coupon_type"})
+
+    words: ClassVar[Words] = {
+        "can_be_used_with_other_coupons": (
+            "Together with other coupons",
+            "It may stand beside others that say so too.",
+        ),
+        "coupon_type": ("Kind", ""),
+        "description": ("Description", "What it is for; yours to choose."),
+        "expiration_dts": ("Ends", "From this moment on it counts no more. Blank: it has no end."),
+        "maximum_uses": ("Uses at most", "First orders in all, of all customers. Blank: without a bound."),
+        "merchant_code": ("Code", "What the customer types, in any case. It stays: orders name it."),
+        "merchant_notes": ("Notes", "Shown to nobody but you."),
+        "quickbooks_code": ("QuickBooks code", "For files that go to QuickBooks."),
+        "skip_on_rebill": ("First order only", "Rebills are billed without it."),
+        "start_dts": ("Begins", "Before it the coupon does not count. Blank: it has begun."),
+        "usable_by": (
+            "Who may use it",
+            "Blank: anyone.",
+            {
+                "names": {
+                    "Anyone": "Anyone, as often as they like",
+                    "OncePerCustomer": "Each customer once",
+                    "UniqueCode": "Only by codes made off it",
+                }
+            },
+        ),
+    }
 
     amount_off_items: CouponAmountOffItems | None = None
     amount_off_subtotal: CouponAmountOffSubtotal | None = None
@@ -123,6 +180,12 @@ class OneTimeCode(Noun):
 
 class CouponCodesRequest(Noun):
     """``expiration_seconds`` count from now; or it is an instant; or the coupon's own."""
+
+    words: ClassVar[Words] = {
+        "expiration_dts": ("Codes end", "Blank: with the coupon."),
+        "prefix": ("They begin with", "Up to 8 letters, digits or dashes; the rest is chance."),
+        "quantity": ("How many", "Each is good for one order."),
+    }
 
     quantity: Annotated[int, Meta(ge=1, le=MOST_CODES)]
     expiration_dts: Instant | None = None

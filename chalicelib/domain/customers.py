@@ -561,7 +561,7 @@ def validate(customer: Customer) -> None:
 
 def said(raw: Any) -> Any:
     """A request to change a profile without what a client may send back and we do not read."""
-    return {name: raw[name] for name in raw if name not in SENT_BACK} if isinstance(raw, dict) else raw
+    return type(raw)({name: raw[name] for name in raw if name not in SENT_BACK}) if isinstance(raw, dict) else raw
 
 
 def stamped(wanted: Customer, before: Customer | None, now: Instant) -> Customer:

@@ -28,6 +28,8 @@ def changed(stored: S, raw: Any, *rules: Callable[[S], None], moving: Collection
     ``moving``: what the server sets anew with every change. A request may send it back as it was read, so that the
     same PUT can be sent twice.
     """
+    if isinstance(raw, wire.Patch):
+        stored = wire.blanked(stored, raw)
     problems = problems_of(_into(raw, type(stored)))
     said = {name: value for name, value in _sound(raw, problems, type(stored)).items() if name not in moving}
     problems += _news(problems_of(lambda: wire.overlay(stored, said)), problems)

@@ -18,7 +18,7 @@ from chalicelib.domain.errors import Invalid, Problem
 from chalicelib.domain.fields import Amount, Days, Oid, OrderId, Text10, Text20, Text50, Text100, Text2000
 from chalicelib.domain.ledgers import Entry, Ledger, oid_of
 from chalicelib.domain.money import LARGEST, ZERO, quantise, total_of
-from chalicelib.domain.wire import Noun
+from chalicelib.domain.wire import Noun, Words
 
 CODE_LETTERS = 16
 # "Expiring" store credit is what is gone within these days (the contract's own figure).
@@ -30,6 +30,13 @@ Description = Annotated[str, Meta(min_length=1, max_length=50)]
 
 class GiftCertificateLedgerEntry(Noun):
     read_only: ClassVar[frozenset[str]] = frozenset({"gift_certificate_ledger_oid", "gift_certificate_oid"})
+
+    words: ClassVar[Words] = {
+        "amount": ("Amount", "More on the certificate, or less with a minus before it."),
+        "description": ("What for", "It stands in the ledger."),
+        "entry_dts": ("When", "Blank: now."),
+        "reference_order_id": ("Order", "The order that it belongs to, if it does."),
+    }
 
     amount: Change | None = None
     description: Text50 | None = None
@@ -58,6 +65,13 @@ class GiftCertificate(Noun):
         }
     )
 
+    words: ClassVar[Words] = {
+        "activated": ("Active", "It can pay. What is not active keeps what is on it."),
+        "email": ("E-mail of its owner", "Who it belongs to; anybody who has the code can pay with it."),
+        "expiration_dts": ("Expires", "From this moment on it pays nothing. Blank: never."),
+        "merchant_note": ("Notes", "Shown to nobody but you."),
+    }
+
     activated: bool | None = None
     code: Text20 | None = None
     customer_profile_oid: Oid | None = None
@@ -75,6 +89,14 @@ class GiftCertificate(Noun):
 
 
 class GiftCertificateCreateRequest(Noun):
+    words: ClassVar[Words] = {
+        "amount": ("Amount", "What is on it at first."),
+        "email": ("E-mail of its owner", "Blank: whoever has the code."),
+        "expiration_dts": ("Expires", "Blank: never."),
+        "initial_ledger_description": ("What for", "The first line of its ledger. Blank: Created."),
+        "merchant_note": ("Notes", "Shown to nobody but you."),
+    }
+
     amount: Amount
     email: Text100 | None = None
     expiration_dts: Instant | None = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from msgspec import Meta, field
 
@@ -25,7 +25,7 @@ from chalicelib.domain.fields import (
     rule,
 )
 from chalicelib.domain.schedule import ARBITRARY, LAST_YEAR, Frequency
-from chalicelib.domain.wire import Noun
+from chalicelib.domain.wire import Noun, Words
 
 # Steps of one item: a programme of a hundred different boxes is beyond any shop seen; bounds the document.
 MAXIMUM_STEPS = 100
@@ -34,9 +34,15 @@ MAXIMUM_TAGS = 100
 MAXIMUM_STEP_PRICES = 20
 # Upgrades or downgrades of one item; bounds the document.
 MAXIMUM_OTHER_ITEMS = 50
+# The schedules that a shopper may choose from, under their own names.
+OFFERED = {name: name for name in get_args(Frequency) if name != ARBITRARY}
 
 
 class Weight(Noun):
+    words: ClassVar[Words] = {
+        "uom": ("Unit", ""),
+    }
+
     uom: Literal["KG", "G", "LB", "OZ"] | None = None
     value: Amount | None = None
 
@@ -52,6 +58,10 @@ class Weight(Noun):
 
 
 class Distance(Noun):
+    words: ClassVar[Words] = {
+        "uom": ("Unit", ""),
+    }
+
     uom: Literal["IN", "CM"] | None = None
     value: Amount | None = None
 
@@ -59,12 +69,25 @@ class Distance(Noun):
 class ItemAutoOrderStepArbitraryUnitCostSchedule(Noun):
     """What one costs on a retry, from so many days after the run's first decline on."""
 
+    words: ClassVar[Words] = {
+        "arbitrary_unit_cost": ("Unit cost", "What one costs from then on."),
+        "retry_days": ("Days after the first decline", "From so many days on; 0 is the first attempt."),
+    }
+
     arbitrary_unit_cost: Amount | None = None
     retry_days: Days | None = None
 
 
 class ItemAutoOrderStepGrandfatherPricing(Noun):
     """What one costs for customers whose first order of the item was on that local date or before it."""
+
+    words: ClassVar[Words] = {
+        "on_or_before_date": (
+            "First order on or before",
+            "The customer's first order of the item was on this day or earlier.",
+        ),
+        "unit_cost": ("Unit cost", "What one costs for them."),
+    }
 
     on_or_before_date: Instant | None = None
     unit_cost: Amount | None = None
@@ -74,6 +97,31 @@ class ItemAutoOrderStep(Noun):
     """One step of an automatic schedule: rebill an item ``repeat_count`` times (absent: for ever), pause so many days,
     pause until a date or a day of the month, or loop. ``kit only`` acts for buyers of kits and is passed over for all
     others."""
+
+    words: ClassVar[Words] = {
+        "preshipment_notice_days": (
+            "Notice before (days)",
+            "The customer is told of the rebill so many days before. Blank: no notice.",
+        ),
+        "recurring_merchant_item_id": ("Item", "The item that is rebilled."),
+        "schedule": ("Schedule", "How long it is until its rebill, from the order before."),
+        "type": (
+            "Kind of step",
+            (
+                "An item is rebilled. A pause waits so many days, a pause until for a date or a day of the month. "
+                "A loop goes back to the first step. For kits only is passed over: nobody has bought it in one."
+            ),
+            {
+                "names": {
+                    "item": "Rebill an item",
+                    "pause": "Pause",
+                    "pause until": "Pause until",
+                    "loop": "Loop",
+                    "kit only": "For kits only",
+                }
+            },
+        ),
+    }
 
     arbitrary_schedule_days: (
         Annotated[
@@ -159,6 +207,57 @@ class ItemAutoOrderStep(Noun):
 
 
 class ItemAutoOrder(Noun):
+    words: ClassVar[Words] = {
+        "auth_future_amount": (
+            "Authorize for the future",
+            "So much is authorized on the card beside the test, and not taken. Blank: nothing.",
+        ),
+        "auth_test_amount": (
+            "Authorize as a test",
+            "Where the first order costs nothing and cards are tested. It is let go again. Blank: 1.00.",
+        ),
+        "auto_order_cancel_charge_minimum_balance": (
+            "Charge what is missing",
+            "The cancel item costs what is missing to the minimums below, instead of its own price.",
+        ),
+        "auto_order_cancel_item_id": (
+            "Cancel item",
+            "Who cancels before the minimums are reached is charged this item once. Blank: nothing is charged.",
+        ),
+        "auto_order_cancel_minimum_life_time_count": (
+            "Minimum orders",
+            "Orders after which nothing is charged, the first one counted. Of several minimums all count.",
+        ),
+        "auto_order_cancel_minimum_life_time_value": (
+            "Minimum value of orders",
+            "So much paid in all, the first order counted, after which nothing is charged.",
+        ),
+        "auto_order_cancel_minimum_rebill_count": ("Minimum rebills", "Rebills after which nothing is charged."),
+        "auto_order_cancel_minimum_rebill_value": (
+            "Minimum value of rebills",
+            "So much paid by rebills, after which nothing is charged.",
+        ),
+        "auto_order_prohibit_expiring_cards": (
+            "Cards must be good for (months)",
+            "Counts where it is more than the setting of Auto Order Processing. Blank or 0: the setting alone.",
+        ),
+        "auto_order_schedules": ("Schedules", "What the customer may choose from.", {"names": OFFERED}),
+        "auto_order_upsell": ("Automatic", "Who buys it is rebilled by the steps below."),
+        "auto_order_upsell_no_easy_cancel": (
+            "No easy cancel e-mail",
+            "No second mail that says how to cancel goes out after a rebill.",
+        ),
+        "auto_orderable": ("Customer selectable", "The customer chooses whether and how often it comes again."),
+        "free_shipping_auto_order": (
+            "Free shipping on auto orders",
+            "Its shipping costs nothing on the first order and on rebills.",
+        ),
+        "steps": (
+            "Steps",
+            "What is rebilled, one after the other. The last step may go on for ever, or loop back to the first.",
+        ),
+    }
+
     auth_future_amount: Amount | None = None
     auth_test_amount: Amount | None = None
     auto_order_cancel_charge_minimum_balance: bool | None = None
@@ -226,6 +325,17 @@ class ItemAutoOrder(Noun):
 
 
 class ItemPricing(Noun):
+    words: ClassVar[Words] = {
+        "auto_order_cost": ("Cost on auto order", "What one costs who takes it on auto order. Blank: the cost."),
+        "cogs": ("Cost of goods", "What one costs you; for your own reckoning."),
+        "cost": ("Cost", "What one costs."),
+        "currency_code": ("Currency", "The shop's."),
+        "manufacturer_suggested_retail_price": ("Suggested retail price", "For storefronts that show it."),
+        "sale_cost": ("Sale cost", "What one costs while the sale lasts, where that is less."),
+        "sale_end": ("Sale ends", "Blank: it goes on."),
+        "sale_start": ("Sale begins", "Blank: it has begun."),
+    }
+
     auto_order_cost: Amount | None = None
     cogs: Amount | None = None
     cost: Amount | None = None
@@ -244,6 +354,13 @@ class ItemPhysical(Noun):
 
 
 class ItemShipping(Noun):
+    words: ClassVar[Words] = {
+        "country_code_of_origin": ("Country of origin", "Two letters, as in US; for customs papers."),
+        "free_shipping": ("Free shipping", "It adds nothing to the cost of shipping."),
+        "no_shipping_discount": ("No discount on shipping", "Coupons for free shipping do not count for it."),
+        "special_product_type": ("Special product type", "Kept for carriers that ask, as Media Mail does."),
+    }
+
     country_code_of_origin: Text2 | None = None
     free_shipping: bool | None = None
     no_shipping_discount: bool | None = None
@@ -251,16 +368,37 @@ class ItemShipping(Noun):
 
 
 class ItemPaymentProcessing(Noun):
+    words: ClassVar[Words] = {
+        "rotating_transaction_gateway_codes": (
+            "Payment accounts",
+            "Codes of the accounts that may take the payment of an order with it, the first that can. Blank: any.",
+        ),
+    }
+
     rotating_transaction_gateway_codes: Annotated[list[Text50], Meta(max_length=20)] | None = None
 
 
 class ItemTax(Noun):
+    words: ClassVar[Words] = {
+        "exempt": ("Tax exempt", "No tax is on it."),
+        "tax_free": ("Tax free", "No tax is on it."),
+        "tax_product_type": ("Kind of product", "For whoever reckons taxes by it."),
+    }
+
     exempt: bool | None = None
     tax_free: bool | None = None
     tax_product_type: Literal["", "digital", "physical", "service"] | None = None
 
 
 class ItemRestriction(Noun):
+    words: ClassVar[Words] = {
+        "exclude_coupon": ("No coupons", "No coupon takes anything off it."),
+        "maximum_quantity": ("At most", "So many in one order."),
+        "minimum_quantity": ("At least", "So many in one order."),
+        "multiple_quantity": ("In multiples of", "As in a box of six."),
+        "one_per_customer": ("One per customer", "Kept for storefronts; auto orders have a rule of their own."),
+    }
+
     exclude_coupon: bool | None = None
     maximum_quantity: Quantity | None = None
     minimum_quantity: Quantity | None = None
@@ -269,6 +407,11 @@ class ItemRestriction(Noun):
 
 
 class ItemAccounting(Noun):
+    words: ClassVar[Words] = {
+        "accounting_code": ("Accounting code", "Stands on the lines of orders."),
+        "qb_class": ("QuickBooks class", "For files that go to QuickBooks."),
+    }
+
     accounting_code: Text50 | None = None
     qb_class: Text50 | None = None
 
@@ -280,6 +423,11 @@ class ItemProperty(Noun):
 
 class ItemTag(Noun):
     """``tag_type`` says what gets the tag when the item is bought; absent is the item itself."""
+
+    words: ClassVar[Words] = {
+        "tagType": ("What gets it", ""),
+        "tagValue": ("Tag", ""),
+    }
 
     tag_type: Literal["item", "order", "customer"] | None = field(default=None, name="tagType")
     tag_value: Text100 | None = field(default=None, name="tagValue")
@@ -296,6 +444,13 @@ class Item(Noun):
     read_only: ClassVar[frozenset[str]] = frozenset(
         {"merchant_id", "merchant_item_oid", "creation_dts", "last_modified_dts"}
     )
+
+    words: ClassVar[Words] = {
+        "description": ("Description", "What customers read, on the storefront, in orders and in mails."),
+        "inactive": ("Not for sale", "Nobody can order it any more. Auto orders that have it are held."),
+        "merchant_item_id": ("Item id", "Your own name for it. It stays: orders know the item by it."),
+        "parent_category_path": ("Category", "Its folder in the catalogue, as in /coffee. Blank: the root."),
+    }
 
     accounting: ItemAccounting | None = None
     auto_order: ItemAutoOrder | None = None

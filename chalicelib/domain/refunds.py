@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import Invalid, Problem
-from chalicelib.domain.fields import Text50, Text100
+from chalicelib.domain.fields import Oid, OrderId, Text50, Text100
 from chalicelib.domain.money import ZERO, Currency, quantise, total_of
 from chalicelib.domain.orders import (
     Order,
@@ -21,6 +21,7 @@ from chalicelib.domain.orders import (
     OrderPayment,
     OrderSummary,
 )
+from chalicelib.domain.wire import Noun
 
 # (what was given back, what it is a part of): no part gives back more than was paid for it.
 PARTS = (
@@ -62,6 +63,31 @@ class Refunded(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     def money(self) -> Decimal:
         return self.total - self.gift_certificate - self.store_credit
+
+
+class OtherRefund(Noun):
+    """The order of another auto order of the customer's that would go back as well, and so much of it."""
+
+    amount: Currency | None = None
+    auto_order_oid: Oid | None = None
+    order_id: OrderId | None = None
+
+
+class RefundPreview(Noun):
+    """What a refund would come to. ``order`` has its figures as the refund takes them. ``to_refund`` is what would be
+    given back by it now: as ``money``, to the ``gift_certificate`` and to the ``store_credit`` that it came from.
+    ``why_not``: nothing can be; ``why_manual``: it must be given back elsewhere and is only written down here."""
+
+    gift_certificate: Currency | None = None
+    money: Currency | None = None
+    order: Order | None = None
+    other_auto_orders: list[OtherRefund] | None = None
+    paid: Currency | None = None
+    refunded: Currency | None = None
+    store_credit: Currency | None = None
+    to_refund: Currency | None = None
+    why_manual: str | None = None
+    why_not: str | None = None
 
 
 def given_back(order: Order) -> Decimal:
@@ -249,6 +275,68 @@ def _line(line: OrderItem, wanted: OrderItem, currency: str, problems: list[Prob
         total=_figure(f"{at}/total_refunded", wanted.total_refunded, stands, limit, currency, problems),
         refund_reason=wanted.refund_reason or line.refund_reason,
         return_reason=wanted.return_reason or line.return_reason,
+    )
+
+
+def proposed(order: Order, request: Order) -> Order:
+    """The request with what it leaves open: a line that names a quantity alone goes back at its cost, and of the
+    order's discount the share of what goes back of the subtotal."""
+    if request.items is None:
+        return request
+    currency, stands = order.currency_code or "USD", order.summary or OrderSummary()
+    lines = {line.item_index: line for line in order.items or []}
+    items = [_at_its_cost(one, lines.get(one.item_index), currency) for one in request.items]
+    summary, subtotal, discount = (
+        request.summary or OrderSummary(),
+        stands.subtotal,
+        abs(stands.subtotal_discount or ZERO),
+    )
+    if subtotal and discount and summary.subtotal_discount_refunded is None:
+        back = {index: line.total_refunded or ZERO for index, line in lines.items()}
+        back |= {one.item_index: one.total_refunded for one in items if one.total_refunded is not None}
+        share = quantise(discount * min(total_of(back.values()) / subtotal, Decimal(1)), currency)
+        before = stands.subtotal_discount_refunded or ZERO
+        summary = replace(summary, subtotal_discount_refunded=Currency(max(share, before)))
+    return replace(request, items=items, summary=summary)
+
+
+def _at_its_cost(wanted: OrderItem, line: OrderItem | None, currency: str) -> OrderItem:
+    if line is None or wanted.quantity_refunded is None or wanted.total_refunded is not None:
+        return wanted
+    cost = quantise((line.cost or ZERO) * wanted.quantity_refunded, currency)
+    return replace(wanted, total_refunded=Currency(max(cost, line.total_refunded or ZERO)))
+
+
+def figures(refunded: Refunded) -> Order:
+    """The request that asks for these totals."""
+    parts = {name: Currency(getattr(refunded, name)) for name, _ in PARTS}
+    return Order(
+        items=[
+            OrderItem(item_index=line.item_index, quantity_refunded=line.quantity, total_refunded=Currency(line.total))
+            for line in refunded.lines
+        ],
+        summary=OrderSummary(
+            **parts,
+            other_refunded=Currency(refunded.other),
+            internal_gift_certificate_refunded=Currency(refunded.store_credit),
+            total_refunded=Currency(refunded.total),
+        ),
+    )
+
+
+def preview(order: Order, wanted: Refunded) -> RefundPreview:
+    """What these totals would give back of the order now."""
+    money = wanted.money() - money_given_back(order)
+    certificate = wanted.gift_certificate - order.certificate_refunded()
+    credit = wanted.store_credit - order.store_credit_refunded()
+    return RefundPreview(
+        gift_certificate=Currency(certificate),
+        money=Currency(money),
+        order=figures(wanted),
+        paid=Currency(order.paid()),
+        refunded=Currency(given_back(order)),
+        store_credit=Currency(credit),
+        to_refund=Currency(money + certificate + credit),
     )
 
 

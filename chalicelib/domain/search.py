@@ -241,6 +241,12 @@ def shortened(text: str) -> str:
     return f"{text[:BEGINNING]}…{sha256(text.encode()).hexdigest()[:HASH_DIGITS]}"
 
 
+def _beginning(cell: str) -> str:
+    """What a row holds of the text itself."""
+    cut = len(cell) == BEGINNING + 1 + HASH_DIGITS and cell[BEGINNING] == "…"
+    return cell[:BEGINNING] if cut else cell
+
+
 def _people(order: Order) -> dict[str, Any]:
     billing, shipping = order.billing or OrderBilling(), order.shipping or OrderShipping()
     billed = [getattr(billing, name) for name in ADDRESS]
@@ -410,10 +416,13 @@ class OrderQuery(Noun):
 
 
 class ItemQuery(Noun):
-    """Items are asked for with GET only. The root category is ``/``."""
+    """Items are asked for with GET only. The root category is ``/``. ``merchant_item_id_or_description``, of our own
+    and after the one of coupons, is looked for within either, in any case; of a long description within the beginning,
+    which is all that a row keeps."""
 
     own: ClassVar[frozenset[str]] = frozenset({"since"})
 
+    merchant_item_id_or_description: Text50 | None = None
     parent_category_id: Text20 | None = None
     parent_category_path: Text200 | None = None
 
@@ -516,6 +525,7 @@ RANGES: dict[Kind, dict[str, str]] = {
     "item": {},
 }
 EMAILS = frozenset({"email", "cc_email"})
+ITEM_TEXTS = ("merchant_item_id", "description")
 
 
 def matcher(kind: Kind, query: Query, zone_name: str) -> Test:
@@ -534,6 +544,8 @@ def matcher(kind: Kind, query: Query, zone_name: str) -> Test:
         tests.append(within(_reader(kind, "noted_dts"), moment(since, "_since", zone_name, problems), None))
     if problems:
         raise Invalid(problems)
+    if either := wanted.pop("merchant_item_id_or_description", None):
+        tests.append(partial(_within_either, [_reader(kind, name) for name in ITEM_TEXTS], either.casefold()))
     columns = {CRITERIA[kind].get(name, name): _sought(name, value) for name, value in wanted.items()}
     address = {column: columns.pop(column) for column in ADDRESS if column in columns}
     if address:
@@ -565,6 +577,10 @@ def _equals(kind: Kind, column: str, value: Any) -> Test:
 def _holds(read: Callable[[Row], Any], value: Any, row: Row) -> bool:
     found = read(row)
     return value in found if isinstance(found, list) else bool(found == value)
+
+
+def _within_either(reads: Iterable[Callable[[Row], Any]], text: str, row: Row) -> bool:
+    return any(text in _beginning(read(row) or "").casefold() for read in reads)
 
 
 def _lives(kind: Kind, address: Mapping[str, Any]) -> Test:

@@ -30,17 +30,24 @@ LARGEST_AMOUNT = Decimal(9999999999)
 HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
+# Of a field: its title, its help, and how it stands on a form (``fields.on_form``; ``names``: the values that are
+# offered, each with how it is called).
+Words = dict[str, tuple[Any, ...]]
+
+
 class Noun(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What all nouns share. ``expansions``: the ``_expand`` names that differ from their field;
     ``deep``: dotted expansions (``payment.transaction``) and the field that needs them; ``own``: fields that
     are kept but never shown or taken; ``read_only``: fields that the server sets: a request may send them back but not
-    change them; ``write_only``: fields that a request may set and no answer shows."""
+    change them; ``write_only``: fields that a request may set and no answer shows; ``words``: what forms and the schema
+    call fields that do not say it themselves, by their names on the wire (a dict costs a cold start nothing)."""
 
     expansions: ClassVar[dict[str, str]] = {}
     deep: ClassVar[dict[str, str]] = {}
     own: ClassVar[frozenset[str]] = frozenset()
     read_only: ClassVar[frozenset[str]] = frozenset()
     write_only: ClassVar[frozenset[str]] = frozenset()
+    words: ClassVar[Words] = {}
 
 
 T = TypeVar("T")
@@ -114,6 +121,24 @@ def overlay(stored: S, raw: Any) -> S:
     if problems:
         raise Invalid(problems)
     return merged
+
+
+class Patch(dict[str, Any]):
+    """A request that takes away what it says is null, as RFC 7396 has it."""
+
+
+def blanked(stored: S, raw: Any) -> S:
+    """The noun without what a ``Patch`` says is null, at any depth; what only the server sets stays."""
+    gone: dict[str, Any] = {}
+    for field in msgspec.structs.fields(type(stored)):
+        value, name = getattr(stored, field.name), field.encode_name
+        if value is None or name not in raw or field.name in getattr(stored, "read_only", ()):
+            continue
+        if raw[name] is None and field.default is None:
+            gone[field.name] = None
+        elif isinstance(raw[name], dict) and isinstance(value, msgspec.Struct):
+            gone[field.name] = blanked(value, raw[name])
+    return msgspec.structs.replace(stored, **gone)
 
 
 def refuse_owned(raw: Any, type_: type[msgspec.Struct]) -> None:

@@ -20,7 +20,7 @@ class Keys(Protocol):
     """Access keys of all merchants."""
 
     def find(self, key_hash: str) -> AccessKey | None: ...
-    def issued(self, key: AccessKey) -> Change: ...
+    def issued(self, key: AccessKey) -> list[Change]: ...
 
 
 class Merchants(Protocol):
@@ -65,7 +65,7 @@ def found_shop(
         changes.append(shop.configuration.save(merchant, 0))
     keys = house.keys()
     owner, browser = _chosen(keys, key) or API_PREFIX + secret(), BROWSER_PREFIX + secret()
-    changes += [keys.issued(_issued(shop, owner, "api")), keys.issued(_issued(shop, browser, "browser"))]
+    changes += [*keys.issued(_issued(shop, owner, "api")), *keys.issued(_issued(shop, browser, "browser"))]
     try:
         shop.write(*changes)
     except Refused:

@@ -3,6 +3,7 @@ credit. What is on them moves by their ledgers (``flows.ledgers``)."""
 
 from decimal import Decimal
 from functools import partial
+from hashlib import sha256
 from typing import Any
 
 from msgspec.structs import replace
@@ -153,8 +154,11 @@ def delete(shop: Shop, oid: int, *, version: int | None = None) -> None:
     raise Contended("the gift certificate is being changed by others; try again")
 
 
-def add_entry(shop: Shop, oid: int, raw: Any, *, by: str) -> GiftCertificate:
-    """One more entry of the ledger. Raises NotFound; Invalid where it takes more than there is."""
+def add_entry(
+    shop: Shop, oid: int, raw: Any, *, by: str, key: str | None = None, dry_run: bool = False
+) -> GiftCertificate:
+    """One more entry of the ledger; the same ``key`` again adds none. ``dry_run`` only says what would be on it. Raises
+    NotFound; Invalid where it takes more than there is."""
     merchant, now = shop.configuration.section(Merchant).noun, shop.clock.now()
     entry = made(raw, GiftCertificateLedgerEntry, partial(_entry_rules, merchant.currency(), now))
     certificate = shop.certificates.get(oid).noun
@@ -162,7 +166,7 @@ def add_entry(shop: Shop, oid: int, raw: Any, *, by: str) -> GiftCertificate:
         raise Invalid.one("", "deleted", "the gift certificate was deleted")
     amount = entry.amount or Decimal(0)
     one = Posting(
-        cause=f"manual#{shop.word()}",
+        cause=f"manual#{sha256(key.encode()).hexdigest()[:32] if key else shop.word()}",
         type="Used" if amount < 0 and entry.reference_order_id else "Adjustment",
         description=entry.description or "",
         amount=amount,
@@ -171,6 +175,9 @@ def add_entry(shop: Shop, oid: int, raw: Any, *, by: str) -> GiftCertificate:
         order_id=entry.reference_order_id,
         by=by,
     )
+    if dry_run:
+        would = posting.rehearse(shop, ledger_id(oid), lambda ledger: ledgers.posted(ledger, one))
+        return replace(shown(shop, certificate), remaining_balance=would.balance)
     posting.post(shop, ledger_id(oid), one)
     return shown(shop, certificate)
 

@@ -58,7 +58,7 @@ from chalicelib.domain.timeline import TimelineEntry
 from chalicelib.domain.transfers import CustomerExport, CustomerImport, Encoding, Format, ImportMapping, Upload
 from chalicelib.domain.users import Credentials, Session, User
 from chalicelib.domain.views import ScreenViews
-from chalicelib.domain.waiting import DueRow
+from chalicelib.domain.waiting import DueRow, QueueState
 from chalicelib.domain.webhooks import Answer, Delivery, DeliveryLog, Webhook
 
 F = TypeVar("F", CustomerExport, CustomerImport)
@@ -316,6 +316,7 @@ class Deliveries(Protocol):
         cursor: Any = None,
     ) -> tuple[list[DeliveryLog], Any]: ...
     def number_pending(self, webhook_oid: int) -> int: ...
+    def number_dead(self, webhook_oid: int, most: int) -> int: ...
     def pending(self, webhook_oid: int, *, limit: int = 100, cursor: Any = None) -> tuple[list[Delivery], Any]: ...
     def dead(self, webhook_oid: int, *, limit: int = 100, cursor: Any = None) -> tuple[list[Delivery], Any]: ...
 
@@ -436,6 +437,9 @@ class Http(Protocol):
 
 class Queue(Protocol):
     def send(self, queue: str, messages: Sequence[dict[str, str]]) -> None: ...
+    def states(self, queues: Sequence[str]) -> list[QueueState]:
+        """How many messages wait in each, how old the oldest is, and how many are dead: of the whole installation."""
+        ...
 
 
 class Links(Protocol):
@@ -568,8 +572,9 @@ class Users(Protocol):
 class Audit(Protocol):
     """Only ever added to."""
 
-    def added(self, entry: AuditEntry, word: str) -> list[Change]: ...
+    def added(self, entry: AuditEntry) -> list[Change]: ...
     def of_user(self, user_id: int, since: Instant) -> list[AuditEntry]: ...
+    def before(self, place: str, since: Instant, limit: int) -> list[tuple[str, AuditEntry]]: ...
 
 
 @dataclass(frozen=True)

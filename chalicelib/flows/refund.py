@@ -47,9 +47,18 @@ def refundable(shop: Shop, order: Order) -> bool:
     """Whether money of the order can be given back here."""
     if refunds.why_not_refundable(order) is not None:
         return False
-    gateway = shop.payments.get(made_orders.gateway_of(order) or "")
-    no_money = order.money() <= refunds.money_given_back(order)
-    return no_money or (gateway is not None and gateway.capabilities.refund)
+    return order.money() <= refunds.money_given_back(order) or why_manual(shop, order) is None
+
+
+def why_manual(shop: Shop, order: Order) -> str | None:
+    """Why money of the order must be given back elsewhere; None where it can be here."""
+    code = made_orders.gateway_of(order)
+    gateway = shop.payments.get(code or "")
+    if gateway is None:
+        return f"there is no gateway {code or 'that took the payment'}; refund there, then manually here"
+    if not gateway.capabilities.refund:
+        return f"{code} cannot give back; refund there, then manually here"
+    return None
 
 
 def look_at_refund(shop: Shop, order_id: str) -> None:
@@ -58,14 +67,9 @@ def look_at_refund(shop: Shop, order_id: str) -> None:
 
 
 def _gateway(shop: Shop, order: Order) -> str:
-    code = made_orders.gateway_of(order)
-    gateway = shop.payments.get(code or "")
-    if code is None or gateway is None:
-        message = f"there is no gateway {code or 'that took the payment'}; refund there, then manually here"
-        raise Invalid.one("/manual_refund", "required", message)
-    if not gateway.capabilities.refund:
-        raise Invalid.one("/manual_refund", "required", f"{code} cannot give back; refund there, then manually here")
-    return code
+    if why := why_manual(shop, order):
+        raise Invalid.one("/manual_refund", "required", why)
+    return made_orders.gateway_of(order) or ""
 
 
 def _plan(order: Order, wanted: Refunded) -> FrozenPlan:

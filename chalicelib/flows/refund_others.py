@@ -15,10 +15,11 @@ from chalicelib.domain.dates import BEGINNING, Instant
 from chalicelib.domain.errors import Contended, Invalid
 from chalicelib.domain.events import Event, GiveBack, Happening, Notice, event_id
 from chalicelib.domain.heads import Head
-from chalicelib.domain.money import ZERO
+from chalicelib.domain.money import ZERO, Currency
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import Approved, Declined, NotSent
 from chalicelib.domain.rebills import rebill_order_id
+from chalicelib.domain.refunds import OtherRefund
 from chalicelib.domain.timeline import SYSTEM, decided_entry
 from chalicelib.flows.customers_auto_orders import MOST_AT_ONCE, names_of
 from chalicelib.flows.ports import Change, Shop
@@ -56,28 +57,56 @@ def _refunds_others(shop: Shop, names: list[str]) -> bool:
     return any(tab is not None and tab.refund_other_auto_orders for tab in tabs)
 
 
+def rehearsed(shop: Shop, order: Order, names: list[str]) -> list[OtherRefund]:
+    """What the refund of these items of the order would ask for, were it made now. Nothing is written."""
+    if order.run is not None or not _refunds_others(shop, names):
+        return []
+    now = shop.clock.now()
+    others = shop.auto_orders.of_customer(names_of(order, order.customer_profile_oid))
+    due = [_due(shop, oid, order, now) for began, oid in others if oid != order.auto_order_oid and began <= now]
+    orders = {one.order_id: one for one in shop.orders.get_many([ask.order_id for ask in due if ask and ask.order_id])}
+    return [
+        OtherRefund(auto_order_oid=ask.auto_order_oid, order_id=ask.order_id, amount=Currency(_missing(latest)))
+        for ask in due
+        if ask and (latest := orders.get(ask.order_id)) and not refunds.is_whole(latest)
+    ]
+
+
+def _missing(order: Order) -> Decimal:
+    return refunds.whole(order, "").total - refunds.given_back(order)
+
+
 def _asked(shop: Shop, oid: int, order: Order, refunded: Instant) -> bool:
     """Whether there was anything to ask for. Which order it is is settled here, once: what is paid afterwards is not
     given back in its place."""
-    order_id = order.order_id or ""
-    name = event_id(shop.merchant_id, f"auto_order#{oid}", f"given_back_with#{order_id}")
-    if shop.events.find(name) is not None:
+    asked = _due(shop, oid, order, refunded)
+    if asked is None:
         return False
+    # The refund's own time: whoever tells of it twice at once writes the same row.
+    asking = Event(event_id=_name(shop, oid, order), dts=refunded, happenings=[], give_back=asked)
+    shop.write(shop.events.happened(asking))
+    return True
+
+
+def _due(shop: Shop, oid: int, order: Order, refunded: Instant) -> GiveBack | None:
+    """What is to be asked for; None where it was asked for already, or the auto order is none of those."""
+    if shop.events.find(_name(shop, oid, order)) is not None:
+        return None
     document, head = shop.auto_orders.read(oid)
     bought = (order.payment.payment_dts if order.payment else None) or order.creation_dts or BEGINNING
     if not _lived_since(document.noun, head, bought):
-        return False
+        return None
     latest = _latest_paid(shop, document.noun, head, refunded)
-    asked = GiveBack(
+    return GiveBack(
         auto_order_oid=oid,
-        refunded=order_id,
+        refunded=order.order_id or "",
         order_id=(latest.order_id if latest else None) or "",
         left=_left(document.noun, head),
     )
-    # The refund's own time: whoever tells of it twice at once writes the same row.
-    asking = Event(event_id=name, dts=refunded, happenings=[], give_back=asked)
-    shop.write(shop.events.happened(asking))
-    return True
+
+
+def _name(shop: Shop, oid: int, order: Order) -> str:
+    return event_id(shop.merchant_id, f"auto_order#{oid}", f"given_back_with#{order.order_id or ''}")
 
 
 def _lived_since(document: AutoOrder, head: Head, bought: Instant) -> bool:

@@ -1,13 +1,15 @@
 """Reports of the auto orders, read; and the rows that they are made from, written when an event is told."""
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 
 from chalicelib.domain import rebills, reports
-from chalicelib.domain.dates import Instant, local_date, midnight
+from chalicelib.domain.dates import Instant, later, local_date, midnight
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.events import Event
 from chalicelib.domain.merchants import Merchant
+from chalicelib.domain.payments import LEASE_SECONDS
 from chalicelib.domain.reports import (
     DEFAULT_DAYS,
     FORECAST_DAYS,
@@ -21,11 +23,20 @@ from chalicelib.domain.reports import (
 )
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.timeline import CUSTOMER
+from chalicelib.domain.waiting import (
+    LATE_AFTER_SECONDS,
+    MOST_COUNTED,
+    DeadDeliveries,
+    LateWork,
+    QueuesReport,
+)
 from chalicelib.flows.explain import due_oids, runs
 from chalicelib.flows.facts import read_facts
 from chalicelib.flows.ports import Backroom, Change, Shop
 
 CANCEL = "auto_order_cancel"
+# Dead deliveries of one webhook that are counted: past it nobody cares how many there are.
+MOST_DEAD = 100
 
 
 def cancel_rows(shop: Shop, event: Event, zone_name: str) -> list[Change]:
@@ -107,6 +118,51 @@ def forecast(shop: Shop, backroom: Backroom, days: int, made: date | None) -> Fo
     last = kept.made + timedelta(days=days - 1)
     actual = dict(shop.lists.days(kept.made.isoformat(), last.isoformat()))
     return reports.forecast(kept, days, actual, today, merchant.currency())
+
+
+def queues(
+    shop: Shop, backroom: Backroom, names: Sequence[str], *, webhooks: bool, most: int = MOST_COUNTED
+) -> QueuesReport:
+    """How the installation's queues stand, and what of this shop is late or dead; ``webhooks``: deliveries too.
+    ``most``: rows that are counted in one shard."""
+    now = shop.clock.now()
+    return QueuesReport(
+        now_dts=now,
+        late_after_seconds=LATE_AFTER_SECONDS,
+        queues=backroom.queue.states(names),
+        late_auto_orders=_late(shop, backroom, "auto_orders", now, most),
+        # The relay pushes what it failed to tell, and nothing else in the outbox lies ahead.
+        late_events=_late(shop, backroom, "events", now, most, pushed=LEASE_SECONDS),
+        dead_deliveries=_dead(shop) if webhooks else None,
+    )
+
+
+def _late(shop: Shop, backroom: Backroom, table: str, now: Instant, most: int, *, pushed: int = 0) -> LateWork:
+    """What of the table was due so long ago that somebody should have looked, and what was ``pushed`` ahead by so many
+    seconds at most since it failed."""
+    late, found, more = later(now, seconds=-LATE_AFTER_SECONDS), list[Instant](), False
+    until = later(now, seconds=pushed) if pushed else late
+    for shard in backroom.waiting.shards():
+        rows, cursor = backroom.waiting.due(table, shard, until, most)
+        found += [r.due for r in rows if r.merchant_id == shop.merchant_id and not late < r.due <= now]
+        more = more or cursor is not None
+    since = min((due for due in found if due <= late), default=None)
+    return LateWork(count=len(found), at_least=more, since_dts=since)
+
+
+def _dead(shop: Shop) -> list[DeadDeliveries]:
+    hooks = [kept.noun for kept in shop.webhooks.all()]
+    counted = [(hook, shop.deliveries.number_dead(hook.webhook_oid or 0, MOST_DEAD)) for hook in hooks]
+    return [
+        DeadDeliveries(
+            webhook_oid=webhook.webhook_oid or 0,
+            webhook_url=webhook.webhook_url or "",
+            count=count,
+            at_least=count == MOST_DEAD,
+        )
+        for webhook, count in counted
+        if count
+    ]
 
 
 def made_now(shop: Shop, backroom: Backroom, merchant: Merchant, now: Instant) -> Forecast:

@@ -115,7 +115,7 @@ def sign_out(entrance: Entrance, who: SignedIn, address: str) -> None:
     """The session is no more from this moment."""
     shop = entrance.open_shop(who.merchant_id)
     entry = _entry(entrance, "signed_out", who.user, address)
-    shop.write(entrance.sessions.ended(who.session.session_hash), *shop.audit.added(entry, entrance.secret()))
+    shop.write(entrance.sessions.ended(who.session.session_hash), *shop.audit.added(entry))
 
 
 # --- the first time --------------------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ def welcome(entrance: Entrance, asked: Welcome, address: str) -> tuple[str, Sign
     ]
     if credentials.totp_secret:
         entry = _entry(entrance, "welcomed", after, address)
-        write_over(shop, *changes, *shop.audit.added(entry, entrance.secret()))
+        write_over(shop, *changes, *shop.audit.added(entry))
         return None
     return _begin(entrance, shop, after, changes, "welcomed", address)
 
@@ -218,7 +218,7 @@ def _with_totp(
         shop,
         shop.users.proved_by(after.user_id or 0, credentials, proof.version),
         shop.users.replaced(after, user.version),
-        *shop.audit.added(entry, entrance.secret()),
+        *shop.audit.added(entry),
     )
     return after
 
@@ -321,7 +321,7 @@ def _begin(
     )
     entry = _entry(entrance, action, user, address)
     ends = later(now, seconds=LONGEST_SECONDS)
-    write_over(shop, *changes, entrance.sessions.begun(session, ends), *shop.audit.added(entry, entrance.secret()))
+    write_over(shop, *changes, entrance.sessions.begun(session, ends), *shop.audit.added(entry))
     return text, SignedIn(session=session, user=user, expires_dts=_ends(session, now), csrf=_csrf(text))
 
 
@@ -347,4 +347,4 @@ def _entry(entrance: Entrance, action: Action, user: User | None, address: str) 
 
 
 def _note(entrance: Entrance, shop: Shop, action: Action, user: User | None, address: str) -> None:
-    shop.write(*shop.audit.added(_entry(entrance, action, user, address), entrance.secret()))
+    shop.write(*shop.audit.added(_entry(entrance, action, user, address)))

@@ -212,7 +212,7 @@ def _noted(entrance: Entrance, shop: Shop, action: Action, by: Acting, user: Use
         subject=user.login or "",
         detail=detail,
     )
-    return shop.audit.added(entry, entrance.secret())
+    return shop.audit.added(entry)
 
 
 def _taken() -> Invalid:

@@ -1,5 +1,6 @@
 """The one reader of the machine's clock, and the test clock that may run ahead of it."""
 
+import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,11 @@ class SystemClock:
 
     def now(self) -> Instant:
         return instant(datetime.now(UTC))
+
+
+def rising_word() -> str:
+    """A word by chance; of those of one second a later one sorts later."""
+    return f"{datetime.now(UTC).microsecond:06d}{secrets.token_urlsafe(9)}"
 
 
 class TestClocks:

@@ -1,4 +1,5 @@
-"""Gift certificates over HTTP. The contract reads by POST; a query shows them without their entries."""
+"""Gift certificates over HTTP. The contract reads by POST, and one is read by GET as well; a query shows them without
+their entries."""
 
 from typing import Any
 
@@ -42,6 +43,12 @@ def get_gift_certificate_by_oid(ask: Ask, gift_certificate_oid: str) -> dict[str
     kept = ask.shop.certificates.get(oid_of(gift_certificate_oid, NOUN))
     ask.etag(kept.version)
     return _answer(ask, certificates.shown(ask.shop, kept.noun))
+
+
+@door("GET", ONE, READ, summary="Retrieve a gift certificate, by a call of our own", gives=GiftCertificate)
+def get_gift_certificate(ask: Ask, gift_certificate_oid: str) -> dict[str, Any]:
+    answer: dict[str, Any] = get_gift_certificate_by_oid(ask, gift_certificate_oid)
+    return answer
 
 
 @door("POST", ALL + "/by_code/{code}", READ, summary="Retrieve a gift certificate by its code", gives=GiftCertificate)
@@ -102,9 +109,13 @@ def delete_gift_certificate(ask: Ask, gift_certificate_oid: str) -> None:
     "POST",
     ONE + "/ledger_entry",
     WRITE,
-    summary="Add a ledger entry: more on the gift certificate, or less, never below nothing",
+    summary="Add a ledger entry: more on the gift certificate, or less, never below nothing; with dry_run the balance "
+    "that there would be, and nothing is saved",
     takes=GiftCertificateLedgerEntry,
     gives=GiftCertificate,
+    query=("dry_run",),
 )
 def add_gift_certificate_ledger_entry(ask: Ask, gift_certificate_oid: str) -> dict[str, Any]:
-    return _answer(ask, certificates.add_entry(ask.shop, oid_of(gift_certificate_oid, NOUN), ask.raw(), by=ask.by))
+    oid, key = oid_of(gift_certificate_oid, NOUN), ask.header("idempotency-key")
+    after = certificates.add_entry(ask.shop, oid, ask.raw(), by=ask.by, key=key, dry_run=ask.flag("dry_run"))
+    return _answer(ask, after)

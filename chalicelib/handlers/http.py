@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from datetime import date, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 from secrets import compare_digest, token_hex
 from typing import Any, TypeVar
@@ -12,7 +13,9 @@ from chalice.app import Blueprint, Request, Response
 
 from chalicelib import wiring
 from chalicelib.domain import wire
-from chalicelib.domain.access import Access, key_hash
+from chalicelib.domain.access import Access, AccessKey, key_hash
+from chalicelib.domain.audit import Actor
+from chalicelib.domain.dates import Instant, later, midnight, parse_instant
 from chalicelib.domain.errors import (
     CodeNeeded,
     Contended,
@@ -67,6 +70,8 @@ KEY_HEADERS = ("x-ultracart-simple-key", "x-ultracart-browser-key", "authorizati
 CSRF_HEADER = "x-backroom-csrf"
 # Methods that change nothing for anybody, whatever the route.
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# RFC 7396: what such a body says is null is taken away. Of any other, null counts as absent: clients send it unasked.
+MERGE_PATCH = "application/merge-patch+json"
 
 STATUSES: dict[type[ShopError], int] = {
     Invalid: 400,
@@ -114,8 +119,13 @@ class Ask(msgspec.Struct):
         if self._shop is None:
             if self.access is None:
                 raise Unauthorised("This call needs a key.")
-            self._shop = wiring.open_shop(self.access.merchant_id, self.time_left)
+            self._shop = wiring.open_shop(self.access.merchant_id, self.time_left, self._by_hand(self.access))
         return self._shop
+
+    def _by_hand(self, access: Access) -> Actor | None:
+        """Whoever changes something in his own name: shoppers, who come with a browser key, do not."""
+        shopper = isinstance(access, AccessKey) and access.kind == "browser"
+        return None if shopper else Actor(access.actor, self.address)
 
     @property
     def by(self) -> str:
@@ -188,11 +198,13 @@ class Ask(msgspec.Struct):
         return body
 
     def raw(self) -> Any:
-        """The body as plain values. Raises Invalid, TooLarge."""
+        """The body as plain values; a merge patch as one. Raises Invalid, TooLarge."""
         body = self.sent()
         if not body:
             raise Invalid.one("", "required", "a JSON body is required")
-        return wire.parse(body)
+        found = wire.parse(body)
+        patches = (self.header("content-type") or "").startswith(MERGE_PATCH) and isinstance(found, dict)
+        return wire.Patch(found) if patches else found
 
     def body(self, type_: type[T]) -> T:
         """The body as a noun. Raises Invalid with all problems."""
@@ -229,6 +241,21 @@ class Ask(msgspec.Struct):
         if value not in ("", "true", "false"):
             raise Invalid.one(f"/{name}", "not_allowed_value", "allowed are true and false")
         return value == "true"
+
+    def moment(self, name: str, *, last: bool = False) -> Instant | None:
+        """An instant of the query, or the beginning of a day of the merchant's, ``last``: its end. Raises Invalid."""
+        # A plus sign that was not percent-encoded arrives as a space.
+        text = self.query.get(name, "").strip().replace(" ", "+")
+        if not text:
+            return None
+        try:
+            if len(text) == len("2027-01-31"):
+                return midnight(date.fromisoformat(text) + timedelta(days=1 if last else 0), self.form.zone_name)
+            moment = parse_instant(text)
+            return later(moment, seconds=1) if last else moment
+        except (ValueError, OverflowError):
+            message = "must be a day, as in 2027-01-31, or ISO 8601 with an offset, as in 2027-01-31T00:00:00-05:00"
+            raise Invalid.one(f"/{name}", "invalid", message) from None
 
     def if_match(self) -> int | None:
         """The version that If-Match names, if it is sent. Raises Invalid for what is no ETag of ours."""
@@ -332,7 +359,7 @@ class Door:
 
 
 # Clients spell the type both ways; what it says is not what decides (the body must be JSON in any case).
-CONTENT_TYPES = ["application/json", "application/x-www-form-urlencoded", "text/plain"]
+CONTENT_TYPES = ["application/json", MERGE_PATCH, "application/x-www-form-urlencoded", "text/plain"]
 
 
 def answered(request: Request, scope: str, view: View, parts: Mapping[str, str], context: Any) -> Response:
@@ -406,6 +433,7 @@ def _access(ask: Ask, scope: str) -> Access | None:
         raise Unauthorised("The key is missing or not known.")
     if scope == SESSION:
         raise Unauthorised(NOBODY_SIGNED_IN)
+    wiring.house().keys().used(found, wiring.house().entrance().now())
     if not found.allows(scope):
         raise NotAllowed(f"The key does not have the scope {scope}.")
     return found

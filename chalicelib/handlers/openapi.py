@@ -109,6 +109,7 @@ OPTIONAL_BODIES = frozenset(
         "cancel_auto_order_item_by_reference_order_id",
         "pause_auto_order",
         "preview_notice_template",
+        "preview_refund",
         "process_payment",
     }
 )
@@ -169,8 +170,10 @@ our own in the same form.
 **Answers** are `{"<noun>": ..., "success": true, "metadata": {"payload_name": "<noun>"}}`; lists have
 `metadata.result_set`. What is absent is left out, never null. Without `_expand` only plain fields are shown.
 
-**Updates** change only the keys that they send; arrays are replaced whole. Where an answer has an `ETag`, its `PUT`
-and `DELETE` take it back in `If-Match` and answer 412 where somebody was faster.
+**Updates** change only the keys that they send; arrays are replaced whole, and null counts as absent. Sent as
+`application/merge-patch+json`, null takes away what stood there (but of auto orders, orders, users and webhooks).
+Where an answer has an `ETag`, its `PUT` and `DELETE` take it back in `If-Match` and answer 412 where somebody was
+faster.
 
 **Errors** are `{"error": {...}, "problems": [...]}`: all problems at once, each with a JSON pointer. A criterion that
 is not supported is refused by name, never ignored.
@@ -441,6 +444,7 @@ def _told(struct: Any, schema: Schema) -> Schema:
         property_ = _mended(schema["properties"][field.encode_name], _bounds(hints[field.name]))
         properties[field.encode_name] = {
             **property_,
+            **_called(*getattr(struct, "words", {}).get(field.encode_name, ())),
             **({"readOnly": True} if field.name in read_only else {}),
             **({"writeOnly": True} if field.name in write_only else {}),
         }
@@ -449,6 +453,11 @@ def _told(struct: Any, schema: Schema) -> Schema:
     if "description" in kept:
         kept["description"] = cleandoc(kept["description"]).replace("``", "`")
     return {**kept, "properties": properties, **({"required": required} if required else {})}
+
+
+def _called(title: str = "", description: str = "", ui: Schema | None = None) -> Schema:
+    told = {"title": title, "description": description, "x-ui": ui}
+    return {name: value for name, value in told.items() if value}
 
 
 def _mended(schema: Any, bounds: Schema) -> Any:

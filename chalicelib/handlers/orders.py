@@ -9,8 +9,8 @@ from chalicelib.domain.made_orders import paid_transition
 from chalicelib.domain.orders import Order
 from chalicelib.domain.payments import Approved, Outcome, Pending, Unknown
 from chalicelib.domain.placing import OrderAssignToAffiliateRequest
-from chalicelib.domain.wire import Noun, refuse_owned, whole
-from chalicelib.flows import assign, edit, place_order, purchase, refund, ship, show
+from chalicelib.domain.wire import Noun, refuse_owned, render, whole
+from chalicelib.flows import assign, edit, place_order, purchase, refund, refund_preview, ship, show
 from chalicelib.flows.find import find
 from chalicelib.flows.rebill import NOT_KNOWN_YET
 from chalicelib.flows.tell import told_now
@@ -162,6 +162,21 @@ def is_refundable_order(ask: Ask, order_id: str) -> dict[str, Any]:
 
 
 @door(
+    "POST",
+    "/order/orders/{order_id}/refund_preview",
+    "order_read",
+    summary="What a refund would come to, without a body that of all that is left: the figures to send (for a quantity "
+    "alone its amount, and the discount's share), where it goes, and the orders of other auto orders that go back with "
+    "it; nothing is given back",
+    takes=Order,
+    gives=refunds.RefundPreview,
+)
+def preview_refund(ask: Ask, order_id: str) -> dict[str, Any]:
+    told = refund_preview.preview(ask.shop, order_id, ask.body(Order) if ask.has_body() else None)
+    return one("refund_preview", render(told, ask.form, ("order", "order.item", "order.summary", "other_auto_orders")))
+
+
+@door(
     "PUT",
     "/order/orders/{order_id}/refund",
     "order_write",
@@ -181,11 +196,14 @@ def refund_order(ask: Ask, order_id: str) -> dict[str, Any]:
     order = ask.shop.orders.get(order_id).noun
     wanted = refunds.asked(order, ask.body(Order))
     wanted.by_user, wanted.reject = ask.by, ask.flag("reject_after_refund")
+    cancels, reason = ask.flag("auto_order_cancel"), ask.query.get("auto_order_cancel_reason")
+    if cancels and order.auto_order_oid:
+        # What would not be canceled is said before money moves.
+        refund_preview.rehearse_cancel(ask.shop, order.auto_order_oid, by=ask.by, reason=reason)
     outcome = refund.refund(ask.shop, order_id, wanted, manual=ask.flag("manual_refund"))
     if outcome is not None and not isinstance(outcome, Approved):
         raise Invalid.one("", "not_refunded", _why(outcome))
     kept = ask.shop.orders.get(order_id)
-    if ask.flag("auto_order_cancel") and kept.noun.auto_order_oid:
-        reason = ask.query.get("auto_order_cancel_reason")
+    if cancels and kept.noun.auto_order_oid:
         told_now(ask.shop, edit.cancel(ask.shop, kept.noun.auto_order_oid, by=ask.by, reason=reason))
     return one("order", show.order(ask.shop, kept.noun, ask.expand, ask.form))

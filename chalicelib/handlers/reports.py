@@ -4,8 +4,10 @@ from datetime import date
 from typing import Any
 
 from chalicelib import wiring
+from chalicelib.config import QUEUES
 from chalicelib.domain.errors import Invalid, Problem
 from chalicelib.domain.reports import FORECAST_DAYS, CancelReasonReport, ForecastReport, RecoveryReport, RunsReport
+from chalicelib.domain.waiting import QueuesReport
 from chalicelib.domain.wire import whole
 from chalicelib.flows import report
 from chalicelib.handlers.http import Ask, Door, one
@@ -70,6 +72,20 @@ def get_forecast_report(ask: Ask) -> dict[str, Any]:
 )
 def get_runs_report(ask: Ask) -> dict[str, Any]:
     return one("runs_report", whole(report.runs_of_late(ask.shop), ask.form))
+
+
+@door(
+    "GET",
+    "/report/queues",
+    READ,
+    summary="How the queues stand, with the age of the oldest message and dead letters, and what of this shop is late",
+    gives=QueuesReport,
+)
+def get_queues_report(ask: Ask) -> dict[str, Any]:
+    ask.only()
+    webhooks = ask.access is not None and ask.access.allows("webhook_read")
+    found = report.queues(ask.shop, wiring.house().backroom(ask.time_left), QUEUES, webhooks=webhooks)
+    return one("queues_report", whole(found, ask.form))
 
 
 def _period(ask: Ask) -> tuple[date, date]:

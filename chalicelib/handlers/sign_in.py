@@ -82,6 +82,7 @@ def _shown(who: SignedIn) -> dict[str, Any]:
         "owner": bool(who.user.owner),
         "csrf": who.csrf,
         "test_mode": shop.travel is not None,
+        "time_zone": merchant.zone_name(),
         "expires_dts": shown(who.expires_dts, merchant.zone_name()),
         "totp": bool(who.user.totp),
     }

@@ -1,20 +1,26 @@
-"""The merchant's users over HTTP (UltraCart's UserApi, in part)."""
+"""The merchant's users over HTTP (UltraCart's UserApi, in part), the keys of his programs, and what all of them did."""
 
 from typing import Any
 
 from chalicelib import wiring
-from chalicelib.domain.access import AccessKey
+from chalicelib.domain.access import AccessKey, ApiKey, shown_key
+from chalicelib.domain.audit import ActivityEntry
+from chalicelib.domain.dates import later
 from chalicelib.domain.errors import Unauthorised
 from chalicelib.domain.links import welcome_url
 from chalicelib.domain.users import SignedIn, User, UserLogin, shown_user
 from chalicelib.domain.wire import whole
-from chalicelib.flows import users
+from chalicelib.flows import api_keys, users
+from chalicelib.flows.activity import Wanted, activity
 from chalicelib.flows.users import Acting
+from chalicelib.handlers import cursors
 from chalicelib.handlers.http import Ask, Door, many, oid_of, one, page_of
 
 door = Door("users")
 
 NOUN = "user"
+KEYS = "/configuration/api_keys"
+FILTERS = ("actor", "noun", "key", "begin_date", "end_date")
 ONE = "/user/users/{user_id}"
 
 
@@ -94,3 +100,62 @@ def delete_user(ask: Ask, user_id: str) -> None:
 def insert_user_welcome(ask: Ask, user_id: str) -> dict[str, Any]:
     token = users.invite(wiring.house().entrance(), ask.shop, oid_of(user_id, NOUN), _by(ask))
     return {"success": True, "metadata": {}, **_link(token)}
+
+
+# --- keys ------------------------------------------------------------------------------------------------------------
+
+
+@door(
+    "GET",
+    KEYS,
+    "user_read",
+    summary="List the shop's access keys with their scopes and when each was last used, the newest first",
+    gives={"api_keys": list[ApiKey]},
+)
+def get_api_keys(ask: Ask) -> dict[str, Any]:
+    ask.only()
+    keys = [shown_key(key) for key in wiring.house().keys().of(ask.shop.merchant_id)]
+    return one("api_keys", whole(keys, ask.form))
+
+
+@door(
+    "POST",
+    KEYS,
+    "user_write",
+    summary="Make an access key with the scopes that it needs; its text is shown this once",
+    takes=ApiKey,
+    gives=ApiKey,
+)
+def insert_api_key(ask: Ask) -> dict[str, Any]:
+    house = wiring.house()
+    made = api_keys.issue(house.entrance(), house.keys(), ask.shop, ask.raw(), _by(ask))
+    return one("api_key", whole(made, ask.form))
+
+
+@door("DELETE", f"{KEYS}/{{api_key_id}}", "user_write", summary="Revoke an access key: it opens nothing any more")
+def delete_api_key(ask: Ask, api_key_id: str) -> None:
+    house = wiring.house()
+    api_keys.revoke(house.entrance(), house.keys(), ask.shop, api_key_id, _by(ask))
+
+
+# --- activity --------------------------------------------------------------------------------------------------------
+
+
+@door(
+    "GET",
+    "/activity",
+    "user_read",
+    summary="Who has signed in and what users and keys have changed, newest first; settings with before and after",
+    gives={"activities": list[ActivityEntry]},
+    query=(*FILTERS, "_limit", cursors.PARAMETER),
+)
+def get_activity(ask: Ask) -> dict[str, Any]:
+    ask.only(*FILTERS, "_limit", cursors.PARAMETER)
+    limit, _ = ask.page()
+    now = wiring.house().entrance().now()
+    wanted = Wanted(**{name: ask.query.get(name) or None for name in ("actor", "noun", "key")})
+    place = (cursors.asked(ask) or {}).get("place") or str(ask.moment("end_date", last=True) or later(now, seconds=1))
+    found, place = activity(ask.shop, wanted, str(place), ask.moment("begin_date"), now, limit)
+    answer = one("activities", whole(found, ask.form))
+    answer["metadata"].update(cursors.next_page(ask, {"place": place} if place else None))
+    return answer

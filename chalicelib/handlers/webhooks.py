@@ -6,14 +6,13 @@ The signing secret is shown in the answer that makes it, and basic credentials i
 # ruff: noqa: N803 - views take the parts of the path by the contract's names, which are camelCase here
 
 from collections.abc import Callable
-from datetime import date, timedelta
 from typing import Any
 
 from msgspec.structs import replace
 
 from chalicelib import wiring
 from chalicelib.domain import webhooks
-from chalicelib.domain.dates import Instant, later, midnight, parse_instant
+from chalicelib.domain.dates import Instant
 from chalicelib.domain.errors import Invalid, NotFound
 from chalicelib.domain.fields import Text50, Text2000
 from chalicelib.domain.webhooks import Delivery, DeliveryLog, Webhook, WebhookEventCategory, WebhookLogSummary
@@ -295,23 +294,8 @@ class _Criteria:
 
 def _span(ask: Ask) -> tuple[Instant | None, Instant | None]:
     """From when, and until before when. A day alone is the merchant's, and the last one counts to its end."""
-    begins = [_moment(ask, name, last=False) for name in ("beginDate", "_since")]
-    return max((b for b in begins if b is not None), default=None), _moment(ask, "endDate", last=True)
-
-
-def _moment(ask: Ask, name: str, *, last: bool) -> Instant | None:
-    # A plus sign that was not percent-encoded arrives as a space.
-    text = ask.query.get(name, "").strip().replace(" ", "+")
-    if not text:
-        return None
-    try:
-        if len(text) == len("2027-01-31"):
-            return midnight(date.fromisoformat(text) + timedelta(days=1 if last else 0), ask.form.zone_name)
-        moment = parse_instant(text)
-        return later(moment, seconds=1) if last else moment
-    except (ValueError, OverflowError):
-        message = "must be a day, as in 2027-01-31, or ISO 8601 with an offset, as in 2027-01-31T00:00:00-05:00"
-        raise Invalid.one(f"/{name}", "invalid", message) from None
+    begins = [ask.moment(name) for name in ("beginDate", "_since")]
+    return max((b for b in begins if b is not None), default=None), ask.moment("endDate", last=True)
 
 
 def _number(ask: Ask, name: str) -> int | None:

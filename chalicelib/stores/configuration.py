@@ -3,14 +3,17 @@ one table."""
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from chalicelib.domain import wire
-from chalicelib.domain.access import AccessKey
+from chalicelib.domain.access import USED_SECONDS, AccessKey
 from chalicelib.domain.coupons import Coupon, code_key
 from chalicelib.domain.customer_values import CustomerProfileSettings
-from chalicelib.domain.dates import BEGINNING, Instant, later
-from chalicelib.domain.errors import Refused
+from chalicelib.domain.dates import BEGINNING, Instant, instant, later
+from chalicelib.domain.errors import Contended, Refused
 from chalicelib.domain.items import Item
 from chalicelib.domain.loyalty import LoyaltyProgram
 from chalicelib.domain.merchants import Merchant
@@ -19,7 +22,20 @@ from chalicelib.domain.rotating import RotatingGateways
 from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.domain.shipping import ShippingSettings
 from chalicelib.domain.taxes import TaxSettings
-from chalicelib.stores.port import MAXIMUM_PAGE, Absent, Change, Cursor, Put, Record, TablePort
+from chalicelib.stores.port import (
+    MAXIMUM_GET_MANY,
+    MAXIMUM_PAGE,
+    Absent,
+    Change,
+    Cursor,
+    Delete,
+    Equals,
+    Present,
+    Put,
+    Record,
+    TablePort,
+    Update,
+)
 from chalicelib.stores.records import DOCUMENT, Versioned, inserted, noun_of, pk, replaced, text_of, versioned
 from chalicelib.stores.tables import PK, SK
 
@@ -44,6 +60,8 @@ SEAL = "seal"
 # Signs links in mails: whoever had it could cancel any auto order.
 LINKS = "links"
 MERCHANTS = "merchants"
+# When a key was last used, epoch seconds: beside its document, so that using it changes nothing of the key.
+USED = "used"
 
 
 # A warm function may price and plan by sections this old; whoever saves one forgets it where it was saved.
@@ -164,11 +182,44 @@ class Keys:
         self._port = port
 
     def find(self, key_hash: str) -> AccessKey | None:
-        record = self._port.get(TABLE, f"key#{key_hash}", "key", consistent=True)
-        return noun_of(record, AccessKey) if record else None
+        record = self._port.get(TABLE, _key(key_hash), "key", consistent=True)
+        return _key_of(record) if record else None
 
-    def issued(self, key: AccessKey) -> Change:
-        return Put(TABLE, {PK: f"key#{key.key_hash}", SK: "key", DOCUMENT: text_of(key)})
+    def of(self, merchant_id: str) -> list[AccessKey]:
+        """All keys of the merchant, the newest first. One that was made before there was a list stands in it from its
+        next use on."""
+        page = self._port.query(TABLE, _keys(merchant_id), limit=MAXIMUM_GET_MANY, consistent=True)
+        wanted = [(_key(str(record["hash"])), "key") for record in page.records]
+        found = [_key_of(record) for record in self._port.get_many(TABLE, wanted, consistent=True)] if wanted else []
+        return sorted(found, key=lambda key: (key.created_dts, key.key_id), reverse=True)
+
+    def issued(self, key: AccessKey) -> list[Change]:
+        record: Record = {PK: _key(key.key_hash), SK: "key", DOCUMENT: text_of(replace(key, used_dts=None))}
+        if key.used_dts is not None:
+            record[USED] = int(key.used_dts.timestamp())
+        return [Put(TABLE, record), self._listed(key)]
+
+    def revoked(self, key: AccessKey) -> list[Change]:
+        """Refused where it was revoked before."""
+        return [
+            Delete(TABLE, _key(key.key_hash), "key", when=(Present(),)),
+            Delete(TABLE, _keys(key.merchant_id), key.key_id),
+        ]
+
+    def used(self, key: AccessKey, now: Instant) -> None:
+        """Write down that it was used, once in USED_SECONDS. That somebody else does so at the same moment, or that it
+        could not be written, keeps nobody out."""
+        if key.used_dts is not None and (now - key.used_dts).total_seconds() < USED_SECONDS:
+            return
+        before = Absent(USED) if key.used_dts is None else Equals(USED, int(key.used_dts.timestamp()))
+        seen = Update(
+            TABLE, _key(key.key_hash), "key", set={USED: int(now.timestamp())}, when=(Present(DOCUMENT), before)
+        )
+        with suppress(Refused, Contended):
+            self._port.write(*([seen] if key.used_dts else [seen, self._listed(key)]))
+
+    def _listed(self, key: AccessKey) -> Change:
+        return Put(TABLE, {PK: _keys(key.merchant_id), SK: key.key_id, "hash": key.key_hash})
 
     def secret(self, name: str, fresh: str) -> str:
         """A secret of the house's own (``SEAL``, ``LINKS``): ``fresh`` where there is none yet."""
@@ -178,6 +229,21 @@ class Keys:
                 self._port.write(Put(TABLE, {PK: name, SK: name, "secret": fresh}, when=(Absent(),)))
             record = self._port.get(TABLE, name, name, consistent=True)
         return str(record["secret"]) if record else fresh
+
+
+def _key(key_hash: str) -> str:
+    return f"key#{key_hash}"
+
+
+def _keys(merchant_id: str) -> str:
+    return pk(merchant_id, "api_key")
+
+
+def _key_of(record: Record) -> AccessKey:
+    key = noun_of(record, AccessKey)
+    if USED in record:
+        key.used_dts = instant(datetime.fromtimestamp(int(record[USED]), UTC))
+    return key
 
 
 class Merchants:

@@ -114,8 +114,11 @@ class Deliveries:
 
     def number_pending(self, webhook_oid: int) -> int:
         """How many wait after a failure or for the end of a pause; 1,000 stands for that many or more."""
-        page = self._port.query(TABLE, self._list(webhook_oid), prefix="pending#", limit=MAXIMUM_PAGE, consistent=True)
-        return len(page.records)
+        return self._number(webhook_oid, "pending#", MAXIMUM_PAGE)
+
+    def number_dead(self, webhook_oid: int, most: int) -> int:
+        """How many are not tried any more; ``most`` stands for that many or more."""
+        return self._number(webhook_oid, "dead#", most)
 
     def pending(
         self, webhook_oid: int, *, limit: int = 100, cursor: Cursor | None = None
@@ -130,6 +133,10 @@ class Deliveries:
         return self._marked(webhook_oid, "dead#", limit, cursor)
 
     # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _number(self, webhook_oid: int, prefix: str, most: int) -> int:
+        page = self._port.query(TABLE, self._list(webhook_oid), prefix=prefix, limit=most, consistent=True)
+        return len(page.records)
 
     def _marked(
         self, webhook_oid: int, prefix: str, limit: int, cursor: Cursor | None

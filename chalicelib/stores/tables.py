@@ -44,7 +44,7 @@ TABLES = (
     Table("documents", "jobs, result sets, card tokens, counters of limits", indexes=(BY_DUE,), expires=EXPIRES),
     Table("lists", "list rows and indexed shapes that searches read; day totals"),
     Table("vault", "card numbers under envelope encryption, apart from everything"),
-    Table("audit", "who did what; only ever added to"),
+    Table("audit", "who did what; only ever added to", expires=EXPIRES),
 )
 BY_NAME = {table.name: table for table in TABLES}
 

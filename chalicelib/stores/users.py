@@ -1,8 +1,9 @@
 """The merchant's users with their credentials, the logins of all merchants, the sessions, and the audit."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
-from chalicelib.domain.audit import AuditEntry
+from chalicelib.domain.audit import ACTIVITY_DAYS, AuditEntry
 from chalicelib.domain.dates import Instant, instant
 from chalicelib.domain.errors import NotFound
 from chalicelib.domain.users import Credentials, Session, User, login_key
@@ -25,6 +26,8 @@ from chalicelib.stores.tables import PK, SK
 TABLE = "configuration"
 SESSIONS = "documents"
 AUDIT = "audit"
+# Of an instant's text, what names its day and its month.
+DAY, MONTH = len("2027-01-31"), len("2027-01")
 # A session that is over is swept away by the table a day later; nobody reads it before.
 KEEP_DAYS = 1
 # The record of what proves who somebody is, beside none of the users' own: a list of users reads no hash.
@@ -137,23 +140,46 @@ class Sessions:
 
 
 class Audit:
-    """One merchant's audit: each entry among those of its day and among those of its user, in the order in which they
-    came. There is no way to change one."""
+    """One merchant's audit: each entry among those of its month, and among those of the user that it is about, in the
+    order in which they came. There is no way to change one."""
 
-    def __init__(self, port: TablePort, merchant_id: str) -> None:
+    def __init__(self, port: TablePort, merchant_id: str, word: Callable[[], str]) -> None:
+        """``word`` tells apart what comes in one second; those that come later sort later."""
         self._port = port
         self._merchant_id = merchant_id
+        self._word = word
 
-    def added(self, entry: AuditEntry, word: str) -> list[Change]:
-        """``word``: by chance, for two of one second."""
-        sk, text = f"{entry.audit_dts}#{word}", text_of(entry)
-        keys = (self._day(entry.audit_dts), self._user(entry.user_id))
-        return [Put(AUDIT, {PK: key, SK: sk, DOCUMENT: text}, when=(Absent(),)) for key in keys]
+    def added(self, entry: AuditEntry) -> list[Change]:
+        sk, kept = f"{entry.audit_dts}#{self._word()}", kept_for(ACTIVITY_DAYS, entry.audit_dts)
+        # Whoever signs in as nobody takes the same work as a user: a row among those of user 0.
+        keys = [self._month(sk), *([] if entry.noun else [self._user(entry.user_id)])]
+        return [Put(AUDIT, {PK: key, SK: sk, DOCUMENT: text_of(entry), **kept}, when=(Absent(),)) for key in keys]
 
     def of_day(self, moment: Instant) -> list[AuditEntry]:
         """Of that day (UTC), oldest first, a page at most."""
-        page = self._port.query(AUDIT, self._day(moment), limit=MAXIMUM_PAGE, consistent=True)
+        day = str(moment)[:DAY]
+        page = self._port.query(AUDIT, self._month(day), prefix=day, limit=MAXIMUM_PAGE, consistent=True)
         return [noun_of(record, AuditEntry) for record in page.records]
+
+    def before(self, place: str, since: Instant, limit: int) -> list[tuple[str, AuditEntry]]:
+        """The latest before that place (an instant, or the place of an entry) and not before ``since``, each with its
+        place, newest first: one query, and one more for each month that begins on the way."""
+        found: list[tuple[str, AuditEntry]] = []
+        month = place[:MONTH]
+        while len(found) < limit and month >= str(since)[:MONTH]:
+            page = self._port.query(
+                AUDIT,
+                self._month(month),
+                at_least=str(since),
+                less_than=place,
+                limit=min(MAXIMUM_PAGE, limit - len(found)),
+                descending=True,
+                consistent=True,
+            )
+            found += [(str(record[SK]), noun_of(record, AuditEntry)) for record in page.records]
+            place = found[-1][0] if page.records else place
+            month = month if page.cursor else _month_before(month)
+        return found
 
     def of_user(self, user_id: int, since: Instant) -> list[AuditEntry]:
         """Of that user since then, newest first, a page at most."""
@@ -164,8 +190,13 @@ class Audit:
     def _user(self, user_id: int) -> str:
         return pk(self._merchant_id, "user", user_id)
 
-    def _day(self, moment: Instant) -> str:
-        return pk(self._merchant_id, str(moment)[:10])
+    def _month(self, place: str) -> str:
+        return pk(self._merchant_id, place[:MONTH])
+
+
+def _month_before(month: str) -> str:
+    year, number = (int(part) for part in month.split("-"))
+    return f"{year:04d}-{number - 1:02d}" if number > 1 else f"{year - 1:04d}-12"
 
 
 def _login(login: str) -> str:

@@ -190,3 +190,60 @@ def test_somebody_is_invited_and_may_do_what_is_ticked_and_sees_no_more(visit: V
     assert other.page.locator("tbody tr").count() > 0
     other.open("/auto_orders")
     assert "You do not have the permission" in other.page.inner_text("[role=alert]")
+
+
+def test_a_key_is_made_with_its_scopes_shown_once_and_revoked(visit: Visit, shop: Running) -> None:
+    page = visit("/configuration/api_keys")
+    page.page.click("text=Make a key…")
+    page.page.fill("#key-name", "Warehouse")
+    page.page.click("dialog button.main")
+    page.page.wait_for_selector("dialog [role=alert]")
+    assert "What it may do: says what the key may do" in page.page.inner_text("dialog [role=alert]")
+    page.page.check("#order_read")
+    page.page.click("dialog button.main")
+    key = page.page.inner_text("dialog pre")
+    assert shop.ask("GET", "/rest/v2/order/orders?_limit=1", key=key)[0] == 200
+    assert shop.ask("GET", "/rest/v2/customer/customers?_limit=1", key=key)[0] == 403
+    page.page.click("dialog >> text=I have kept it")
+    page.page.reload()
+    page.settle()
+    row = page.page.locator("[aria-label='API keys'] tbody tr", has_text="Warehouse")
+    said = row.inner_text()
+    assert "Order (view)" in said
+    assert "by owner" in said
+    assert "Not yet" not in said, "it was used just now"
+    assert key not in page.page.content()
+    row.locator("text=Revoke…").click()
+    page.page.click("dialog button.danger")
+    page.page.wait_for_selector("text=Revoked.")
+    page.settle()
+    assert row.count() == 0
+    assert shop.ask("GET", "/rest/v2/order/orders?_limit=1", key=key)[0] == 401
+
+
+def test_who_changed_a_setting_is_seen_in_the_activity_with_before_and_after(visit: Visit, shop: Running) -> None:
+    assert shop.ask("PUT", f"/rest/v2{RULES}", {"prohibit_cancellation_until_days": 9})[0] == 200
+    page = visit(f"{RULES}?field=prohibit_cancellation_until_days")
+    page.page.fill("#field-prohibit_cancellation_until_days", "12")
+    page.page.click(".dock button.main")
+    page.page.wait_for_selector("text=Saved.")
+    page.open("/configuration/activity?noun=settings")
+    first = page.page.locator(".timeline li").first
+    assert "Prohibit cancellation until days: 9 → 12" in first.inner_text()
+    first.locator("text=owner").click()
+    page.settle()
+    assert "actor=owner" in page.page.url
+    said = page.page.inner_text(".timeline")
+    assert "9 → 12" in said
+    assert "key owner" not in said
+    page.page.select_option("select[name=noun]", "customer")
+    page.settle()
+    page.page.fill("input[name=actor]", "nobody")
+    page.page.press("input[name=actor]", "Enter")
+    page.settle()
+    assert "Nothing was done" in page.page.inner_text("main")
+    page.page.click("text=Clear")
+    page.settle()
+    page.page.locator(".timeline li a", has_text="Auto Order Processing").first.click()
+    page.settle()
+    assert page.page.inner_text("h1") == "Auto Order Processing"

@@ -80,10 +80,16 @@ def places(shop: Running, imported: Callable[..., str]) -> Iterator[dict[str, st
         assert status == 200, answer
         return answer
 
+    fitting = [payload for payload in PAYLOADS if len(payload) <= 100]
+    marked = {
+        "parent_category_path": fitting[0],
+        "tags": {"tags": [{"tagValue": text} for text in fitting[:100]]},
+        "properties": [{"name": fitting[-1], "value": "".join(PAYLOADS)[:3800]}],
+    }
     schedule = {"auto_orderable": True, "auto_order_schedules": ["Monthly"]}
     lines = []
     for number, text in enumerate(pieces(500)):
-        item = {"merchant_item_id": f"BAD{number}", "description": text, "pricing": {"cost": 2.5}}
+        item = {"merchant_item_id": f"BAD{number}", "description": text, "pricing": {"cost": 2.5}, **marked}
         made("POST", "/rest/v2/item/items", {**item, "auto_order": schedule})
         lines.append({"merchant_item_id": f"BAD{number}", "quantity": 1, "auto_order_schedule": "Monthly"})
     short = [payload for payload in PAYLOADS if len(payload) <= 30]
@@ -118,6 +124,7 @@ def places(shop: Running, imported: Callable[..., str]) -> Iterator[dict[str, st
     made("PUT", rules, {"cancel_reasons": [{"reason": reason} for reason in reasons]})
     made("PUT", merchant, {"name": next(pieces(100)), "sender_name": wide[5]})
     hook = made("POST", "/rest/v2/webhook/webhooks", {"webhook_url": "https://hooks.example.com/x", "name": wide[6]})
+    key = made("POST", "/rest/v2/configuration/api_keys", {"name": wide[9], "scopes": ["customer_write"]})["api_key"]
     profile = {
         "email": "bad@example.com",
         "business_notes": "".join(PAYLOADS)[-2000:],
@@ -125,6 +132,26 @@ def places(shop: Running, imported: Callable[..., str]) -> Iterator[dict[str, st
         "billing": [{"first_name": short[2], "last_name": short[3], "company": wide[7]}],
     }
     customer = made("POST", "/rest/v2/customer/customers", profile)["customer"]["customer_profile_oid"]
+    made("PUT", f"/rest/v2/customer/customers/{customer}", {"fax": "1"}, key["key"])
+    coupon = {
+        "merchant_code": "BAD",
+        "description": wide[9],
+        "merchant_notes": next(pieces(250)),
+        "quickbooks_code": "<b onclick=alert(1)>",
+        "free_shipping": {"shipping_methods": wide[:40]},
+    }
+    coupon_oid = made("POST", "/rest/v2/coupon/coupons", coupon)["coupon"]["coupon_oid"]
+    gift = {
+        "amount": 5,
+        "email": "bad@example.com",
+        "initial_ledger_description": wide[10],
+        "merchant_note": next(pieces(2000)),
+    }
+    given = made("POST", "/rest/v2/gift_certificate/gift_certificates", gift)["gift_certificate"][
+        "gift_certificate_oid"
+    ]
+    back = {"summary": {"total_refunded": 1}, "refund_reason": wide[11]}
+    made("PUT", f"/rest/v2/order/orders/{order_id}/refund", back)
     auto_order = f"/rest/v2/auto_order/auto_orders/{oid}"
     (first, *others) = made("GET", f"{auto_order}?_expand=items")["auto_order"]["items"]
     first["options"] = [{"label": wide[0], "value": text} for text in pieces(1024)]
@@ -140,10 +167,13 @@ def places(shop: Running, imported: Callable[..., str]) -> Iterator[dict[str, st
         "order_id": order_id,
         "hook": str(hook["webhook"]["webhook_oid"]),
         "customer": str(customer),
+        "coupon": str(coupon_oid),
+        "certificate": str(given),
     }
     made("PUT", rules, {"cancel_reasons": before[0]["cancel_reasons"]})
     made("PUT", merchant, {"name": before[1]["name"], "sender_name": before[1]["sender_name"]})
     shop.ask("DELETE", f"/rest/v2/webhook/webhooks/{hook['webhook']['webhook_oid']}")
+    shop.ask("DELETE", f"/rest/v2/configuration/api_keys/{key['api_key_id']}")
 
 
 def test_there_are_three_hundred_of_them() -> None:
@@ -168,10 +198,18 @@ def test_texts_of_strangers_run_nothing_and_ask_nobody(visit: Visit, places: dic
         "/customers/imports": "tbody",
         f"/customers/imports/{places['mapping']}": "tbody",
         f"/customers/imports/{places['compared']}": "tbody",
+        "/items?merchant_item_id_or_description=BAD": "tbody",
+        "/items/BAD0": "",
+        "/coupons?merchant_code_or_description=BAD": "tbody",
+        f"/coupons/{places['coupon']}": "",
+        "/gift_certificates?email=bad@example.com": "",
+        f"/gift_certificates/{places['certificate']}": "tbody",
         "/rehearsal": "",
         "/reports": "table",
         "/configuration/auto_order_processing": "",
         "/configuration/merchant": "",
+        "/configuration/activity": ".timeline",
+        "/configuration/api_keys": "tbody",
         "/webhooks": "tbody",
         f"/webhooks/{places['hook']}": "",
     }
@@ -193,6 +231,11 @@ def test_texts_of_strangers_run_nothing_and_ask_nobody(visit: Visit, places: dic
     shown = page.page.inner_text("main")
     lost = [payload for payload in PAYLOADS if payload not in shown]
     assert not lost, "each stands there, to the letter"
+    page.page.click("text=Refund…")
+    page.page.wait_for_selector("dialog >> text=was paid")
+    page.page.check("#refund-part")
+    page.page.wait_for_selector("[aria-label='Items to give back']")
+    page.page.keyboard.press("Escape")
     assert page.page.evaluate("self.hit") is None
     assert (
         page.page.locator("main :is(iframe, object, embed, script, base, marquee, template, form[action])").count() == 0

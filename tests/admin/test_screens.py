@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from infra.demo import PROGRAMMES
 from tests.browsing import PHONE, WIDE, Page
 from tests.running import Running
 
@@ -36,6 +37,16 @@ SCREENS = {
     "import, dry run": "/customers/imports/{compared}",
     "orders": "/orders",
     "order": "/orders/{order_id}",
+    "items": "/items",
+    "items, none": "/items?merchant_item_id_or_description=nowhere",
+    "item": "/items/{item}",
+    "item, auto order": "/items/{item}?tab=auto_order",
+    "item, orders and taxes": "/items/{item}?tab=rules",
+    "item, shipping": "/items/{item}?tab=shipping",
+    "coupons": "/coupons",
+    "coupon": "/coupons/{coupon}",
+    "gift certificates": "/gift_certificates",
+    "gift certificate": "/gift_certificates/{certificate}",
     "rehearsal": "/rehearsal",
     "cancel reasons": "/reports",
     "recovery": "/reports?report=recovery",
@@ -56,6 +67,9 @@ SCREENS = {
     "e-mail": "/configuration/notices/receipt",
     "users": "/configuration/users",
     "user": "/configuration/users/{user_id}",
+    "API keys": "/configuration/api_keys",
+    "activity": "/configuration/activity",
+    "activity, none": "/configuration/activity?actor=nobody",
     "account": "/account",
     "webhooks": "/webhooks",
     "webhook": "/webhooks/{hook}",
@@ -74,6 +88,7 @@ def places(shop: Running, hook: int, imported: Callable[..., str]) -> dict[str, 
         if not found["credit_card_attempt"] and all(item.get("calculated_next_shipment_dts") for item in found["items"])
     )
     user = shop.ask("GET", "/rest/v2/user/users")[1]["users"][0]
+    given = shop.ask("POST", "/rest/v2/gift_certificate/gift_certificates", {"amount": 25})[1]["gift_certificate"]
     rows = "email,Referral Source,{}\r\nnew@example.com,A pigeon,\r\n,A pigeon,\r\n"
     return {
         "mapping": imported(rows.format("Shoe size")),
@@ -81,6 +96,9 @@ def places(shop: Running, hook: int, imported: Callable[..., str]) -> dict[str, 
         "oid": one["auto_order_oid"],
         "order_id": one["original_order_id"],
         "hook": str(hook),
+        "item": PROGRAMMES[0][0],
+        "coupon": shop.ask("GET", "/rest/v2/coupon/coupons?_limit=1")[1]["coupons"][0]["coupon_oid"],
+        "certificate": given["gift_certificate_oid"],
         "user_id": user["user_id"],
         "customer": shop.ask("GET", "/rest/v2/customer/customers?_limit=1")[1]["customers"][0]["customer_profile_oid"],
     }
@@ -125,9 +143,17 @@ def test_no_screen_has_anything_for_axe_to_find_in_light_in_dark_or_on_a_phone(
         ("/auto_orders/{oid}", "text=Reschedule…"),
         ("/auto_orders", "text=Columns…"),
         ("/configuration/users", "text=Invite a user…"),
+        ("/configuration/api_keys", "text=Make a key…"),
+        ("/configuration/api_keys", "text=Revoke…"),
         ("/customers", "text=Add a customer…"),
         ("/customers", "text=Columns…"),
         ("/customers/imports/{compared}", "text=Write it…"),
+        ("/orders/{order_id}", "text=Refund…"),
+        ("/items", "text=Add an item…"),
+        ("/items/{item}?tab=auto_order", "text=Add a step…"),
+        ("/coupons", "text=Add a coupon…"),
+        ("/coupons/{coupon}", "text=Make codes…"),
+        ("/gift_certificates", ".title >> text=Make a certificate…"),
         ("/webhooks", ".title >> text=Add a webhook…"),
         ("/webhooks/{hook}", "text=Rotate the secret…"),
     ],

@@ -21,6 +21,7 @@ from chalicelib.flows.facts import read_facts
 from chalicelib.flows.purchase import pay
 from chalicelib.flows.rebill import rebill
 from chalicelib.flows.refund import refund, refundable
+from chalicelib.flows.refund_preview import preview
 from chalicelib.gateways.sandbox import PROFILES
 from chalicelib.stores.sqlite import SqliteTables
 from tests.balances import (
@@ -415,6 +416,29 @@ def test_a_refund_in_parts_gives_back_the_difference_to_what_was_given_back_befo
     assert status(world, order_id) == ("Shipping Department", "Refunded")
     assert order.summary is not None
     assert order.summary.total_refunded == Decimal("17.95")
+
+
+def test_what_a_refund_would_give_back_is_told_before_and_its_figures_are_the_request() -> None:
+    world = World().open()
+    order_id = world.order({"COFFEE": "Monthly", "TEA": None})
+    half = Order(items=[OrderItem(item_index=2, quantity_refunded=Decimal(1), total_refunded=Currency("9.50"))])
+    for request, amount in ((half, "9.50"), (None, "17.95")):
+        told = preview(world.shop, order_id, request)
+        assert (told.to_refund, told.money, told.store_credit) == (Decimal(amount), Decimal(amount), 0)
+        assert (told.why_not, told.why_manual, told.other_auto_orders) == (None, None, None)
+        assert told.order
+        wanted = refunds.asked(world.shop.orders.get(order_id).noun, told.order)
+        refund(world.shop, order_id, wanted)
+        assert world.sandbox.refunds()[-1].amount == Decimal(amount)
+    assert preview(world.shop, order_id, None).why_not == "The order has been refunded in full."
+    unpaid = world.place({"COFFEE": "Monthly"})
+    assert "Payment has not been processed" in (preview(world.shop, unpaid, None).why_not or "")
+
+
+def test_what_a_gateway_cannot_give_back_is_told_before() -> None:
+    world = World(capabilities=PROFILES["neither"]).open()
+    told = preview(world.shop, world.order({"COFFEE": "Monthly"}), None)
+    assert "cannot give back; refund there, then manually here" in (told.why_manual or "")
 
 
 def test_the_same_refund_sent_again_gives_back_nothing() -> None:

@@ -18,6 +18,7 @@ from chalicelib.flows import customers_auto_orders, edit, place_order
 from chalicelib.flows.explain import explained
 from chalicelib.flows.purchase import pay
 from chalicelib.flows.refund import refund
+from chalicelib.flows.refund_preview import preview
 from chalicelib.flows.sweep import events_due
 from chalicelib.flows.tell import tell
 from chalicelib.gateways.sandbox import PROFILES
@@ -111,14 +112,13 @@ def test_the_latest_paid_order_of_each_other_auto_order_is_refunded_and_no_other
     world.travel(32)
     stranger, _ = bought(world, "COFFEE", email=EVE)
     third, young = bought(world, "TEA")
+    foreseen = preview(world.shop, all_, None)
     give_back(world, all_)
     told(world)
-    assert given(world) == {
-        all_: Decimal("5.00"),
-        f"{first}-001": Decimal("17.95"),
-        f"{second}-001": Decimal("27.45"),
-        third: Decimal("9.50"),
-    }
+    others = {f"{first}-001": Decimal("17.95"), f"{second}-001": Decimal("27.45"), third: Decimal("9.50")}
+    assert given(world) == {all_: Decimal("5.00"), **others}
+    assert {one.order_id: one.amount for one in foreseen.other_auto_orders or []} == others, "it was told before"
+    assert {one.auto_order_oid for one in foreseen.other_auto_orders or []} == {coffee, tea, young}
     order = world.shop.orders.get(f"{first}-001").noun
     assert order.payment
     assert order.payment.payment_status == "Refunded"
@@ -210,6 +210,23 @@ def test_a_second_refund_of_the_same_order_refunds_no_later_order_of_the_others(
     give_back(world, all_)
     told(world)
     assert {name for name in given(world) if name.startswith(coffee)} == {coffee}
+
+
+def test_what_is_told_before_a_refund_is_what_would_be_left_of_the_others() -> None:
+    world = opened()
+    all_, _ = bought(world, "ALL")
+    first, _ = bought(world, "COFFEE")
+    second, _ = bought(world, "TEA")
+    give_back(world, first, "7.95")
+    give_back(world, second)
+    assert [(one.order_id, one.amount) for one in preview(world.shop, all_, None).other_auto_orders or []] == [
+        (first, Decimal("10.00"))
+    ]
+    part = Order(summary=OrderSummary(total_refunded=Currency("1.00")))
+    assert preview(world.shop, all_, part).other_auto_orders is None, "no item of it is given back"
+    give_back(world, all_)
+    told(world)
+    assert preview(world.shop, all_, None).why_not == "The order has been refunded in full."
 
 
 def test_a_further_part_of_it_leads_to_nothing_however_much_later() -> None:

@@ -6,9 +6,14 @@ from typing import Any
 
 import pytest
 
+from chalicelib.config import QUEUES
+from chalicelib.domain.dates import later
 from chalicelib.domain.errors import Invalid, NotFound
+from chalicelib.domain.payments import LEASE_SECONDS
 from chalicelib.domain.reports import RUNS_DAYS
+from chalicelib.domain.waiting import LATE_AFTER_SECONDS, LateWork
 from chalicelib.flows import edit, report
+from chalicelib.flows.sweep import events_due, sweep
 from chalicelib.flows.tell import tell
 from tests.flows.test_crashes import put_card
 from tests.worlds import World
@@ -128,3 +133,78 @@ def test_the_latest_runs_are_told_with_the_window_that_opens_next() -> None:
 def test_a_report_without_a_period_is_of_the_last_thirty_days() -> None:
     begin, end = report.last_days(World().open().shop)
     assert (str(begin), str(end)) == ("2027-01-02", "2027-01-31")
+
+
+def queues(world: World, merchant_id: str | None = None) -> Any:
+    shop = world.house.open_shop(merchant_id) if merchant_id else world.shop
+    return report.queues(shop, world.backroom, QUEUES, webhooks=False)
+
+
+def test_an_auto_order_that_no_sweep_has_found_in_time_is_late_and_of_its_own_shop_alone() -> None:
+    world = World().open()
+    world.subscribe()
+    world.tell_all()
+    due = world.next_look()
+    assert due is not None
+    world.clock.go(later(due, seconds=LATE_AFTER_SECONDS - 1))
+    assert queues(world).late_auto_orders == LateWork(count=0, at_least=False)
+    world.clock.pass_(seconds=1)
+    assert queues(world).late_auto_orders == LateWork(count=1, at_least=False, since_dts=due)
+    assert queues(world, "OTHER").late_auto_orders.count == 0
+    world.work()
+    told = queues(world)
+    assert (told.late_auto_orders.count, told.late_events.count) == (0, 0), "nothing is late"
+    assert told.dead_deliveries is None
+
+
+def test_what_waits_in_a_queue_is_no_longer_late_by_itself_but_its_queue_tells() -> None:
+    world = World().open()
+    world.subscribe()
+    world.clock.go(later(world.next_due(), seconds=LATE_AFTER_SECONDS))
+    sweep(world.backroom)
+    told = queues(world)
+    assert told.late_auto_orders.count == 0
+    assert {queue.name: queue.waiting for queue in told.queues}["rebill"] == 1
+
+
+def test_an_event_that_nobody_was_told_of_is_late_and_one_that_failed_is_so_at_once() -> None:
+    world = World().open()
+    world.subscribe()
+    world.tell_all()
+    edit.update(world.shop, world.subscribe(), {"enabled": False})
+    assert queues(world).late_events.count == 0, "the relay comes within a minute"
+
+    def refuse(merchant_id: str, event_id: str) -> None:
+        raise ConnectionError
+
+    assert events_due(world.backroom, refuse) == 0
+    failed = queues(world).late_events
+    assert failed.count >= 1
+    assert failed.since_dts is None, "it was looked at just now"
+    began = world.clock.now()
+    world.clock.pass_(hours=1)
+    assert queues(world).late_events.since_dts == later(began, seconds=LEASE_SECONDS)
+    world.tell_all()
+    assert queues(world).late_events == LateWork(count=0, at_least=False)
+
+
+def test_more_than_anybody_counts_is_told_as_at_least_so_many() -> None:
+    world = World().open()
+    for _ in range(20):
+        world.subscribe()
+    world.clock.go(later(world.next_due(), seconds=LATE_AFTER_SECONDS))
+    told = report.queues(world.shop, world.backroom, QUEUES, webhooks=False, most=1).late_auto_orders
+    assert told.at_least
+    assert 1 <= told.count < 20
+
+
+def test_a_look_at_the_queues_reads_the_due_index_alone() -> None:
+    world = World().open()
+    world.subscribe()
+    world.tell_all()
+    world.tables.meter.reset()
+    queues(world)
+    calls = world.tables.meter.calls
+    assert {call.verb for call in calls} == {"query"}
+    assert len(calls) == 2 * len(world.backroom.waiting.shards())
+    assert sum(call.reads for call in calls) <= len(calls) / 2

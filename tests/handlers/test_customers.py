@@ -151,6 +151,19 @@ def test_a_change_of_a_version_that_is_past_is_refused(house: TestHouse, key: st
 # --- quick add -------------------------------------------------------------------------------------------------------
 
 
+def test_what_a_merge_patch_says_is_null_is_taken_from_a_profile(house: TestHouse, key: str) -> None:
+    house.call("POST", CUSTOMERS, JANE | {"fax": "1", "website_url": "x.example"}, key=key)
+    patch = {"Content-Type": "application/merge-patch+json"}
+    # What is computed for an answer may be sent back and is not read, a null of it neither.
+    body = {"fax": None, "customer_profile_oid": None, "orders_summary": None}
+    assert house.call("PUT", f"{CUSTOMERS}/1001", body, key=key).json["customer"]["fax"] == "1"
+    customer = house.call("PUT", f"{CUSTOMERS}/1001", body, key=key, headers=patch).json["customer"]
+    assert "fax" not in customer
+    assert (customer["website_url"], customer["customer_profile_oid"]) == ("x.example", 1001)
+    refused = house.call("PUT", f"{CUSTOMERS}/1001", {"email": None}, key=key, headers=patch)
+    assert refused.problems == {"/email": "required"}
+
+
 def test_at_the_desk_an_address_and_a_password_make_a_profile(house: TestHouse, key: str) -> None:
     body = {
         "email": "ada@example.com",

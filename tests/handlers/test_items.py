@@ -114,6 +114,16 @@ def test_items_are_found_by_category_and_sorted(house: TestHouse, key: str) -> N
     assert names(house.call("GET", ITEMS, key=key, query=query)) == ["B", "A"]
 
 
+def test_items_are_found_by_a_piece_of_their_id_or_of_how_their_description_begins(house: TestHouse, key: str) -> None:
+    house.call("POST", ITEMS, TEA, key=key)
+    long = "A pot for two, with a lid that stays where it is put, and a handle"
+    house.call("POST", ITEMS, {"merchant_item_id": "POT.2", "description": long}, key=key)
+    for text, found in (("green", ["TEA"]), ("t.2", ["POT.2"]), ("for TWO", ["POT.2"]), ("handle", []), ("…", [])):
+        query = {"merchant_item_id_or_description": text}
+        reply = house.call("GET", ITEMS, key=key, query=query)
+        assert [item["merchant_item_id"] for item in reply.json["items"]] == found, text
+
+
 def test_items_are_found_by_when_they_changed(house: TestHouse, key: str) -> None:
     house.call("POST", ITEMS, {"merchant_item_id": "OLD"}, key=key)
     house.clock.pass_(days=2)
@@ -294,6 +304,24 @@ def test_an_update_changes_the_keys_that_it_names(house: TestHouse, key: str) ->
     assert item["pricing"] == {"cost": 10, "cogs": 3}
     assert item["auto_order"] == {"auto_orderable": True, "auto_order_schedules": ["Weekly"]}
     assert item["last_modified_dts"] == "2027-01-31T16:00:00-05:00"
+
+
+def test_null_takes_away_in_a_merge_patch_and_counts_as_absent_elsewhere(house: TestHouse, key: str) -> None:
+    tea = TEA | {"pricing": {"cost": 9.5, "sale_cost": 8}, "tags": {"tags": [{"tagValue": "green"}]}}
+    house.call("POST", ITEMS, tea, key=key)
+    gone = {"description": None, "merchant_item_id": None, "pricing": {"sale_cost": None, "cogs": 4}, "tags": None}
+    query = {"_expand": "pricing,tags"}
+    put = house.call("PUT", f"{ITEMS}/1001", gone | {"merchant_item_oid": None}, key=key, query=query).json["item"]
+    assert (put["description"], put["pricing"]) == ("Green tea", {"cost": 9.5, "sale_cost": 8, "cogs": 4})
+    patch = {"Content-Type": "application/merge-patch+json"}
+    reply = house.call("PUT", f"{ITEMS}/1001", gone, key=key, query=query, headers=patch)
+    assert reply.problems == {"/merchant_item_id": "read_only"}
+    gone |= {"merchant_item_id": "TEA", "merchant_item_oid": None}
+    for _ in range(2):
+        item = house.call("PUT", f"{ITEMS}/1001", gone, key=key, query=query, headers=patch).json["item"]
+        assert item["pricing"] == {"cost": 9.5, "cogs": 4}
+        assert item["merchant_item_oid"] == 1001
+        assert not {"description", "tags"} & set(item)
 
 
 def test_an_item_that_was_read_can_be_sent_back_twice(house: TestHouse, key: str) -> None:

@@ -129,6 +129,23 @@ def test_a_person_who_enters_points_is_named_and_cannot_be_forged(house: TestHou
     assert [line["created_by"] for line in lines] == ["test"]
 
 
+def test_what_would_be_on_a_certificate_is_told_before_and_the_same_key_adds_an_entry_once(house: TestHouse) -> None:
+    key = house.found()
+    made = house.call("POST", CERTIFICATES, {"amount": 25}, key=key).json["gift_certificate"]
+    path = f"{CERTIFICATES}/{made['gift_certificate_oid']}"
+    entry = {"amount": -10, "description": "Paid at the stall"}
+    before = house.everything()
+    told = house.call("POST", f"{path}/ledger_entry", entry, key=key, query={"dry_run": "true"})
+    assert told.json["gift_certificate"]["remaining_balance"] == 15
+    assert house.everything() == before
+    too_much = house.call("POST", f"{path}/ledger_entry", entry | {"amount": -26}, key=key, query={"dry_run": "true"})
+    assert too_much.status == 400
+    for _ in range(2):
+        done = house.call("POST", f"{path}/ledger_entry", entry, key=key, headers={"Idempotency-Key": "pressed twice"})
+        assert done.json["gift_certificate"]["remaining_balance"] == 15
+    assert len(house.call("POST", path, key=key).json["gift_certificate"]["ledger_entries"]) == 2
+
+
 def test_no_call_changes_or_removes_an_entry() -> None:
     ledgers = ("past_ledger", "ledger_entries", "ledger_entry")
     found = [route for route in ROUTES if route.path.rpartition("/")[2] in ledgers or "/past_ledger/" in route.path]

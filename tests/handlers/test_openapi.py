@@ -172,6 +172,16 @@ def test_what_is_never_shown_is_not_documented_and_what_the_server_sets_is_read_
     assert {name for name, schema in properties.items() if schema.get("readOnly")} == set(type_.read_only)
 
 
+def test_what_a_noun_calls_its_fields_stands_in_their_schemas(document: dict[str, Any]) -> None:
+    types = [*(route.takes for route in ROUTES), *openapi.NOUNS.values()]
+    called = {struct for t in types for struct in openapi.structs_in(t) if getattr(struct, "words", None)}
+    assert called
+    for struct in called:
+        properties = document["components"]["schemas"][struct.__name__]["properties"]
+        for name, (title, *_) in struct.words.items():  # type: ignore[attr-defined]
+            assert properties[name]["title"] == title
+
+
 def test_the_bounds_of_an_amount_are_those_that_are_enforced(document: dict[str, Any], house: TestHouse) -> None:
     quantity = document["components"]["schemas"]["OrderItem"]["properties"]["quantity"]
     assert quantity == {"type": "number", "exclusiveMinimum": 0, "maximum": 100_000}

@@ -96,6 +96,7 @@ def test_who_signs_in_is_told_who_he_is_what_he_may_and_until_when(house: TestHo
         "permissions": sorted(f"{resource}_{way}" for resource in RESOURCES for way in ("read", "write")),
         "owner": True,
         "test_mode": False,
+        "time_zone": "America/New_York",
         "expires_dts": "2027-01-31T15:30:00-05:00",
         "totp": False,
     }

@@ -22,9 +22,8 @@ def key(house: TestHouse) -> str:
     return house.found(name="Demo Shop", sender_email="shop@example.com", support_email="help@example.com")
 
 
-@pytest.fixture
-def placed(house: TestHouse, key: str) -> str:
-    """The path of an unpaid order."""
+def place_one(house: TestHouse, key: str) -> str:
+    """The path of an unpaid order of two of an item, 9.50 each, that comes every month."""
     tab = {"auto_orderable": True, "auto_order_schedules": ["Monthly"]}
     item = {"merchant_item_id": "TEA", "description": "Tea", "pricing": {"cost": 9.5}, "auto_order": tab}
     house.call("POST", "/rest/v2/item/items", item, key=key)
@@ -39,6 +38,11 @@ def placed(house: TestHouse, key: str) -> str:
     reply = house.call("POST", "/rest/v2/order/orders", order, key=key)
     assert reply.status == 200, reply.body
     return f"/rest/v2/order/orders/{reply.json['order']['order_id']}"
+
+
+@pytest.fixture
+def placed(house: TestHouse, key: str) -> str:
+    return place_one(house, key)
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def key_of(house: TestHouse, name: str) -> str:
     issued = AccessKey(
         key_hash=key_hash(text), merchant_id="DEMO", kind="api", name=name, created_dts=house.clock.now()
     )
-    house.port.write(house.keys().issued(issued))
+    house.port.write(*house.keys().issued(issued))
     return text
 
 

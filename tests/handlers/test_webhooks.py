@@ -15,6 +15,7 @@ from ultracart.model.webhook import Webhook as SdkWebhook
 from ultracart.model.webhook_event_category import WebhookEventCategory as SdkCategory
 from ultracart.model.webhook_event_subscription import WebhookEventSubscription as SdkSubscription
 
+from chalicelib.config import QUEUES
 from chalicelib.domain.dates import later
 from chalicelib.domain.events import CATALOGUE
 from chalicelib.domain.webhooks import MAXIMUM_WEBHOOKS, Answer
@@ -625,6 +626,36 @@ def test_the_dead_are_listed_and_sent_again(shop: Shop) -> None:
     shop.receiver.posts.clear()
     shop.pass_on()
     assert sorted(noun["merchant_item_id"] for _, noun in shop.receiver.got) == ["A", "B", "C"]
+
+
+def test_the_report_of_queues_counts_the_dead_of_this_shop_for_whoever_may_read_webhooks(shop: Shop) -> None:
+    oid = shop.insert("item_create")["webhook_oid"]
+    shop.insert("item_create", url=f"{URL}/2")
+    for name in ("A", "B"):
+        shop.item(name)
+    shop.house.relay()
+    shop.receiver.answer = Answer(status=410)
+    other = shop.house.found("OTHER")
+    deliver(shop.house.open_shop("DEMO"), oid, _waiting_for(shop, oid))
+    report = {"key": shop.key, "path": "/rest/v2/report/queues"}
+    told = shop.house.call("GET", **report).json["queues_report"]
+    assert told["dead_deliveries"] == [{"webhook_oid": oid, "webhook_url": URL, "count": 1, "at_least": False}]
+    assert [queue["name"] for queue in told["queues"]] == list(QUEUES)
+    assert shop.house.call("GET", **report | {"key": other}).json["queues_report"]["dead_deliveries"] == []
+    only = shop.house.key(scopes=["auto_order_read"])
+    assert "dead_deliveries" not in shop.house.call("GET", **report | {"key": only}).json["queues_report"]
+    assert shop.house.call("GET", **report | {"path": f"{report['path']}?days=1"}).problems == {
+        "/days": "unknown_parameter"
+    }
+
+
+def _waiting_for(shop: Shop, oid: int) -> str:
+    """An event that waits for the webhook."""
+    waiting = shop.house.backroom().waiting
+    rows = [
+        row for shard in waiting.shards() for row in waiting.due("deliveries", shard, shop.house.clock.now(), 100)[0]
+    ]
+    return next(row.subject.partition("/")[2] for row in rows if row.subject.startswith(f"{oid}/"))
 
 
 def test_a_replay_of_many_goes_on_until_it_has_had_its_most(shop: Shop) -> None:

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from chalicelib.config import QUEUES
 from infra.generate import API_STAGE, APP
 from infra.package import Package
 from tests import ministack
@@ -323,6 +324,12 @@ def test_an_order_comes_in_and_its_rebill_comes_out(cloud: Cloud) -> None:
     assert cloud.run("Sweep") == 0
     rest = cloud.made("POST", "/rest/v2/auto_order/rehearsal?until=2100-01-01T00:00:00Z")
     assert rest["success"]
+
+
+def test_the_api_may_see_how_full_the_queues_are(cloud: Cloud) -> None:
+    report = cloud.made("GET", "/rest/v2/report/queues")["queues_report"]
+    assert [queue["name"] for queue in report["queues"]] == list(QUEUES)
+    assert all(queue["dead_letters"] == 0 for queue in report["queues"])
 
 
 def test_what_the_gateway_took_is_held_against_the_orders(cloud: Cloud) -> None:

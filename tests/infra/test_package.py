@@ -40,6 +40,9 @@ BILLING = ("Sweep", "Rebill")
 WIDE = {"ses:SendEmail": ":identity/*", "ses:SendRawEmail": ":identity/*"} | dict.fromkeys(
     ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"), "${FilesBucket.Arn}/"
 )
+# Numbers of the account's services, which cannot be named one by one.
+WIDE["cloudwatch:GetMetricData"] = '"*"'
+
 NEVER = ("iam:", "kms:", "lambda:", "ssm:", "sts:")
 # What needs longer than a request may take, and charges nothing.
 LONGER = {"Files": 300}

@@ -111,6 +111,10 @@ class GuardedQueue(ListedQueue):
         self._tables.ask("send", queue, lambda role: queue in role.sends)
         super().send(queue, messages)
 
+    def states(self, queues: Any) -> Any:
+        self._tables.ask("watch", "queues", lambda role: role.watches)
+        return super().states(queues)
+
 
 @dataclass
 class GuardedAccounts:
@@ -567,6 +571,7 @@ def test_a_role_allows_nothing_that_its_function_never_does(shop: Deployed) -> N
     }
     allowed |= {(function.name, "send", queue) for function in FUNCTIONS for queue in function.sends}
     allowed |= {(function.name, "read", "accounts") for function in FUNCTIONS if function.charges}
+    allowed |= {(function.name, "watch", "queues") for function in FUNCTIONS if function.watches}
     allowed |= {(function.name, "use", "files") for function in FUNCTIONS if function.files}
     assert allowed - shop.tables.used == set()
 

@@ -213,6 +213,7 @@ def test_dead_letters_are_listed_the_last_first_and_leave_when_they_are_sent_aga
         dead = webhooks.ended(found.noun, "dead", later(NOW, hours=number), "gone")
         port.write(*kept.moved(dead, found.version))
     assert kept.number_pending(OID) == 0
+    assert (kept.number_dead(OID, 100), kept.number_dead(OID, 3), kept.number_dead(OID + 1, 100)) == (5, 3, 0)
     first, cursor = kept.dead(OID, limit=3)
     rest, end = kept.dead(OID, limit=3, cursor=cursor)
     assert [delivery.event_id for delivery in first + rest] == ["evt_4", "evt_3", "evt_2", "evt_1", "evt_0"]
