@@ -1,17 +1,11 @@
+// Sections of settings whose form is made from their schema, and whether the menu has them.
+const SETTINGS = [
+  ['auto_order_processing', 'Auto Order Processing', true], ['merchant', 'Shop', true], ['shipping_methods', 'Shipping methods'], ['taxes', 'Taxes'],
+  ['rotating_transaction_gateways', 'Rotating gateways'], ['loyalty_program', 'Loyalty program'], ['pricing_tiers', 'Pricing tiers'], ['customer_profiles', 'Customer profiles'],
+];
 // Every screen of the page, once. What stands here is in the menu, in the palette and in the address bar; a screen's
 // file is loaded when somebody goes there. `found`: in the palette, not in the menu. `needs` is the permission without
 // which it is not shown.
-// Sections of settings whose form is made from their schema, and whether the menu has them; what they are for: abouts.js.
-const SETTINGS = [
-  ['auto_order_processing', 'Auto Order Processing', true],
-  ['merchant', 'Shop', true],
-  ['shipping_methods', 'Shipping methods'],
-  ['taxes', 'Taxes'],
-  ['rotating_transaction_gateways', 'Rotating gateways'],
-  ['loyalty_program', 'Loyalty program'],
-  ['pricing_tiers', 'Pricing tiers'],
-  ['customer_profiles', 'Customer profiles'],
-];
 export const sections = [
   { path: '/', title: 'Home', menu: true, load: () => import('./home.js'), needs: 'auto_order_read' },
   { path: '/auto_orders', title: 'Auto orders', menu: true, load: () => import('./auto_orders.js'), needs: 'auto_order_read' },

@@ -16,7 +16,7 @@ from tests.browsing import NAME, NOTHING, PASSWORD, WIDE, Page
 from tests.receivers import Receiver
 from tests.running import PATIENCE, Running
 
-# More than a page of orders, on whichever day it is made; the rest of the demo is more of the same.
+# More than a page of orders; the rest of the demo is more of the same.
 SMALL = Size(customers=12, items=40, auto_orders=14, single_orders=12, days=60)
 IMPORTS = "/rest/v2/customer/imports"
 WELCOME = re.compile(r"/admin/#(/welcome/\S+)")
