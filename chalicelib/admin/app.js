@@ -4,7 +4,7 @@ import { ended, get, may, session, signOut, whoIsThere } from './api.js';
 import { shop } from './format.js';
 import { matched, route } from './router.js';
 import { sections } from './sections.js';
-import { Failure, Late, Page, Toasts, toast } from './ui.js';
+import { Failure, Late, Page, Toasts, toast } from './parts.js';
 
 const unreachable = signal(null);
 const palette = signal(false);

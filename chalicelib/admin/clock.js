@@ -2,7 +2,7 @@
 import { html, useState } from './lib.js';
 import { may, runs, session } from './api.js';
 import { moment } from './format.js';
-import { Late, useLoad } from './ui.js';
+import { Late, useLoad } from './parts.js';
 
 const loadTravel = () => import('./travel.js');
 

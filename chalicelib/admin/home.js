@@ -2,7 +2,7 @@
 import { html } from './lib.js';
 import { get, may, runs } from './api.js';
 import { clock, count, day, moment, money, number, shop } from './format.js';
-import { Bars, Card, Columns, Empty, Late, Loaded, Page, Table, useLoad } from './ui.js';
+import { Bars, Card, Columns, Empty, Late, Loaded, Page, Table, useLoad } from './parts.js';
 
 const loadWaiting = () => import('./waiting.js');
 

@@ -2,7 +2,7 @@
 import { html } from './lib.js';
 import { get } from './api.js';
 import { clock, count, number } from './format.js';
-import { Card, Late, Loaded, Table, Tag, useLoad } from './ui.js';
+import { Card, Late, Loaded, Table, Tag, useLoad } from './parts.js';
 
 const QUEUES = { rebill: 'Charges', deliver: 'E-mails and webhooks', reconcile: 'Checks at the gateways', files: 'Exports and imports' };
 const loadLate = () => import('./late.js');
