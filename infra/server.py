@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+FILE_METHODS = ("GET", "HEAD", "POST", "OPTIONS")
 # A connection that says nothing for so long is closed: above the 60 s for which common clients keep theirs.
 IDLE_SECONDS = 75
 # Connections at once; each has its thread.
@@ -87,6 +88,9 @@ def file_reply(files: EmbeddedFiles, method: str, target: str, content_type: str
         if method == "POST":
             files.take(token, content_type, body)
             return Reply(HTTPStatus.NO_CONTENT, [origin], b"")
+        if method == "OPTIONS":
+            # A browser asks first where a page wants to know how far its upload is.
+            return Reply(HTTPStatus.NO_CONTENT, [origin, ("Access-Control-Allow-Methods", "POST")], b"")
         served = files.serve(token)
         headers = [
             ("Content-Type", served.content_type),
@@ -232,7 +236,7 @@ class Server:
     def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes, source: str) -> Reply:
         with self._counted():
             try:
-                if self.files is not None and target.startswith(FILES_PATH) and method in ("GET", "HEAD", "POST"):
+                if self.files is not None and target.startswith(FILES_PATH) and method in FILE_METHODS:
                     return file_reply(self.files, method, target, headers.get("content-type", ""), body)
                 page = self.page(target, headers) if method in ("GET", "HEAD") else None
                 return page or self._gateway.answer(method, target, headers, body, source)

@@ -86,3 +86,13 @@ class Running:
         rest, _ = self.process.communicate(timeout=PATIENCE)
         self.errors.close()
         return self.process.returncode, rest
+
+
+def attached(shop: Running, oid: int, name: str, description: str) -> None:
+    """A file of some bytes at a customer."""
+    path = f"/rest/v2/customer/customers/{oid}/attachments"
+    place = shop.ask("POST", path)[1]["attachment_upload"]
+    assert shop.upload(place["upload"]["url"], "x") == 204
+    body = {"file_name": name, "mime_type": "text/plain", "description": description}
+    status, answer = shop.ask("PUT", f"{path}/{place['customer_profile_attachment_oid']}", body)
+    assert status == 200, answer

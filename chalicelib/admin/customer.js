@@ -1,13 +1,16 @@
 // One customer: a profile in eleven tabs. Its fields are made from the API's own description of the noun.
-import { html, useRef, useState } from './lib.js';
-import { again, call, get, may, post } from './api.js';
-import { count, day, moment, money, number, words } from './format.js';
+import { html, useState } from './lib.js';
+import { call, get, may } from './api.js';
+import { count, day, moment, money, number, shop, words } from './format.js';
 import { go, link } from './router.js';
 import { Rule, reveal } from './fields.js';
 import { Dock, Theirs, useDraft } from './form.js';
 import { schemas } from './schemas.js';
+import { ACTIONS } from './customer_actions.js';
+import { Loyalty } from './loyalty.js';
+import { Uploads } from './uploads.js';
 import { stage } from './orders.js';
-import { Card, Dialog, Do, Empty, Loaded, Page, Summary, Table, Tag, problemsOf, toast, useLoad } from './ui.js';
+import { Card, Dialog, Do, Empty, Loaded, Page, Summary, Table, Tag, toast, useLoad } from './ui.js';
 
 // Tab, its parts of fields, and what else it shows of what was read.
 const TABS = [
@@ -26,10 +29,36 @@ const TABS = [
 const EDITED = TABS.flatMap(([, , parts]) => parts.flatMap(([, fields]) => fields.split(' ')));
 const EXPAND = 'attachments,billing,cards,cc_emails,edi,pricing_tiers,privacy,properties,reviewer,shipping,software_entitlements,tags,tax_codes,orders_summary,quotes_summary';
 const ADDRESS = { parts: 'first_name last_name company title address1 address2 city state_region postal_code country_code day_phone evening_phone default_billing default_shipping tax_county'.split(' '), titles: { address1: 'Address', address2: 'Address, second line', state_region: 'State or region', country_code: 'Country', default_billing: 'The usual one', default_shipping: 'The usual one' } };
-const ABOUT = { billing: ADDRESS, shipping: ADDRESS, password: { widget: 'password' } };
+// What follows from reviews is nobody's to set.
+const REVIEWER = { parts: ['nickname', 'location', 'expert', 'auto_approve'] };
+const ABOUT = { billing: ADDRESS, shipping: ADDRESS, reviewer: REVIEWER, password: { widget: 'password' } };
 // Lists that a merchant keeps of what a field may say, by the field.
 const OFFERED = { qb_class: 'qb_classes', sales_rep_code: 'sales_rep_codes', terms: 'terms' };
 const TITLES = { email: 'E-mail', birth_date: 'Date of birth', website_url: 'Website', qb_tax_exemption_reason_code: 'Tax exemption reason', quickbooks_online_customer_id: 'QuickBooks Online id', affiliate_oid: 'Affiliate', billing: 'Addresses', shipping: 'Addresses', pricing_tiers: 'Tiers', allow_3rd_party_billing: 'Allow third-party billing', suppress_buysafe: 'Suppress buySAFE', ups_account_number: 'UPS account', fedex_account_number: 'FedEx account', dhl_account_number: 'DHL account', dhl_duty_account_number: 'DHL duty account', automatic_merchant_notes: 'Notes on every order', software_entitlements: 'Licences',  qb_class: 'Class', qb_code: 'Code', tax_id: 'Reseller tax id', cc_emails: 'Copies', do_not_send_mail: 'Send no mail', allow_cod: 'Allow C.O.D.', auto_approve_cod: 'Approve C.O.D. by itself', edi: 'EDI' };
+
+// How many there are of what a tab is of, as far as the API says it; else whether there is anything in it.
+const COUNTS = {
+  general: () => true,
+  billing: (one) => (one.billing || []).length + (one.cards || []).length,
+  shipping: (one) => (one.shipping || []).length,
+  accounting: (one) => Boolean(one.loyalty?.ledger_entries?.length || Number(one.loyalty?.internal_gift_certificate_balance)),
+  orders: (one) => one.orders_summary?.order_count,
+  quotes: (one) => one.quotes_summary?.quote_count,
+  reviews: (one) => one.reviewer?.reviews_contributed,
+  uploads: (one) => (one.attachments || []).length,
+  software: (one) => (one.software_entitlements || []).length,
+  activity: (one) => (one.activity?.activities || []).length,
+};
+// What is meant where there is nothing, and no card of its own says so.
+const WHY = {
+  reviews: 'No review is known of this customer. What is said here would stand beside his reviews.',
+  taxes: 'No exemption and no number of a reseller: the taxes of the shop apply.',
+  software: 'No licence yet. One comes with an item that has one, or is added here.',
+};
+const fieldsOf = ([, , parts]) => parts.flatMap(([, names]) => names.split(' '));
+// What takes reads of its own is not known at once: until then there may be something.
+const nothing = (tab, customer, known) => !COUNTS[tab[0]]?.(customer) && (known || !['accounting', 'activity'].includes(tab[0])) && !filled(fieldsOf(tab).map((field) => customer[field]));
+const filled = (value) => (value && typeof value === 'object' ? Object.values(value).some(filled) : value !== undefined && value !== false && value !== '');
 
 export default function Customer({ params, query }) {
   const base = `/customer/customers/${params.oid}`;
@@ -43,17 +72,20 @@ export default function Customer({ params, query }) {
     return { said: data.customer, etag };
   }, [path]);
   const one = found.data?.said;
-  const [removing, remove] = useState(false);
+  // What takes reads of its own: the tabs tell of it, and may come without it.
+  const around = useLoad(async () => (await get(`${base}?_expand=activity,loyalty`)).customer, [base]);
+  const [action, act] = useState(null);
+  const Act = action && ACTIONS[action].Dialog;
   const home = one?.billing?.[0];
   return html`<${Page} title=${one ? [home?.first_name, home?.last_name].filter(Boolean).join(' ') || one.email : 'Customer'}
       lead=${one && html`${one.email}. Signed up ${day(one.signup_dts)}${one.orders_summary?.order_count ? `, ${count(one.orders_summary.order_count, 'order')}, ${money(one.orders_summary.total)}` : ''}. <a href=${link('/auto_orders', { email: one.email })}>Auto orders</a>${may('gift_certificate_read') && html` · <a href=${link('/gift_certificates', { email: one.email })}>Gift certificates</a>`}`}
-      actions=${one && may('customer_write') && html`<button onClick=${() => remove(true)}>Delete…</button>`}>
-    <${Loaded} of=${nouns}>${({ defs, values }) => html`<${Loaded} of=${found}>${(read) => html`<${Editor} key=${base} base=${base} path=${path} read=${read} defs=${defs} values=${values} tab=${query.tab || 'general'} oid=${params.oid} />`}<//>`}<//>
-    ${removing && html`<${Remove} base=${base} email=${one.email} close=${() => remove(false)} />`}
+      actions=${one && Object.entries(ACTIONS).filter(([, { needs }]) => may(needs)).map(([name, { title }]) => html`<button onClick=${() => act(name)}>${title}…</button>`)}>
+    <${Loaded} of=${nouns}>${({ defs, values }) => html`<${Loaded} of=${found}>${(read) => html`<${Editor} key=${base} base=${base} path=${path} read=${read} around=${around} heard=${found.reload} defs=${defs} values=${values} tab=${query.tab || 'general'} oid=${params.oid} />`}<//>`}<//>
+    ${Act && html`<${Act} base=${base} customer=${one} close=${() => act(null)} />`}
   <//>`;
 }
 
-function Editor({ base, path, read, defs, values, tab, oid }) {
+function Editor({ base, path, read, around, heard, defs, values, tab, oid }) {
   const draft = useDraft(path, 'customer', read, EDITED);
   const { said, stands, changed, problems, set } = draft;
   const fields = defs.Customer.properties;
@@ -68,7 +100,8 @@ function Editor({ base, path, read, defs, values, tab, oid }) {
     if (home && home[0] !== tab) go(`/customers/${oid}`, { tab: home[0] });
     requestAnimationFrame(() => requestAnimationFrame(() => reveal(pointer)));
   };
-  const [, title, parts, more] = TABS.find(([name]) => name === tab) || TABS[0];
+  const open = TABS.find(([name]) => name === tab) || TABS[0];
+  const [, title, parts, more] = open;
   const locked = !may('customer_write');
   const form = (field) => {
     const offered = values[OFFERED[field]];
@@ -83,28 +116,39 @@ function Editor({ base, path, read, defs, values, tab, oid }) {
   return html`
     <${Summary} problems=${problems} title="Some fields are not valid" titleOf=${titleOf} show=${show} />
     <${Theirs} draft=${draft} titleOf=${titleOf} />
-    <nav class="tabs" aria-label="Tabs">${TABS.map(([name, text]) => html`<a href=${link(`/customers/${oid}`, { tab: name })} aria-current=${name === tab ? 'true' : undefined}>${text}${TABS.find(([one]) => one === name)[2].some(([, names]) => names.split(' ').some((field) => changed.includes(field))) ? ' •' : ''}</a>`)}</nav>
+    <nav class="tabs" aria-label="Tabs">${TABS.map((of) => html`<${Tab} of=${of} here=${of[0] === tab} oid=${oid} customer=${{ ...around.data, ...stands.said }} known=${around.data} changed=${changed} />`)}</nav>
+    ${WHY[tab] && nothing(open, stands.said) && html`<p class="soft">${WHY[tab]}</p>`}
     <form onSubmit=${(event) => event.preventDefault()}>${parts.map(([part, names]) => html`<${Card} title=${part || title}>
       <div class="fields">${names.split(' ').filter((field) => fields[field]).map(form)}</div><//>`)}</form>
-    ${More && html`<${More} base=${base} customer=${stands.said} />`}
+    ${More && html`<${More} base=${base} customer=${read.said} etag=${read.etag} around=${around} defs=${defs} heard=${heard} />`}
     <${Dock} draft=${draft} />`;
 }
 
-function Remove({ base, email, close }) {
-  const gone = async () => { await call('DELETE', base); toast('Deleted.'); close(); go('/customers'); };
-  return html`<${Dialog} title=${`Delete ${email}?`} close=${close}><p>The profile goes with its addresses, cards and points. Orders stay. While an active auto order is his, it is refused.</p>
-    <div class="row"><${Do} kind="danger" act=${gone}>Delete the profile<//><button onClick=${(event) => event.target.closest('dialog').close()}>Keep it</button></div><//>`;
+// A tab with nothing in it is drawn grey, and says so to who does not see that.
+function Tab({ of, here, oid, customer, known, changed }) {
+  const [name, text] = of;
+  const count = COUNTS[name]?.(customer);
+  const none = nothing(of, customer, known);
+  return html`<a href=${link(`/customers/${oid}`, { tab: name })} class=${none ? 'none' : ''} aria-current=${here ? 'true' : undefined}>${text}${count > 0 && count !== true ? html` <span class="soft small">${number(count)}</span>` : ''}${none ? html`<span class="hidden">, nothing yet</span>` : ''}${fieldsOf(of).some((field) => changed.includes(field)) ? ' •' : ''}</a>`;
 }
 
 // --- what is shown beside the fields -----------------------------------------------------------------------------
 
-const Cards = ({ customer }) => html`<${Card} title="Cards"><${Table} label="Cards" rows=${customer.cards || []} empty=${html`<${Empty} title="No card is stored">One is stored when the customer pays and says so.<//>`} columns=${[
-  ['Card', (row) => `${row.card_type} ending in ${(row.card_number || '').slice(-4)}`], ['Good until', (row) => `${row.card_expiration_month}/${row.card_expiration_year}`], ['Used', (row) => day(row.last_used_dts)],
-]} /><//>`;
-
-const Uploads = ({ customer }) => html`<${Card} title="Uploads"><${Table} label="Uploads" rows=${customer.attachments || []} empty=${html`<${Empty} title="There are no files">Certificates of resale and the like would stand here.<//>`} columns=${[
-  ['File', (row) => row.file_name], ['What it is', (row) => row.description || ''], ['Put there', (row) => moment(row.upload_dts)],
-]} /><//>`;
+function Cards({ base, customer, etag, heard }) {
+  const [going, ask] = useState(null);
+  const name = (row) => `${row.card_type} ending in ${(row.card_number || '').slice(-4)}`;
+  const forget = async () => {
+    await call('PUT', base, { cards: customer.cards.filter((one) => one !== going) }, { 'if-match': etag });
+    toast('Forgotten.');
+    ask(null);
+    heard();
+  };
+  return html`<${Card} title="Cards"><${Table} label="Cards" rows=${customer.cards || []} empty=${html`<${Empty} title="No card is stored">One is stored when the customer pays and says so.<//>`} columns=${[
+    ['Card', name], ['Good until', (row) => `${row.card_expiration_month}/${row.card_expiration_year}`], ['Used', (row) => day(row.last_used_dts)],
+    ...(may('customer_write') ? [['Do', (row) => html`<button onClick=${() => ask(row)}>Forget…<span class="hidden"> ${name(row)}</span></button>`]] : []),
+  ]} />${going && html`<${Dialog} title="Forget this card?" close=${() => ask(null)}><p>${name(going)} is no longer offered to the customer. Auto orders keep the card that they have.</p>
+    <div class="row"><${Do} kind="danger" act=${forget}>Forget the card<//><button onClick=${(event) => event.target.closest('dialog').close()}>Keep it</button></div><//>`}<//>`;
+}
 
 const OfOrders = (field, title, why) => function Part({ base }) {
   const found = useLoad(async () => (await get(`${base}?_expand=${field}`)).customer[field] || [], [base]);
@@ -115,65 +159,15 @@ const OfOrders = (field, title, why) => function Part({ base }) {
 const Orders = OfOrders('orders', 'Orders', 'Orders stand here once the customer has placed one.');
 const Quotes = OfOrders('quotes', 'Quotes', 'Quote requests would stand here; this shop has taken none.');
 
-function Activity({ base }) {
-  const found = useLoad(async () => (await get(`${base}?_expand=activity`)).customer.activity || {}, [base]);
-  return html`<${Card} title="Activity"><${Loaded} of=${found}>${(told) => html`
+// An activity says when in milliseconds: shown by the shop's own clock, and with the zone where the shop has said none.
+const when = (ts) => { const zone = shop.value.time_zone; return new Intl.DateTimeFormat('en-US', { dateStyle: 'medium', timeStyle: zone ? 'short' : 'long', hourCycle: 'h23', timeZone: zone || 'UTC' }).format(ts); };
+const PLACES = { order: '/orders', auto_order: '/auto_orders' };
+const about = ({ type, subject }) => (PLACES[type] ? html`<a href=${link(`${PLACES[type]}/${encodeURIComponent(subject)}`)}>${subject}</a>` : subject);
+
+function Activity({ around }) {
+  return html`<${Card} title="Activity"><${Loaded} of=${around}>${({ activity: told = {} }) => html`
     ${(told.metrics || []).length > 0 && html`<dl>${told.metrics.map((row) => html`<dt>${words(row.name)}</dt><dd>${row.all_time_formatted ?? number(row.all_time)}</dd>`)}</dl>`}
     <${Table} label="Activity" rows=${told.activities || []} empty=${html`<${Empty} title="Nothing is known yet">What the customer does in the shop stands here.<//>`} columns=${[
-      ['What', (row) => [row.action, row.subject].filter(Boolean).map(words).join(', ')], ['Kind', (row) => words(row.type)], ['Where', (row) => words(row.channel)],
+      ['When', (row) => row.ts && when(row.ts)], ['What', (row) => html`${words(row.action)}${row.subject ? html`, ${about(row)}` : ''}`], ['Kind', (row) => words(row.type)], ['Where', (row) => words(row.channel)],
     ]} />`}<//><//>`;
-}
-
-function Loyalty({ base }) {
-  const path = `${base}/loyalty`;
-  const found = useLoad(async () => {
-    if (may('configuration_read') && !(await get('/configuration/loyalty_program')).loyalty_program.active) return { none: true };
-    const [past, future] = await Promise.all([get(`${path}/past_ledger?_limit=25`), get(`${path}/future_ledger`)]);
-    return { past: past.past_ledger, future: future.future_ledger };
-  }, [path]);
-  return html`<${Loaded} of=${found}>${(told) => (told.none ? html`<${Card} title="Loyalty"><${Empty} title="There is no active loyalty program">Its ledgers stand here once there is one.<//><//>` : html`
-    <${Card} title="Past ledger"><${Table} label="Past ledger" rows=${told.past} empty=${html`<${Empty} title="No points yet">Paid orders earn them.<//>`} columns=${[
-      ['When', (row) => moment(row.ledger_dts)], ['Type', (row) => row.type], ['What for', (row) => html`${row.description}${row.notes && html`<br /><span class="soft small">${row.notes}</span>`}`],
-      ['Points', (row) => number(row.loyalty_points), 'num'], ['Balance', (row) => number(row.balance), 'num'],
-      ['Order', (row) => row.order_id && html`<a href=${link(`/orders/${encodeURIComponent(row.order_id)}`)}>${row.order_id}</a>`], ['Item or reward', (row) => row.item_or_reward || ''],
-    ]} /><//>
-    <${Card} title="Future ledger"><${Table} label="Future ledger" rows=${told.future} empty=${html`<${Empty} title="Nothing waits">What vests, expires or is scheduled stands here.<//>`} columns=${[
-      ['When', (row) => moment(row.ledger_dts)], ['Type', (row) => row.type], ['What for', (row) => row.description], ['Points', (row) => number(row.loyalty_points), 'num'], ['State', (row) => html`<${Tag} kind="plain">${row.status}<//>`],
-    ]} /><//>
-    ${may('customer_write') && html`<${Entry} path=${path} />`}`)}<//>`;
-}
-
-function Entry({ path }) {
-  const form = useRef();
-  const key = useRef(crypto.randomUUID());
-  const [problems, complain] = useState([]);
-  const [would, tell] = useState(null);
-  const said = () => {
-    const all = Object.fromEntries([...new FormData(form.current)].filter(([, value]) => value !== ''));
-    return { ...all, ...(all.loyalty_points ? { loyalty_points: Number(all.loyalty_points) } : {}) };
-  };
-  const send = (dry) => async () => {
-    if (!form.current.reportValidity()) return;
-    try {
-      const { data } = await call('POST', `${path}/ledger_entries${dry ? '?dry_run=true' : ''}`, said(), dry ? {} : { 'idempotency-key': key.current });
-      complain([]);
-      tell(data.loyalty_balance);
-      if (dry) return;
-      toast('Entered.');
-      key.current = crypto.randomUUID();
-      form.current.reset();
-      tell(null);
-      again();
-    } catch (error) {
-      complain(problemsOf(error));
-    }
-  };
-  return html`<${Card} title="New ledger entry"><${Summary} problems=${problems} title="Nothing was entered" titleOf=${(pointer) => words(pointer.slice(1))} />
-    <form ref=${form} onSubmit=${(event) => event.preventDefault()} onInput=${() => tell(null)}><div class="pair">
-      <div class="field"><label for="entry-type">Type</label><select id="entry-type" name="type" class="wide"><option>Credit</option><option>Debit</option><option>Adjustment</option></select></div>
-      <div class="field"><label for="entry-points">Points, with their sign</label><input id="entry-points" name="loyalty_points" type="number" step="1" required class="wide" /></div>
-      <div class="field"><label for="entry-description">What for (required)</label><input id="entry-description" name="description" required class="wide" maxlength="200" /></div>
-      <div class="field"><label for="entry-notes">Notes</label><input id="entry-notes" name="notes" class="wide" /></div></div></form>
-    ${would && html`<p class="note good" role="status">The balance would be ${number(would.current_points)} points.</p>`}
-    <div class="row"><${Do} act=${send(true)}>What would it be?<//><${Do} kind="main" act=${send(false)}>Enter it<//></div><//>`;
 }

@@ -3,10 +3,11 @@ import { html, useRef, useState } from './lib.js';
 import { again, get, may, post, query as text } from './api.js';
 import { day, number } from './format.js';
 import { go, link } from './router.js';
+import { Options } from './customer_options.js';
 import { Card, Dialog, Do, Empty, Filters, Loaded, PAGE, Page, Pager, Summary, Table, problemsOf, toast, useLoad } from './ui.js';
 import { useViews } from './views.js';
 
-const FIELDS = [
+export const FIELDS = [
   ['email', 'E-mail'], ['billing_last_name', 'Last name'], ['billing_first_name', 'First name'], ['billing_company', 'Company'],
   ['billing_day_phone', 'Phone'], ['billing_city', 'City'], ['billing_postal_code', 'Postal code'],
   ['pricing_tier_name', 'Pricing tier'], ['signup_dts_start', 'Signed up from', null, 'date'], ['signup_dts_end', 'until', null, 'date'],
@@ -35,14 +36,14 @@ export default function Customers({ query }) {
   const [adding, add] = useState(false);
   const total = found.data?.metadata.result_set.total_records;
   return html`<${Page} title="Customers" lead=${html`${total === undefined ? '' : `${number(total)} ${views.any ? 'found' : 'profiles'}. `}Use * in a search, for example <code>y*@gmail.com</code>.`}
-      actions=${html`<a class="button" href=${link('/customers/exports')}>Export…</a><a class="button" href=${link('/customers/imports')}>Import…</a>${views.button}${may('customer_write') && html`<button class="main" onClick=${() => add(true)}>Add a customer…</button>`}`}>
+      actions=${html`<a class="button" href=${link('/customers/exports', asked)}>Export…</a><a class="button" href=${link('/customers/imports')}>Import…</a>${views.button}${may('customer_write') && html`<button class="main" onClick=${() => add(true)}>Add a customer…</button>`}`}>
     <${Card}>
       ${views.tabs}
       <${Filters} fields=${FIELDS} query=${query} label="Customers" />
       <${Loaded} of=${found}>${(data) => html`
         <${Table} label="Customers" rows=${data.customers} columns=${views.columns}
           empty=${html`<${Empty} title="No customer matches">Try a shorter term, or * for any letters.<//>`} />
-        <${Pager} set=${data.metadata.result_set} label="Pages of customers" />`}<//>
+        <${Pager} set=${data.metadata.result_set} label="Pages of customers" /><${Options} shown=${data.customers} />`}<//>
     <//>
     ${views.dialogs}
     ${adding && html`<${Add} close=${() => add(false)} />`}

@@ -25,9 +25,13 @@ export function useDraft(path, name, read, fields, { shape = (said) => said, sen
     guarded(() => dirty.current && 'You have unsaved changes. Leave them?');
     return () => guarded(null);
   }, []);
-  // Read again (time was moved, say): what is not touched follows.
+  // Read again (time was moved, say): what is not touched follows, and beside what is touched what no form changes.
   useEffect(() => {
     if (!dirty.current) { take(read); say(read.said); }
+    else if (fields.every((field) => same(read.said[field], stands.said[field]))) {
+      take(read);
+      say((mine) => ({ ...read.said, ...Object.fromEntries(changed.map((field) => [field, mine[field]])) }));
+    }
   }, [read]);
   const set = (field) => (value) => say((old) => {
     const next = { ...old };

@@ -1,10 +1,10 @@
 // Files of customers on their way in: a new one, and those that were begun.
 import { html, useRef, useState } from './lib.js';
-import { ApiError, call, get, may, post, query as text } from './api.js';
+import { call, get, may, post, query as text } from './api.js';
 import { moment, number, words } from './format.js';
 import { go, link } from './router.js';
 import { Card, Do, Empty, Loaded, PAGE, Page, Summary, Table, Tag, problemsOf, useLoad } from './ui.js';
-import { Onward, useMoving } from './transfers.js';
+import { Onward, Sending, upload, useMoving } from './transfers.js';
 
 const ALL = '/customer/imports';
 const MAPPINGS = '/customer/import_mappings';
@@ -40,17 +40,6 @@ export default function Imports({ query }) {
 
 // --- a new one ---------------------------------------------------------------------------------------------------
 
-// The file goes by a form of its own to where only the shop reads it: beside the shop, or into its bucket.
-async function upload({ url, fields, maximum_bytes }, file) {
-  const body = new FormData();
-  for (const [name, value] of Object.entries(fields)) body.append(name, value);
-  body.append('file', file);
-  const reply = await fetch(url, { method: 'POST', body, credentials: 'omit' }).catch(() => null);
-  if (reply?.ok) return;
-  const why = reply ? `was not taken (${reply.status}); it may have ${number(maximum_bytes)} bytes at most` : 'could not be sent: look at your connection and try again';
-  throw new ApiError(reply?.status || 0, { problems: [{ pointer: '/file', message: why }] });
-}
-
 const TITLES = { file: 'File', format: 'Kind of file', delimiter: 'Between the cells', encoding: 'Letters', blank_cells: 'An empty cell', mapping: 'Columns as in', delete_missing: 'Delete' };
 const CHOICES = {
   format: [['csv', 'CSV'], ['xlsx', 'Excel']],
@@ -64,6 +53,7 @@ const Choice = ({ name, choices = CHOICES[name] }) => html`<div class="field"><l
 function Begin({ kept }) {
   const form = useRef();
   const [problems, complain] = useState([]);
+  const [sent, send] = useState(null);
   // Its name tells the kind of most files.
   const named = (event) => { form.current.elements.format.value = /\.xlsx$/i.test(event.target.value) ? 'xlsx' : 'csv'; };
   const begin = async () => {
@@ -72,11 +62,13 @@ function Begin({ kept }) {
     const { file, delete_missing, ...said } = Object.fromEntries(new FormData(form.current));
     try {
       const place = (await post('/customer/import_files')).import_file;
-      await upload(place.upload, file);
+      await upload(place.upload, file, send);
       const { customer_import } = await post(ALL, { ...Object.fromEntries(Object.entries(said).filter(([, value]) => value)), file: place.file, delete_missing: Boolean(delete_missing) });
       go(`/customers/imports/${customer_import.import_id}`);
     } catch (error) {
       complain(problemsOf(error));
+    } finally {
+      send(null);
     }
   };
   const nameOf = (pointer) => pointer.split('/')[1];
@@ -97,6 +89,6 @@ function Begin({ kept }) {
       <details><summary>How the file is written</summary><div class="pair"><${Choice} name="delimiter" /><${Choice} name="encoding" /></div></details>
       <p class="check"><input type="checkbox" id="import-delete_missing" name="delete_missing" /><label for="import-delete_missing">Delete the customers that are not in the file: you see each of them first</label></p>
     </form>
-    <div class="row"><${Do} kind="main" act=${begin}>Upload and compare<//></div>
+    <div class="row"><${Do} kind="main" act=${begin}>Upload and compare<//><${Sending} sent=${sent} /></div>
   <//>`;
 }

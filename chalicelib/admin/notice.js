@@ -1,6 +1,6 @@
 // The texts of one e-mail: change them, look at what they make, send one to the shop.
 import { html, useEffect, useRef, useState } from './lib.js';
-import { call, may, post } from './api.js';
+import { call, may, post, session } from './api.js';
 import { moment } from './format.js';
 import { guarded } from './router.js';
 import { Card, Do, Loaded, Page, Summary, Table, Tag, problemsOf, toast, useLoad } from './ui.js';
@@ -36,7 +36,10 @@ function Editor({ path, read, reload }) {
     }
   };
   const only = (parts) => Object.fromEntries(parts.map((part) => [part, said[part]]));
-  const look = attempt(async () => show((await post(`${path}/preview`, only(changed))).preview));
+  const look = attempt(async () => {
+    const sent = only(changed);
+    show({ ...(await post(`${path}/preview`, sent)).preview, sent });
+  });
   const save = attempt(async () => {
     await call('PUT', path, only(changed), read.etag ? { 'if-match': read.etag } : {});
     toast('Saved.');
@@ -61,7 +64,7 @@ function Editor({ path, read, reload }) {
       <div>
         ${seen && html`<${Card} title="Preview"><dl><dt>Subject</dt><dd><strong>${seen.subject}</strong></dd></dl>
           <h3>Text</h3><pre tabindex="0" role="region" aria-label="Text of the preview">${seen.text}</pre>
-          ${seen.html && html`<details><summary>HTML, as it is sent</summary><pre tabindex="0">${seen.html}</pre></details>`}<//>`}
+          ${seen.html && html`<${AsReceived} template=${read.template} sent=${seen.sent} /><details><summary>HTML, as it is sent</summary><pre tabindex="0">${seen.html}</pre></details>`}<//>`}
         <${Card} title="What the texts can show"><${Table} label="Variables" rows=${read.variables || []} columns=${[
           ['Name', (row) => html`<code>${row.name}</code>`],
           ['As in', (row) => (typeof row.sample === 'object' ? html`<code class="small">${JSON.stringify(row.sample).slice(0, 120)}</code>` : String(row.sample ?? ''))],
@@ -70,3 +73,9 @@ function Editor({ path, read, reload }) {
       </div>
     </div>`;
 }
+
+// The same texts, as a document of their own in a window of its own: this page lets no style and no picture in that is
+// not its own, and what is in a mail is not.
+const AsReceived = ({ template, sent }) => html`<form method="post" action=${`mails/${template}`} target="_blank" rel="noopener">
+  ${Object.entries({ ...sent, csrf: session.value.csrf }).map(([name, value]) => html`<input type="hidden" name=${name} value=${value} />`)}
+  <p><button>Look at it as it is received</button> <span class="soft small">In a window of its own. Scripts and links do nothing there.</span></p></form>`;

@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import Invalid
-from chalicelib.domain.fields import Text100
+from chalicelib.domain.fields import Text100, on_form
 from chalicelib.domain.transfers import Upload
 from chalicelib.domain.wire import Noun
 
@@ -28,7 +28,9 @@ MimeType = Literal[
 
 class AttachmentRequest(Noun):
     file_name: Annotated[str, Meta(min_length=1, max_length=100)]
-    mime_type: MimeType
+    mime_type: Annotated[
+        MimeType, Meta(description="What the file is.", extra_json_schema=on_form(maximum_bytes=MAXIMUM_BYTES))
+    ]
     description: Text100 | None = None
 
 

@@ -177,6 +177,8 @@ class CustomerPricingTier(Noun):
 class CustomerPrivacy(Noun):
     """What the customer has opted in to; ``last_update_dts`` is when that was last changed."""
 
+    read_only: ClassVar[frozenset[str]] = frozenset({"last_update_dts"})
+
     last_update_dts: Instant | None = None
     marketing: bool | None = None
     preference: bool | None = None
@@ -185,6 +187,8 @@ class CustomerPrivacy(Noun):
 
 class CustomerReviewer(Noun):
     """How the customer is shown beside reviews. What follows from reviews (``OF_REVIEWS``) is never taken."""
+
+    read_only: ClassVar[frozenset[str]] = frozenset(OF_REVIEWS)
 
     auto_approve: bool | None = None
     average_overall_rating: Decimal | None = None
@@ -218,11 +222,13 @@ class CustomerTaxCodes(Noun):
 
 
 class CustomerAttachment(Noun):
-    """A file that was put to the profile; the file itself stands elsewhere and has doors of its own."""
+    """A file that was put to the profile; the file itself stands elsewhere and has doors of its own. ``file_size``: in
+    bytes."""
 
     customer_profile_attachment_oid: Oid | None = None
     description: Text100 | None = None
     file_name: Text100 | None = None
+    file_size: int | None = None
     mime_type: Text100 | None = None
     upload_dts: Instant | None = None
 

@@ -60,5 +60,7 @@ def on_form(**ui: Any) -> dict[str, Any]:
     ``warnings``: each shown only where the value is ``above``, ``below`` or ``is`` what it says, or is ``changed``; or
     where the ``sum`` of a part of a list's entries, as in ``/gateways/*/traffic_percentage``, ``is_not`` what it says:
     ``over`` the entries in which other parts are so, once somebody has said one (``blank``: what the others count for).
+
+    ``maximum_bytes``: of the file whose kind the field says.
     """
     return {"x-ui": ui}

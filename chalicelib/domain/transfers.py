@@ -4,6 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
+from chalicelib.domain.customer_search import CustomerQuery
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.dates import Instant
 from chalicelib.domain.fields import Oid, Text50, Text100
@@ -57,15 +58,17 @@ ExportState = Literal["waiting", "gathering", "writing", "done", "failed"]
 
 
 class CustomerExportRequest(Noun):
-    """``columns``: those of the file, in this order; without them all."""
+    """``columns``: those of the file, in this order; without them all. ``query``: whom the file is of, as the search
+    takes it; without it all."""
 
     format: Format
     columns: Annotated[list[Text100], Meta(min_length=1, max_length=MAXIMUM_MAPPED)] | None = None
+    query: CustomerQuery | None = None
 
 
 class CustomerExport(Noun, kw_only=True):
-    """All profiles as a file. ``url`` opens it for some minutes; each look at the export gives a new one. At
-    ``kept_until_dts`` it is thrown away."""
+    """Profiles as a file: all, or those that ``query`` means. ``url`` opens it for some minutes; each look at the
+    export gives a new one. At ``kept_until_dts`` it is thrown away."""
 
     own: ClassVar[frozenset[str]] = frozenset({"lengths", "pieces"})
 
@@ -73,6 +76,7 @@ class CustomerExport(Noun, kw_only=True):
     format: Format
     state: ExportState = "waiting"
     columns: list[str] | None = None
+    query: CustomerQuery | None = None
     created_dts: Instant
     created_by: str | None = None
     finished_dts: Instant | None = None

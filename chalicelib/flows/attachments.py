@@ -53,6 +53,7 @@ def attach(shop: Shop, oid: int, number: int, raw: Any, *, by: str) -> CustomerA
             customer_profile_attachment_oid=number,
             description=asked.description,
             file_name=asked.file_name,
+            file_size=size,
             mime_type=asked.mime_type,
             upload_dts=standing.upload_dts if standing else now,
         )

@@ -1,12 +1,14 @@
-"""Exporting all profiles: gathered in pieces, then written as one file. How far it has come stands in the export, so a
-message that comes twice does nothing, and one that breaks off is gone on with."""
+"""Exporting profiles, all or those that a search means: gathered in pieces, then written as one file. How far it has
+come stands in the export, so a message that comes twice does nothing, and one that breaks off is gone on with."""
 
 from collections.abc import Iterator
 from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from chalicelib.domain import sheets
+from chalicelib.domain.customer_search import CustomerQuery
 from chalicelib.domain.dates import later
 from chalicelib.domain.errors import Contended, Invalid, Problem, Refused
 from chalicelib.domain.transfers import (
@@ -16,6 +18,7 @@ from chalicelib.domain.transfers import (
     CustomerExportRequest,
     CustomerImport,
 )
+from chalicelib.flows.find_customers import all_customers, matcher
 from chalicelib.flows.ports import Kept, Shop
 
 F = TypeVar("F", CustomerExport, CustomerImport)
@@ -38,18 +41,28 @@ def new_id(shop: Shop) -> str:
 
 
 def begin(shop: Shop, asked: CustomerExportRequest, *, by: str = "") -> CustomerExport:
-    """Raises Invalid for a column that there is not, TooMany."""
+    """Raises Invalid for a column that there is not and a criterion that is not one, TooMany."""
     unknown = [
         Problem(pointer=f"/columns/{position}", code="unknown", message=f"there is no column {name}")
         for position, name in enumerate(asked.columns or [])
         if name not in sheets.known()
     ]
+    if asked.query is not None:
+        try:
+            matcher(shop, asked.query)
+        except Invalid as invalid:
+            unknown += [replace(problem, pointer=f"/query{problem.pointer}") for problem in invalid.problems]
     if unknown:
         raise Invalid(unknown)
     now = shop.clock.now()
     shop.limits.take("customer_transfers", AN_HOUR, HOUR_SECONDS, now)
     export = CustomerExport(
-        export_id=new_id(shop), format=asked.format, columns=asked.columns, created_dts=now, created_by=by or None
+        export_id=new_id(shop),
+        format=asked.format,
+        columns=asked.columns,
+        query=asked.query,
+        created_dts=now,
+        created_by=by or None,
     )
     return asked_for(shop, EXPORT, export)
 
@@ -101,10 +114,10 @@ def go_on(shop: Shop, export_id: str) -> None:
 
 
 def _look_who_there_is(shop: Shop, kept: Kept[CustomerExport]) -> None:
-    """The names of all, fixed: who comes while the export runs is not in it."""
+    """The names of all that are meant, fixed: who comes while the export runs is not in it."""
     export = kept.noun
     try:
-        names = sorted((name for name, _ in shop.lists.rows("customer")), key=int)
+        names = sorted(all_customers(shop, export.query or CustomerQuery()), key=int)
     except Invalid as invalid:
         export.state, export.problem, export.finished_dts = "failed", invalid.problems[0].message, shop.clock.now()
         _moved(shop, export, kept.version)

@@ -12,6 +12,7 @@ from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.pricing_tiers import PricingTiers
+from chalicelib.domain.rows import Test
 from chalicelib.flows.find import MOST_SHAPED, Found, Looked, page_of
 
 if TYPE_CHECKING:
@@ -40,19 +41,29 @@ def find_customers(
     pattern, a date or a sort field that is not one.
     """
     wanted = customer_search.sorting(sort)
+    return page_of(shop, KIND, question_of(query, wanted), offset, limit, lambda: _looked(shop, query, wanted, bounds))
 
-    def look() -> Looked:
-        zone_name = shop.configuration.section(Merchant).noun.zone_name()
-        meant = customer_search.matcher(query, zone_name, _tier_names(shop) if query.pricing_tier_name else None)
-        by_keys = _by_keys(shop, query, wanted, bounds)
-        if by_keys is not None:
-            return by_keys, False
-        narrowed = _narrowed(shop, query, bounds)
-        every = shop.lists.rows(KIND) if narrowed is None else shop.lists.rows_of(KIND, narrowed)
-        rows = [(name, row) for name, row in every if meant(row)]
-        return [name for name, _ in customer_search.sort(rows, wanted)], narrowed is None
 
-    return page_of(shop, KIND, question_of(query, wanted), offset, limit, look)
+def all_customers(shop: "Shop", query: CustomerQuery, bounds: Bounds = BOUNDS) -> list[str]:
+    """The names of all that are meant, in no order that counts. Raises Invalid as ``find_customers`` does."""
+    return _looked(shop, query, customer_search.sorting(None), bounds)[0]
+
+
+def matcher(shop: "Shop", query: CustomerQuery) -> Test:
+    """What tells whether a row is meant. Raises Invalid: a criterion, a pattern or a date that is not one."""
+    zone_name = shop.configuration.section(Merchant).noun.zone_name()
+    return customer_search.matcher(query, zone_name, _tier_names(shop) if query.pricing_tier_name else None)
+
+
+def _looked(shop: "Shop", query: CustomerQuery, wanted: Sorting, bounds: Bounds) -> Looked:
+    meant = matcher(shop, query)
+    by_keys = _by_keys(shop, query, wanted, bounds)
+    if by_keys is not None:
+        return by_keys, False
+    narrowed = _narrowed(shop, query, bounds)
+    every = shop.lists.rows(KIND) if narrowed is None else shop.lists.rows_of(KIND, narrowed)
+    rows = [(name, row) for name, row in every if meant(row)]
+    return [name for name, _ in customer_search.sort(rows, wanted)], narrowed is None
 
 
 def _tier_names(shop: "Shop") -> dict[int, str]:

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 from secrets import compare_digest, token_hex
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 from chalice.app import Blueprint, Request, Response
@@ -68,6 +68,10 @@ WITHOUT_KEY = frozenset({OPEN, SIGNED, PAGE, SIGN_IN})
 # Headers that carry a key: where one of them stands, it decides, and no cookie is looked at.
 KEY_HEADERS = ("x-ultracart-simple-key", "x-ultracart-browser-key", "authorization")
 CSRF_HEADER = "x-backroom-csrf"
+# A form of the page's own cannot set a header, and says it in a field.
+CSRF_FIELD = "csrf"
+# The longest form of ours has seven fields.
+MOST_FIELDS = 20
 # Methods that change nothing for anybody, whatever the route.
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # RFC 7396: what such a body says is null is taken away. Of any other, null counts as absent: clients send it unasked.
@@ -205,6 +209,13 @@ class Ask(msgspec.Struct):
         found = wire.parse(body)
         patches = (self.header("content-type") or "").startswith(MERGE_PATCH) and isinstance(found, dict)
         return wire.Patch(found) if patches else found
+
+    def fields(self) -> dict[str, str]:
+        """The form that was posted; of a field that comes twice the last one. Raises Invalid, TooLarge."""
+        try:
+            return dict(parse_qsl(self.sent().decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS))
+        except ValueError:
+            raise Invalid.one("", "malformed_form", "This is not a form of ours.") from None
 
     def body(self, type_: type[T]) -> T:
         """The body as a noun. Raises Invalid with all problems."""
@@ -359,7 +370,8 @@ class Door:
 
 
 # Clients spell the type both ways; what it says is not what decides (the body must be JSON in any case).
-CONTENT_TYPES = ["application/json", MERGE_PATCH, "application/x-www-form-urlencoded", "text/plain"]
+FORM = "application/x-www-form-urlencoded"
+CONTENT_TYPES = ["application/json", MERGE_PATCH, FORM, "text/plain"]
 
 
 def answered(request: Request, scope: str, view: View, parts: Mapping[str, str], context: Any) -> Response:
@@ -448,7 +460,9 @@ def _session(ask: Ask, scope: str) -> SignedIn:
     found = sign_in.signed_in(wiring.house().entrance(), text)
     if ask.request.method not in SAFE_METHODS:
         _same_origin(ask)
-        if not compare_digest((ask.header(CSRF_HEADER) or "").encode(), found.csrf.encode()):
+        form = (ask.header("content-type") or "").lower().startswith(FORM)
+        said = ask.header(CSRF_HEADER) or (ask.fields().get(CSRF_FIELD, "") if form else "")
+        if not compare_digest(said.encode(), found.csrf.encode()):
             raise NotAllowed(f"The header {CSRF_HEADER} is not the session's.")
     if scope != SESSION and not found.allows(scope):
         raise NotAllowed(f"You do not have the permission that this needs ({scope}).")
@@ -460,6 +474,9 @@ def _same_origin(ask: Ask) -> None:
     ours. Raises NotAllowed."""
     fetch, origin = ask.header("sec-fetch-site"), ask.header("origin")
     ours = {f"{'https' if secure() else 'http'}://{ask.header('host')}", _origin(wiring.house().public_url)}
+    if fetch == "same-origin":
+        # Our page tells nobody where it stands (no-referrer), and so its forms say that of themselves.
+        ours.add("null")
     if (fetch or origin) is None or fetch not in (None, "same-origin") or (origin is not None and origin not in ours):
         raise NotAllowed("This call is for the shop's own page, and comes from elsewhere.")
 

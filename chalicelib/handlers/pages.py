@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial, wraps
 from typing import Any
-from urllib.parse import parse_qsl
 
 from chalice.app import Response
 
@@ -45,8 +44,6 @@ HTML = {
     "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex",
 }
-# The longest form of ours has seven fields.
-MOST_FIELDS = 20
 # A minute from now at least: nobody waits by the second.
 MINUTE_SECONDS = 60
 # A new version of a file is everywhere within so many seconds.
@@ -162,7 +159,7 @@ def page(lost: Lost) -> Callable[[Show], Callable[[Ask], Response]]:
         def view(ask: Ask) -> Response:
             merchant, merchant_id = Merchant(), ""
             try:
-                fields = dict(ask.query) if ask.request.method == "GET" else _form(ask)
+                fields = dict(ask.query) if ask.request.method == "GET" else ask.fields()
                 merchant_id = fields.get("merchant_id", "")
                 if not MERCHANT_ID.fullmatch(merchant_id) or not wiring.house().merchants().has(merchant_id):
                     return _answer(sorry("This page was not found", NO_SHOP, 404), merchant, "")
@@ -179,15 +176,6 @@ def page(lost: Lost) -> Callable[[Show], Callable[[Ask], Response]]:
         return view
 
     return made
-
-
-def _form(ask: Ask) -> dict[str, str]:
-    """The form that was posted; of a field that comes twice the last one. Raises Invalid, TooLarge."""
-    try:
-        pairs = parse_qsl(ask.sent().decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
-    except ValueError:
-        raise Invalid.one("", "malformed_form", "This is not a form of ours.") from None
-    return dict(pairs)
 
 
 def _shown(show: Show, lost: Lost, visit: Visit) -> Page:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.browsing import Page
-from tests.running import Running
+from tests.running import Running, attached
 
 Visit = Callable[..., Page]
 MARK = "self.hit=1,alert(1)"
@@ -62,6 +62,13 @@ def pieces(length: int) -> Iterator[str]:
             text = ""
         text += payload
     yield text
+
+
+def bad_files(shop: Running, customer: int) -> None:
+    # What else stands in a name makes it no file's.
+    names = [payload for payload in PAYLOADS if not set(payload) & set('/\\:*?"<>|')]
+    for name, text in zip(names, [payload for payload in PAYLOADS if len(payload) <= 100], strict=False):
+        attached(shop, customer, name, text)
 
 
 def written(rows: list[list[str]]) -> str:
@@ -132,6 +139,7 @@ def places(shop: Running, imported: Callable[..., str]) -> Iterator[dict[str, st
         "billing": [{"first_name": short[2], "last_name": short[3], "company": wide[7]}],
     }
     customer = made("POST", "/rest/v2/customer/customers", profile)["customer"]["customer_profile_oid"]
+    bad_files(shop, customer)
     made("PUT", f"/rest/v2/customer/customers/{customer}", {"fax": "1"}, key["key"])
     coupon = {
         "merchant_code": "BAD",
@@ -195,6 +203,7 @@ def test_texts_of_strangers_run_nothing_and_ask_nobody(visit: Visit, places: dic
         "/customers?email=bad@example.com": "tbody",
         f"/customers/{places['customer']}": "",
         f"/customers/{places['customer']}?tab=orders": "",
+        f"/customers/{places['customer']}?tab=uploads": "tbody",
         "/customers/imports": "tbody",
         f"/customers/imports/{places['mapping']}": "tbody",
         f"/customers/imports/{places['compared']}": "tbody",
@@ -240,3 +249,33 @@ def test_texts_of_strangers_run_nothing_and_ask_nobody(visit: Visit, places: dic
     assert (
         page.page.locator("main :is(iframe, object, embed, script, base, marquee, template, form[action])").count() == 0
     )
+
+
+def test_a_mail_is_seen_as_it_is_received_and_what_is_in_it_runs_nothing(visit: Visit, shop: Running) -> None:
+    """What is typed and not saved: styles show, and neither a script nor a form nor a frame does anything."""
+    page = visit("/configuration/notices/receipt")
+    texts = "".join(PAYLOADS)[:50_000]
+    styled = "<style>h1 { color: rgb(1, 2, 3) }</style><h1>Thanks</h1>"
+    page.page.fill("#html", f"{styled}{{% raw %}}{texts}{{% endraw %}}")
+    page.page.click("text=Preview >> nth=0")
+    page.page.wait_for_selector("text=Look at it as it is received")
+    asked: list[str] = []
+    stopped: dict[str, str] = {}
+    hear = {
+        "request": lambda request: asked.append(request.url),
+        "requestfailed": lambda request: stopped.update({request.url: request.failure}),
+        "dialog": page._meet,
+    }
+    for event, heard in hear.items():
+        page.page.context.on(event, heard)
+    with page.page.expect_popup() as opened:
+        page.page.click("text=Look at it as it is received")
+    mail = opened.value
+    assert mail.url == f"{shop.url}/admin/mails/receipt"
+    assert mail.evaluate("getComputedStyle(document.querySelector('h1')).color") == "rgb(1, 2, 3)"
+    mail.mouse.click(30, 60)
+    assert mail.evaluate("[self.hit, self.origin, self.opener]") == [None, "null", None]
+    assert {url: stopped.get(url) for url in asked if url != mail.url} == dict.fromkeys(asked[1:], "csp")
+    mail.close()
+    for event, heard in hear.items():
+        page.page.context.remove_listener(event, heard)

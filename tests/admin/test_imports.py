@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from tests.browsing import Page
 from tests.running import Running
@@ -34,6 +35,33 @@ def test_an_export_is_fetched_once_it_is_made(visit: Visit) -> None:
         page.page.click(newest)
     assert download.value.suggested_filename.endswith(".csv")
     assert download.value.path().read_text("utf-8-sig").startswith('"email","customer_profile_oid",')
+
+
+def test_what_a_search_found_is_exported_with_the_columns_that_were_chosen(visit: Visit, shop: Running) -> None:
+    one = shop.ask("GET", f"{ALL}?_limit=1&_expand=billing")[1]["customers"][0]
+    city = one["billing"][0]["city"]
+    told = shop.ask("GET", f"{ALL}?billing_city={quote(city)}")[1]["customers"]
+    page = visit("/customers")
+    page.page.fill("[name=billing_city]", city)
+    page.page.press("[name=billing_city]", "Enter")
+    page.settle()
+    page.page.click(".title >> text=Export…")
+    page.page.wait_for_selector(f"summary >> text=City {city}")
+    page.page.click("summary >> text=Which columns")
+    page.page.uncheck("#every-column")
+    page.page.check("#column-billing_1_city")
+    page.page.click("text=Start the export")
+    newest = f"tbody tr:has-text('City {city}') >> nth=0 >> text=Download"
+    page.page.wait_for_selector(newest)
+    with page.page.expect_download() as download:
+        page.page.click(newest)
+    lines = download.value.path().read_text("utf-8-sig").splitlines()
+    assert lines[0] == '"email","billing_1_city"'
+    assert sorted(lines[1:]) == sorted(f'"{one["email"]}","{city}"' for one in told)
+    page.open("/customers/exports?signup_dts_start=yesterday")
+    page.page.wait_for_selector("summary >> text=Which columns: 2")
+    page.page.click("text=Start the export")
+    page.page.wait_for_selector("[role=alert] >> text=Signed up from")
 
 
 def test_an_import_is_mapped_looked_at_confirmed_and_undone(visit: Visit, shop: Running) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from infra.demo import PROGRAMMES
 from tests.browsing import PHONE, WIDE, Page
-from tests.running import Running
+from tests.running import Running, attached
 
 Visit = Callable[..., Page]
 SCREENS = {
@@ -32,6 +32,7 @@ SCREENS = {
     "customer, software": "/customers/{customer}?tab=software",
     "customer, activity": "/customers/{customer}?tab=activity",
     "exports": "/customers/exports",
+    "exports, of a search": "/customers/exports?billing_last_name=J*",
     "imports": "/customers/imports",
     "import, columns": "/customers/imports/{mapping}",
     "import, dry run": "/customers/imports/{compared}",
@@ -88,6 +89,8 @@ def places(shop: Running, hook: int, imported: Callable[..., str]) -> dict[str, 
         if not found["credit_card_attempt"] and all(item.get("calculated_next_shipment_dts") for item in found["items"])
     )
     user = shop.ask("GET", "/rest/v2/user/users")[1]["users"][0]
+    customer = shop.ask("GET", "/rest/v2/customer/customers?_limit=1")[1]["customers"][0]["customer_profile_oid"]
+    attached(shop, customer, "Certificate.pdf", "Of New York")
     given = shop.ask("POST", "/rest/v2/gift_certificate/gift_certificates", {"amount": 25})[1]["gift_certificate"]
     rows = "email,Referral Source,{}\r\nnew@example.com,A pigeon,\r\n,A pigeon,\r\n"
     return {
@@ -100,7 +103,7 @@ def places(shop: Running, hook: int, imported: Callable[..., str]) -> dict[str, 
         "coupon": shop.ask("GET", "/rest/v2/coupon/coupons?_limit=1")[1]["coupons"][0]["coupon_oid"],
         "certificate": given["gift_certificate_oid"],
         "user_id": user["user_id"],
-        "customer": shop.ask("GET", "/rest/v2/customer/customers?_limit=1")[1]["customers"][0]["customer_profile_oid"],
+        "customer": customer,
     }
 
 
@@ -147,6 +150,14 @@ def test_no_screen_has_anything_for_axe_to_find_in_light_in_dark_or_on_a_phone(
         ("/configuration/api_keys", "text=Revoke…"),
         ("/customers", "text=Add a customer…"),
         ("/customers", "text=Columns…"),
+        ("/customers", "text=Password notices…"),
+        ("/customers/{customer}", "text=Sign in as…"),
+        ("/customers/{customer}", "text=Password notice…"),
+        ("/customers/{customer}", "text=Merge…"),
+        ("/customers/{customer}", "text=Data and privacy…"),
+        ("/customers/{customer}", "text=Delete…"),
+        ("/customers/{customer}?tab=uploads", "td >> text=Change…"),
+        ("/customers/{customer}?tab=uploads", "td >> text=Delete…"),
         ("/customers/imports/{compared}", "text=Write it…"),
         ("/orders/{order_id}", "text=Refund…"),
         ("/items", "text=Add an item…"),

@@ -13,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from chalicelib.domain import wire
+from chalicelib.domain.customer_search import CustomerQuery
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import Invalid, NotFound
 from chalicelib.domain.pricing_tiers import PricingTier, PricingTiers
@@ -213,6 +214,36 @@ def test_an_export_holds_the_columns_that_were_asked_for_in_their_order(world: W
     assert lines == ['"fax","email"', '"00123","ada@example.com"', ',"bob@example.com"']
     with pytest.raises(Invalid):
         export_customers.begin(world.shop, CustomerExportRequest(format="csv", columns=["password"]))
+
+
+def test_an_export_of_a_search_holds_whom_the_search_finds_when_it_begins(world: World) -> None:
+    def emails(**query: Any) -> list[str]:
+        text = exported(world, "csv", columns=["email"], query=CustomerQuery(**query)).decode("utf-8-sig")
+        return [line.strip('"') for line in text.splitlines()[1:]]
+
+    assert emails(billing_city="lon*") == ["ada@example.com"]
+    assert emails(email="*@example.com") == ["ada@example.com", "bob@example.com"]
+    assert emails(any_tags=["vip"], billing_city="Turin") == ["ada@example.com"]
+    assert emails(billing_last_name="Nobody") == []
+    assert emails() == ["ada@example.com", "bob@example.com"]
+    kept = world.shop.transfers.newest(CustomerExport, 10, None)[0]
+    assert [one.query and one.query.billing_city for one in kept].count("lon*") == 1, "it says what it is of"
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        ({"billing_city": "L*n"}, ("/query/billing_city", "not_allowed_value")),
+        ({"signup_dts_start": "yesterday"}, ("/query/signup_dts_start", "invalid")),
+    ],
+)
+def test_an_export_of_what_is_no_search_is_refused_before_it_begins(
+    world: World, query: dict[str, str], problem: tuple[str, str]
+) -> None:
+    with pytest.raises(Invalid) as refused:
+        export_customers.begin(world.shop, CustomerExportRequest(format="csv", query=CustomerQuery(**query)))
+    assert [(one.pointer, one.code) for one in refused.value.problems] == [problem]
+    assert world.queue.take() == []
 
 
 def test_what_excel_cannot_hold_is_told_and_csv_can(world: World) -> None:
@@ -480,7 +511,7 @@ PIECES_FILE = table(*SOME, {"email": "ada@example.com", "fax": "7"})
 
 
 @pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("step", ["compare", "apply", "undo", "export"])
+@pytest.mark.parametrize("step", ["compare", "apply", "undo", "export", "export of a search"])
 def test_a_cut_at_any_call_and_every_message_twice_come_to_the_same(step: str, side: Side) -> None:
     wanted: Any = None
     call = 0
@@ -502,6 +533,9 @@ def test_a_cut_at_any_call_and_every_message_twice_come_to_the_same(step: str, s
     print(f"{step}: cut {side} at each of {last} calls")
 
 
+EXPORTS = {"export": None, "export of a search": CustomerQuery(billing_city="Lon*")}
+
+
 def _through(world: World, shop: Shop, scissors: Scissors, step: str, cut: tuple[int, Side]) -> Any:
     """An import, or an export, up to and with the step that is cut."""
 
@@ -515,10 +549,10 @@ def _through(world: World, shop: Shop, scissors: Scissors, step: str, cut: tuple
         work(world)
         return False
 
-    if step == "export":
+    if step in EXPORTS:
         exports: list[str] = []
-        asked = CustomerExportRequest(format="csv")
-        armed("export", lambda shop: exports.append(export_customers.begin(shop, asked).export_id))
+        asked = CustomerExportRequest(format="csv", query=EXPORTS[step])
+        armed(step, lambda shop: exports.append(export_customers.begin(shop, asked).export_id))
         export = world.shop.transfers.get(CustomerExport, exports[-1]).noun
         file = b"".join(world.shop.files.pieces(f"passing/exports/{export.export_id}/customers.csv"))
         return [export.state, export.number_done, file]

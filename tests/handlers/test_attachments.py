@@ -65,7 +65,11 @@ def test_a_file_is_uploaded_attached_downloaded_and_deleted(shop: Shop) -> None:
     number = shop.uploaded()
     assert shop.shown() == [], "what is uploaded is not attached yet"
     attached = shop.call("PUT", shop.path(number), PDF).json["attachment"]
-    assert attached == PDF | {"customer_profile_attachment_oid": number, "upload_dts": "2027-01-31T15:00:00-05:00"}
+    assert attached == PDF | {
+        "customer_profile_attachment_oid": number,
+        "file_size": 8,
+        "upload_dts": "2027-01-31T15:00:00-05:00",
+    }
     assert shop.shown() == [attached]
     found = shop.call("GET", shop.path(number)).json
     served = shop.kept.serve(urlsplit(found["url"]).path.removeprefix(FILES_PATH))

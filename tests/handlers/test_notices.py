@@ -234,3 +234,35 @@ def test_a_shop_without_an_address_is_told_so(house: TestHouse) -> None:
 def test_test_mails_have_a_limit(house: TestHouse, key: str) -> None:
     statuses = [house.call("POST", f"{RECEIPT}/test", key=key).status for _ in range(31)]
     assert statuses == [200] * 30 + [429]
+
+
+# --- as who gets it sees it ------------------------------------------------------------------------------------------
+
+MAILS = "/admin/mails/receipt"
+
+
+@pytest.mark.usefixtures("key")
+def test_a_mail_is_looked_at_as_a_document_that_can_do_nothing(house: TestHouse) -> None:
+    """The texts that are typed, kept or not; and no key opens it, for it is a person's window."""
+    owner = house.owner()
+    reply = owner.post_form(MAILS, {"html": "<style>b{color:red}</style><b onclick=alert(1)>{{ shop }}</b>"})
+    assert reply.status == 200
+    assert reply.headers["Content-Type"] == "text/html; charset=UTF-8"
+    assert "<b onclick=alert(1)>" in reply.body, "shown as it would be sent: the policy disarms it, nothing else"
+    policy = {rule.split(" ")[0]: rule for rule in reply.headers["Content-Security-Policy"].split("; ")}
+    assert policy["sandbox"] == "sandbox", "no script, no form, no window, no origin"
+    assert policy["default-src"] == "default-src 'none'"
+    assert {"form-action 'none'", "base-uri 'none'", "frame-ancestors 'none'"} <= set(policy.values())
+    assert reply.headers["Referrer-Policy"] == "no-referrer"
+    assert house.call("POST", MAILS, {}, key=house.key()).status == 401
+
+
+@pytest.mark.usefixtures("key")
+def test_a_form_of_another_page_shows_nothing(house: TestHouse) -> None:
+    owner = house.owner()
+    for headers in ({"sec_fetch_site": "cross-site"}, {"sec_fetch_site": "same-site"}, {"sec_fetch_site": None}):
+        assert owner.post_form(MAILS, {}, **headers).status == 403, headers
+    assert owner.post_form(MAILS, {"csrf": "0" * 64}).status == 403
+    assert owner.post_form(MAILS, {"html": "{{ no }"}).json["problems"][0]["pointer"] == "/html"
+    assert owner.post_form(MAILS, {"script": "x"}).json["problems"][0]["pointer"] == "/script"
+    assert owner.post_form("/admin/mails/nothing", {}).status == 400

@@ -507,6 +507,8 @@ def _come_and_go_as_files(shop: Deployed) -> None:
     shop.consume_all()
     shop.names["export_id"] = export["export_id"]
     assert shop.made("GET", f"{base}/exports/{export['export_id']}")["customer_export"]["state"] == "done"
+    for query in ({"billing_city": "Lon*", "pricing_tier_name": "Dealers"}, {"email": "*@example.com"}):
+        shop.made("POST", f"{base}/exports", {"format": "csv", "query": query})
     oid = shop.made("POST", f"{base}/customers", {"email": "goes@example.com"})["customer"]["customer_profile_oid"]
     file = shop.made("POST", f"{base}/import_files")["import_file"]["file"]
     shop.made("POST", f"{base}/customers", {"email": "stays@example.com"})

@@ -358,6 +358,8 @@ def test_a_file_is_posted_to_its_link_and_had_by_another(server: Server, client:
     part = b'--xyz\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
     form = {"Content-Type": "multipart/form-data; boundary=xyz"}
     path = demo.upload(NAME, len(data)).url.removeprefix(server.url)
+    asked = client.ask("OPTIONS", path)
+    assert (asked.status, asked.headers["Access-Control-Allow-Methods"]) == (204, "POST"), "as a browser asks first"
     posted = client.ask("POST", path, part + data + b"\r\n--xyz--\r\n", form)
     assert (posted.status, posted.headers["Access-Control-Allow-Origin"]) == (204, "*")
     link = demo.link(NAME, "a.csv", "text/csv", 60).removeprefix(server.url)
