@@ -146,7 +146,7 @@ function AsItStands({ auto, base, names, next, oid }) {
         <${Card} title="Payment" actions=${auto.next_attempt && to('addresses')}><${Payment} auto=${auto} path=${base} /><//>
         <${Card} title="Addresses" actions=${to('addresses')}><div class="grid"><${Address} title="Billing" of=${auto.original_order?.billing} /><${Address} title="Shipping" of=${auto.original_order?.shipping} /></div><//>
         <${Card} title="E-mails"><${Loaded} of=${mails}>${(rows) => html`<${Table} label="E-mails" rows=${rows} empty=${html`<p class="soft">None yet.</p>`} columns=${[
-          ['When', (row) => moment(row.send_dts)], ['Subject', (row) => html`${row.subject || '(not written)'}${row.skipped && html`<br /><span class="soft small">Not sent: ${row.skip_reason}</span>`}`], ['To', (row) => row.email],
+          ['When', (row) => moment(row.send_dts)], ['E-mail', (row) => html`${row.subject || '(not written)'}<br /><span class="soft small">${row.skipped ? `Not sent: ${row.skip_reason}` : row.email}</span>`],
         ]} />`}<//><//>
         <${Card} title="Ending and affiliate" actions=${to('ending')}><dl><dt>Cancel after</dt><dd>${auto.cancel_after_next_x_orders ? count(auto.cancel_after_next_x_orders, 'more order') : 'goes on'}</dd><dt>Affiliate</dt><dd>${auto.override_affiliate_id || 'whoever sent the first order'}</dd></dl><//>
       </div>

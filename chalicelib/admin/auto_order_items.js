@@ -1,7 +1,9 @@
 // The items of an auto order as they are edited: what is sent, when, what it costs, and what comes along.
 import { html } from './lib.js';
-import { count, day, money, number, words } from './format.js';
+import { may } from './api.js';
 import { Rule } from './fields.js';
+import { count, day, money, number, words } from './format.js';
+import { link } from './router.js';
 import { Card, Empty, Table } from './ui.js';
 
 // What of an item is edited, and the counters by which the API sees that it was read before a rebill; all else of it
@@ -95,7 +97,7 @@ const Facts = ({ read }) => html`<dl class="facts">
 // --- as they stand -----------------------------------------------------------------------------------------------
 
 export const Overview = ({ auto, names }) => html`<${Table} label="Items" rows=${auto.items || []} empty=${html`<${Empty} title="It has no items">Nothing is billed before it has one.<//>`} columns=${[
-  ['Item', (row) => html`<strong>${names[row.auto_order_item_oid]}</strong><br /><span class="soft">${row.original_item_id}</span>`],
+  ['Item', (row) => html`<strong>${names[row.auto_order_item_oid]}</strong><br />${may('item_read') ? html`<a href=${link(`/items/${encodeURIComponent(row.original_item_id)}`)}>${row.original_item_id}</a>` : html`<span class="soft">${row.original_item_id}</span>`}`],
   ['Quantity', (row) => html`${row.arbitrary_quantity && html`<del>${number(row.original_quantity)}</del> `}${number(row.arbitrary_quantity || row.original_quantity)}`, 'num'],
   ['Frequency', (row) => (row.frequency === 'Every...' ? `Every ${row.arbitrary_schedule_days} days` : row.frequency || 'By its steps')],
   ['Next shipment', (row) => (row.paused ? 'Paused' : row.calculated_next_shipment_dts ? day(row.calculated_next_shipment_dts) : html`<span class="soft">none</span>`)],

@@ -138,7 +138,7 @@ function place({ setting, setting_of: of, params }, auto) {
     auto_order_item: position < 0 ? [own, { tab: 'items', field: setting }] : [own, { tab: 'items', field: `items/${position}/${setting}` }],
     auto_order: [own, { tab: { rotating_transaction_gateway_code: 'addresses', add_ons: 'items' }[setting] || 'ending', field: setting }],
     item: [item && `/items/${encodeURIComponent(item)}`],
-    coupon: ['/coupons', { merchant_code: params?.coupon }],
+    coupon: ['/coupons', { merchant_code_or_description: params?.coupon }],
     customer: ['/customers', { email: auto.original_order?.billing?.email }],
     pricing_tier: ['/configuration/pricing_tiers'],
   }[of] || [`/configuration/${of}`, { field: setting }];
