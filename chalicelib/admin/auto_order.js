@@ -26,6 +26,7 @@ const TITLES = {
   next_attempt: ['Next attempt', 'When the charge that was declined is tried again.'], properties: ['Properties', ''],
   address1: ['Address', ''], address2: ['Address, second line', ''], state_region: ['State or region', ''], country_code: ['Country', 'Two letters: US.'], cc_emails: ['Copies go to', ''], email: ['E-mail', ''],
 };
+const titled = (field) => TITLES[field]?.[0] || titleOfItem(field);
 const BACK = { override_affiliate_id: 0, cancel_after_next_x_orders: 0, rotating_transaction_gateway_code: '', properties: [], add_ons: [], items: [] };
 
 // What of the API's answer is edited here.
@@ -93,7 +94,7 @@ function Editor({ base, path, read, defs, next, tab, field, oid }) {
   const offset = auto.original_order?.creation_dts;
   const titleOf = (pointer) => {
     const [, top, at, ...rest] = pointer.split('/');
-    const title = (one) => (/^\d+$/.test(one) ? `${Number(one) + 1}` : TITLES[one]?.[0] || titleOfItem(one));
+    const title = (one) => (/^\d+$/.test(one) ? `${Number(one) + 1}` : titled(one));
     if (top === 'items') return at === undefined ? 'Items' : [names[said.items[at]?.auto_order_item_oid] || 'A new item', ...rest.map(title)].join(', ');
     if (top === 'original_order') return at === undefined ? 'Addresses' : [BLOCKS[at]?.[0] || words(at), ...rest.map(title)].join(', ');
     return [top, at, ...rest].filter(Boolean).map(title).join(', ');
@@ -136,7 +137,7 @@ function AsItStands({ auto, base, names, next, oid }) {
   const to = (tab) => may('auto_order_write') && html`<a class="button" href=${link(`/auto_orders/${oid}`, { tab })}>Change</a>`;
   return html`
     <${Card} title=${why.data ? `Will it bill on ${day(why.data.at)}?` : 'Will it bill?'}>
-      <${Loaded} of=${why}>${(told) => html`<${Why} told=${told} items=${names} fields=${rules.data || {}} auto=${auto} />`}<//>
+      <${Loaded} of=${why}>${(told) => html`<${Why} told=${told} items=${names} fields=${rules.data || {}} auto=${auto} titleOf=${titled} />`}<//>
     <//>
     <${Card} title="Items" actions=${to('items')}><${Overview} auto=${auto} names=${names} /><//>
     <div class="grid loose">

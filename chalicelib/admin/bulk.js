@@ -134,6 +134,7 @@ export function Work({ name, of, names = new Map(), beginning }) {
     <p role="status"><strong>${verb}:</strong> ${waits ? html`<progress max=${all} value=${all - sum('number_waiting')} aria-label="How far it has come"></progress> ${number(all - sum('number_waiting'))} of ${number(all)}` : `${number(sum('number_done'))} done${sum('number_unchanged') ? `, ${number(sum('number_unchanged'))} had nothing to change` : ''}${refused.length ? `, ${number(refused.length)} refused` : ''}.`}
       ${!waits && batches.length < found.data.length && ' The rest was not begun: choose it again.'}</p>`}
     ${refused.length > 0 && html`<ul>${refused.map((row) => html`<li><a href=${link(`/auto_orders/${row.auto_order_oid}`)}>${row.auto_order_oid}</a> ${names.get(row.auto_order_oid)}: ${why(row)}</li>`)}</ul>`}
+    ${!waits && batches.length > 0 && html`<details><summary>Each of them</summary><${Table} label="Each of them" rows=${gathered(batches)} columns=${listed(names, ['What came of it', (row) => (row.state === 'done' ? ACTIONS[batches[0].action][3](row) : row.state === 'unchanged' ? 'Nothing was left to change' : why(row))])} /></details>`}
     ${!waits && html`<button onClick=${leave}>Put it away</button>`}
   </section>`;
 }

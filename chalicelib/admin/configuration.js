@@ -2,7 +2,7 @@
 import { html, useState } from './lib.js';
 import { may } from './api.js';
 import { link } from './router.js';
-import { rules } from './rules.js';
+import { ABOUT, rules } from './rules.js';
 import { sections } from './sections.js';
 import { Card, Empty, Loaded, Page, Table, Tag, useLoad } from './ui.js';
 
@@ -28,7 +28,7 @@ const ALL = [
   ['Users', 'Who may sign in, and what each may do.', '/configuration/users'],
   ['Webhooks', 'Other systems are told of what happens.', '/webhooks'],
   ['XML Postback', 'A copy of each order as XML to another server.'],
-  ...sections.filter((section) => section.settings).map(({ title, about, path }) => [title, about, path]),
+  ...sections.filter((section) => section.settings).map(({ title, settings, path }) => [title, ABOUT[settings], path]),
 ].sort(([one], [other]) => one.localeCompare(other));
 // The advanced view has all of these; the basic view those that this version has, and those that it names.
 const there = ([, , path]) => path && sections.some((section) => section.path === path && may(section.needs));

@@ -2,7 +2,7 @@
 import { html } from './lib.js';
 import { again, may, session } from './api.js';
 import { words } from './format.js';
-import { Rule, reveal, shown } from './fields.js';
+import { Rule, named, reveal, shown, titled } from './fields.js';
 import { useDraft } from './form.js';
 import { Card } from './ui.js';
 
@@ -22,20 +22,12 @@ export const nested = (flat) => Object.entries(flat).reduce((noun, [path, value]
 // A draft by paths; once it is saved, the rest of the screen is read again.
 export const usePaths = (path, name, read, paths, sent = nested) => useDraft(path, name, read, paths, { shape: (noun) => flatOf(noun, paths), sent, after: again });
 
-const nounOf = (of, defs) => defs[of?.$ref?.split('/').pop()];
-const schemaOf = (defs, noun, path) => path.split('/').reduce((of, part) => (nounOf(of, defs) || of)?.properties?.[part], defs[noun]);
+const schemaOf = (defs, noun, path) => path.split('/').reduce((of, part) => (named(of, defs) || of)?.properties?.[part], defs[noun]);
 const flat = (path) => path.replaceAll('/', '-');
 export const idOf = (path) => `field-${flat(path)}`;
-// Of a pointer, the words before its message: the title of the field, and which of a list.
-export const titleOf = (defs, noun) => (pointer) => {
-  const found = [];
-  let of = defs[noun];
-  for (const part of pointer.split('/').slice(1)) {
-    of = nounOf(of, defs) || of;
-    if (/^\d+$/.test(part)) { of = of?.items; found.push(`${Number(part) + 1}`); } else { of = of?.properties?.[part]; found.push(of?.title || words(part)); }
-  }
-  return found.join(', ');
-};
+// Of a pointer, the words before its message.
+export const titleOf = (defs, noun) => (pointer) => titled(pointer, { ...defs[noun], $defs: defs });
+
 export const Several = ({ paths, ...rest }) => html`<div class="fields">${paths.split(' ').map((path) => html`<${Field} key=${path} path=${path} ...${rest} />`)}</div>`;
 export const Fields = ({ title, help, ...rest }) => html`<${Card} title=${title}>${help && html`<p class="soft">${help}</p>`}<${Several} ...${rest} /><//>`;
 
@@ -46,13 +38,15 @@ const Field = ({ draft, defs, noun, path, locked }) => html`<${Input} name=${fla
 export const problemsAt = (problems, path) => problems.filter((p) => `${p.pointer}/`.startsWith(`/${path}/`)).map((p) => ({ ...p, pointer: `/${flat(path)}${p.pointer.slice(path.length + 1)}` }));
 
 // One field: as on any form, and what nouns of the catalogue have besides: moments, values with words, many of a few.
-export function Input({ name, of, defs, value, was, changed, set, locked, problems = [], day }) {
+// Where nobody says whether it was `changed`, it is a new one.
+export function Input({ name, of: said, defs, value, was, changed, set, locked, problems = [], day }) {
   const id = `field-${name}`;
+  const title = said.title || words(name.split('-').pop());
+  const of = { ...said, title };
   const own = problems.find((p) => p.pointer === `/${name}`);
   const choices = of['x-ui']?.names;
   const several = of.type === 'array' && of.items.enum && (choices ? Object.keys(choices) : of.items.enum);
-  if (of.format !== 'date-time' && !choices && !several) return html`<${Rule} field=${name} of=${of} defs=${defs} value=${value} was=${was} changed=${changed} set=${set} locked=${locked} problems=${problems} />`;
-  const title = of.title || words(name.split('-').pop());
+  if (of.format !== 'date-time' && !choices && !several) return html`<${Rule} field=${name} of=${of} defs=${defs} value=${value} was=${changed === undefined ? value : was} set=${set} locked=${locked} problems=${problems} />`;
   const common = { id, disabled: locked, 'aria-describedby': [of.description && `${id}-help`, own && `${id}-wrong`].filter(Boolean).join(' ') || undefined, 'aria-invalid': own ? 'true' : undefined };
   const help = of.description && html`<p class="help" id=${`${id}-help`}>${of.description}</p>`;
   const after = html`${own && html`<p class="wrong" id=${`${id}-wrong`}>${own.message}</p>`}

@@ -1,17 +1,11 @@
+// Sections of settings whose form is made from their schema, and whether the menu has them.
+const SETTINGS = [
+  ['auto_order_processing', 'Auto Order Processing', true], ['merchant', 'Shop', true], ['shipping_methods', 'Shipping methods'], ['taxes', 'Taxes'],
+  ['rotating_transaction_gateways', 'Rotating gateways'], ['loyalty_program', 'Loyalty program'], ['pricing_tiers', 'Pricing tiers'], ['customer_profiles', 'Customer profiles'],
+];
 // Every screen of the page, once. What stands here is in the menu, in the palette and in the address bar; a screen's
 // file is loaded when somebody goes there. `found`: in the palette, not in the menu. `needs` is the permission without
 // which it is not shown.
-// Sections of settings whose form is made from their schema: what they are for, and whether the menu has them.
-const SETTINGS = [
-  ['auto_order_processing', 'Auto Order Processing', 'How auto orders are billed, retried, shipped and announced.', true],
-  ['merchant', 'Shop', 'Its name, zone, sender and the pages that may call it.', true],
-  ['shipping_methods', 'Shipping methods', 'How orders go out, where to and at what cost.'],
-  ['taxes', 'Taxes', 'Sales tax by country, state and postal code.'],
-  ['rotating_transaction_gateways', 'Rotating gateways', 'Which payment account takes a charge, and which one after a decline.'],
-  ['loyalty_program', 'Loyalty program', 'What customers earn by their orders, and what it is redeemed for.'],
-  ['pricing_tiers', 'Pricing tiers', 'Terms by which dealers, friends and staff buy.'],
-  ['customer_profiles', 'Customer profiles', 'Who has a profile, what it keeps, how dealers sign up.'],
-];
 export const sections = [
   { path: '/', title: 'Home', menu: true, load: () => import('./home.js'), needs: 'auto_order_read' },
   { path: '/auto_orders', title: 'Auto orders', menu: true, load: () => import('./auto_orders.js'), needs: 'auto_order_read' },
@@ -32,7 +26,7 @@ export const sections = [
   { path: '/gift_certificates', title: 'Gift certificates', group: 'Catalogue', menu: true, load: () => import('./gift_certificates.js'), needs: 'gift_certificate_read' },
   { path: '/gift_certificates/:oid', title: 'Gift certificate', in: '/gift_certificates', load: () => import('./gift_certificate.js'), needs: 'gift_certificate_read' },
   { path: '/configuration', title: 'All settings', group: 'Configuration', menu: true, load: () => import('./configuration.js'), needs: 'configuration_read' },
-  ...SETTINGS.map(([settings, title, about, menu]) => ({ path: `/configuration/${settings}`, title, about, settings, group: 'Configuration', menu, found: true, in: menu ? undefined : '/configuration', load: () => import('./settings.js'), needs: 'configuration_read' })),
+  ...SETTINGS.map(([settings, title, menu]) => ({ path: `/configuration/${settings}`, title, settings, group: 'Configuration', menu, found: true, in: menu ? undefined : '/configuration', load: () => import('./settings.js'), needs: 'configuration_read' })),
   { path: '/configuration/cancel_links', title: 'Cancel links', group: 'Configuration', menu: true, load: () => import('./cancel_links.js'), needs: 'configuration_read' },
   { path: '/configuration/notices', title: 'E-mails', group: 'Configuration', menu: true, load: () => import('./notices.js'), needs: 'configuration_read' },
   { path: '/configuration/notices/:template', title: 'E-mail', in: '/configuration/notices', load: () => import('./notice.js'), needs: 'configuration_read' },

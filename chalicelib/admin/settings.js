@@ -4,6 +4,7 @@ import { html, useEffect, useMemo } from './lib.js';
 import { call, get, may } from './api.js';
 import { Rule, grouped, reveal, titled } from './fields.js';
 import { Dock, Theirs, useDraft } from './form.js';
+import { ABOUT } from './rules.js';
 import { Card, Loaded, Page, Summary, useLoad } from './ui.js';
 
 export default function Settings({ section, query }) {
@@ -13,7 +14,7 @@ export default function Settings({ section, query }) {
     const { data, etag } = await call('GET', path);
     return { said: data[section.settings], etag };
   }, [path]);
-  return html`<${Page} title=${section.title} lead=${section.about}>
+  return html`<${Page} title=${section.title} lead=${ABOUT[section.settings]}>
     <${Loaded} of=${schema}>${(form) => html`<${Loaded} of=${stands}>${(now) => html`
       <${Form} key=${path} path=${path} name=${section.settings} schema=${form} read=${now} shown=${query.field} />`}<//>`}<//>
   <//>`;

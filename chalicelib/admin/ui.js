@@ -141,14 +141,17 @@ export function Filters({ fields, query, label, verb = 'Search' }) {
 // A button that does something that takes its time: it cannot be pressed twice, and says what went wrong.
 export function Do({ act, children, kind = '', disabled, type = 'button' }) {
   const [busy, set] = useState(false);
+  // A second press may come before it is drawn anew.
+  const pressed = useRef(false);
   const press = async () => {
-    set(true);
+    if (pressed.current) return;
+    set(pressed.current = true);
     try {
       await act();
     } catch (error) {
       if (error.status !== 401) toast(error.message, 'bad');
     } finally {
-      set(false);
+      set(pressed.current = false);
     }
   };
   return html`<button type=${type} class=${kind} disabled=${busy || disabled} aria-busy=${busy ? 'true' : 'false'} onClick=${press}>${children}</button>`;

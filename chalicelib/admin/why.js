@@ -48,7 +48,7 @@ const SAID = {
   network_ceiling: ['no', (p) => `${p.card_type} allows no further attempt before ${moment(p.free)}.`],
   cancel_item_owed: ['', () => 'The cancel item is owed.'],
   cancel_item_minimums_met: ['', () => 'The customer has stayed long enough: no cancel item is owed.'],
-  add_on: ['', (p) => `${p.item_id} comes along${p.remaining_orders ? `, with ${p.remaining_orders} more` : ''}.`],
+  add_on: ['', (p) => `${p.item_id} comes along${p.remaining_orders ? ` with the next ${count(p.remaining_orders, 'order')}` : ''}.`],
   add_on_unavailable: ['', (p) => `${p.item_id} should come along, but is not sold any more.`],
   unit_cost_override: ['', (p, of) => `${of(p)} costs ${money(p.unit_cost)} by an override${p.remaining_orders ? ` for ${p.remaining_orders} more orders` : ''}.`],
   item_unit_cost: ['', (p, of) => `${of(p)} costs ${money(p.unit_cost)}.`],
@@ -144,14 +144,14 @@ function place({ setting, setting_of: of, params }, auto) {
   }[of] || [`/configuration/${of}`, { field: setting }];
   return path && sections.some((one) => matched(one.path, path)) ? link(path, query) : '';
 }
-const To = ({ reason, auto, fields }) => {
+const To = ({ reason, auto, fields, titleOf }) => {
   const to = reason.setting_of && place(reason, auto);
-  const title = (reason.setting_of === 'auto_order_processing' && fields[reason.setting]?.title) || words(reason.setting.split('.').pop());
+  const title = (reason.setting_of === 'auto_order_processing' && fields[reason.setting]?.title) || titleOf(reason.setting.split('.').pop());
   return to ? html`<a href=${to}>${title}</a>` : html`<span class="soft small">(${words(reason.setting_of || '').toLowerCase()}: ${title})</span>`;
 };
 
-// `items` by their oid, `fields` of the processing rules by their name, `auto` as it stands.
-export function Why({ told, items, fields, auto }) {
+// `items` by their oid, `fields` of the processing rules by their name, `auto` as it stands; `titleOf` its fields.
+export function Why({ told, items, fields, auto, titleOf }) {
   const of = (params) => items[params.auto_order_item_oid] || (params.auto_order_item_oid ? `Item ${params.auto_order_item_oid}` : 'It');
   const stops = told.decision !== 'go';
   return html`
@@ -160,7 +160,7 @@ export function Why({ told, items, fields, auto }) {
       const [kind, say] = SAID[reason.code] || unknown(reason.code);
       const [mark, title] = MARKS[kind === 'no' && !stops ? '' : kind];
       return html`<li class=${kind === 'no' && !stops ? '' : kind}><span class="mark" aria-label=${title} role="img">${mark}</span>
-        <span>${say(reason.params || {}, of)} ${reason.setting && html`<${To} reason=${reason} auto=${auto} fields=${fields} />`}</span></li>`;
+        <span>${say(reason.params || {}, of)} ${reason.setting && html`<${To} reason=${reason} auto=${auto} fields=${fields} titleOf=${titleOf} />`}</span></li>`;
     })}</ul>
     <details><summary>Every rule of Auto Order Processing, as it stands</summary>
       <div class="scroll" tabindex="0" role="region" aria-label="Rules"><table>

@@ -68,16 +68,19 @@ def queue_actions(shop: Shop, raw: Any, *, actor: str = SYSTEM) -> Batch:
     request, edits = act.wanted_later(shop, raw, actor=actor)
     begun = shop.batches.of(request.batch_id) if request.batch_id else []
     if not begun:
-        return _queued(shop, edits)
+        try:
+            return _queued(shop, edits, once=True)
+        except Refused:  # the same name a moment before
+            begun = shop.batches.of(edits[0].batch_id)
     if [(one.auto_order_oid, one.body) for one in begun] != [(one.auto_order_oid, one.body) for one in edits]:
         raise Invalid.one("/batch_id", "conflict", "is the name of another batch: choose a new one")
     return batches.told(begun)
 
 
-def _queued(shop: Shop, edits: list[BatchEdit]) -> Batch:
+def _queued(shop: Shop, edits: list[BatchEdit], *, once: bool = False) -> Batch:
     # A worker gets each by a message at once; the due index finds those that get lost on the way.
     batch_id, due = edits[0].batch_id, later(edits[0].created_dts, seconds=LEASE_SECONDS)
-    shop.write(*(shop.batches.asked(one, due) for one in edits))
+    shop.write(*(shop.batches.asked(one, due, once=once) for one in edits))
     messages = [{"merchant_id": shop.merchant_id, "kind": EDIT, "id": f"{batch_id}#{one.position}"} for one in edits]
     for start in range(0, len(messages), BATCH):
         shop.queue.send(REBILL_QUEUE, messages[start : start + BATCH])

@@ -2,7 +2,7 @@
 
 from chalicelib.domain.batches import BatchEdit
 from chalicelib.domain.dates import Instant
-from chalicelib.stores.port import Change, Equals, Put, Record, TablePort, Update
+from chalicelib.stores.port import Absent, Change, Equals, Put, Record, TablePort, Update
 from chalicelib.stores.records import DOCUMENT, due_attributes, kept_for, noun_of, pk, text_of
 from chalicelib.stores.tables import PK, SK
 
@@ -20,9 +20,9 @@ class Batches:
         self._port = port
         self._merchant_id = merchant_id
 
-    def asked(self, edit: BatchEdit, due: Instant) -> Change:
-        """The edit is to be made. One that was asked for before begins anew: an edit that is made twice changes
-        nothing the second time."""
+    def asked(self, edit: BatchEdit, due: Instant, *, once: bool = False) -> Change:
+        """The edit is to be made. One that was asked for before begins anew, for an edit that is made twice changes
+        nothing the second time; with ``once`` the change is refused where it was."""
         record: Record = {
             PK: self._key(edit.batch_id),
             SK: _sk(edit.position),
@@ -30,7 +30,8 @@ class Batches:
             "word": edit.word,
             **kept_for(KEEP_DAYS, edit.created_dts),
         }
-        return Put(TABLE, record | due_attributes(due, self._merchant_id, waiting_name(edit)))
+        when = (Absent(),) if once else ()
+        return Put(TABLE, record | due_attributes(due, self._merchant_id, waiting_name(edit)), when=when)
 
     def find(self, batch_id: str, position: int) -> BatchEdit | None:
         record = self._port.get(TABLE, self._key(batch_id), _sk(position), consistent=True)

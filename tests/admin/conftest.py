@@ -17,7 +17,7 @@ from tests.receivers import Receiver
 from tests.running import PATIENCE, Running
 
 # More than a page of orders; the rest of the demo is more of the same.
-SMALL = Size(customers=12, items=40, auto_orders=14, single_orders=4, days=60)
+SMALL = Size(customers=12, items=40, auto_orders=14, single_orders=12, days=60)
 IMPORTS = "/rest/v2/customer/imports"
 WELCOME = re.compile(r"/admin/#(/welcome/\S+)")
 LIKE_THIS = {"viewport": WIDE, "locale": "en-US", "reduced_motion": "reduce"}

@@ -97,6 +97,8 @@ def test_shipments_are_skipped_by_their_own_schedules_and_what_cannot_be_says_wh
     assert "Skip 2 of 3." in page.page.inner_text("dialog")
     assert not looked_at(page)
     assert "Skip: 2 done." in act(page, "Skip")
+    page.page.click("text=Each of them")
+    assert page.page.locator("[aria-label='Each of them'] tbody tr >> text=is left out").count() == 2
     after = shop.ask("POST", "/rest/v2/auto_order/actions?dry_run=true", looked)[1]["batch"]["auto_orders"]
     assert [row["shipment_date"] for row in after[:2]] == [row["next_date"] for row in told[:2]]
     assert shop.ask("PUT", f"{ALL}/{third}", {"enabled": True})[0] == 200

@@ -171,6 +171,31 @@ def test_three_are_paused_by_the_workers_once_each_however_often_it_is_asked_and
     assert (resumed.number_done, len(events)) == (3, 3)
 
 
+def test_a_name_that_is_asked_for_twice_at_the_same_moment_is_begun_once() -> None:
+    world, oids = some(2)
+    request = asked("pause", oids, batch_id=NAME)
+
+    class Late:
+        """The batches as a request reads them that comes at the same moment as another."""
+
+        def __init__(self) -> None:
+            self.looked = False
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.shop.batches, name)
+
+        def of(self, batch_id: str) -> Any:
+            found = world.shop.batches.of(batch_id) if self.looked else []
+            if not self.looked:
+                queue_actions(world.shop, request)
+                work(world)
+            self.looked = True
+            return found
+
+    told = queue_actions(replace(world.shop, batches=Late()), request)
+    assert (told.number_done, told.number_waiting, world.queue.take()) == (2, 0, [])
+
+
 def test_a_name_is_good_for_one_request() -> None:
     world, oids = some(2)
     queue_actions(world.shop, asked("pause", oids[:1], batch_id=NAME))

@@ -274,6 +274,18 @@ def test_actions_on_many_are_told_first_then_done_at_once_or_left_to_the_workers
     assert desk.call("POST", path, {"action": "skip", "auto_orders": []}).problems == {"/auto_orders": "out_of_range"}
 
 
+def test_actions_reach_no_auto_order_of_another_merchants(desk: Desk, house: TestHouse, oid: int) -> None:
+    theirs, path = Desk(house, "OTHER"), "/rest/v2/auto_order/actions"
+    kept = house.everything()
+    body = {"action": "cancel", "auto_orders": [{"auto_order_oid": oid}]}
+    for query in ({"dry_run": "true"}, {}):
+        (entry,) = theirs.made("POST", path, body, **query)["batch"]["auto_orders"]
+        assert (entry["state"], entry["problems"][0]["code"]) == ("refused", "unknown")
+    assert house.everything() == kept
+    desk.made("POST", path, {**body, "batch_id": "named-by-one"}, _async="true")
+    assert theirs.call("GET", "/rest/v2/auto_order/batches/named-by-one").status == 404
+
+
 def test_an_order_gets_an_auto_order_and_an_item_of_it_is_ended_by_the_orders_id(desk: Desk) -> None:
     order_id = desk.order(schedule=None)
     made = desk.made("POST", f"{ALL}/reference_order_id/{order_id}", _expand="items")["auto_order"]
