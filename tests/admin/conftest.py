@@ -66,7 +66,7 @@ def owner(chromium: Any, shop: Running, welcome: str) -> Iterator[Any]:
 
 
 @pytest.fixture
-def visit(chromium: Any, shop: Running, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
+def visit(chromium: Any, shop: Running, owner: Any) -> Iterator[Callable[..., Page]]:
     """Opens a page for the owner, or with ``nobody=True`` in a browser of its own for nobody yet: there whoever signs
     in may sign out again. At the end it must have had no complaint, no box of the browser's, and have asked nobody
     else."""
@@ -75,7 +75,7 @@ def visit(chromium: Any, shop: Running, request: pytest.FixtureRequest) -> Itera
     def opened(route: str = "/", *, nobody: bool = False) -> Page:
         if nobody:
             others.append(chromium.new_context(**LIKE_THIS))
-        context = others[-1] if nobody else request.getfixturevalue("owner")
+        context = others[-1] if nobody else owner
         pages.append(Page(context.new_page(), shop.url))
         pages[-1].open(route)
         return pages[-1]
