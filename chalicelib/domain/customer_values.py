@@ -9,10 +9,9 @@ from msgspec import Meta
 
 from chalicelib.domain.customers import MAXIMUM_ADDRESSES
 from chalicelib.domain.errors import Invalid, Problem
-from chalicelib.domain.fields import on_form, rule
 from chalicelib.domain.loyalty import LoyaltyProgram, ManualEntry
 from chalicelib.domain.payments import CardType
-from chalicelib.domain.wire import Noun
+from chalicelib.domain.wire import Noun, Words
 
 # Cards are issued for ten years at most; some merchants' own cards for longer.
 CARD_YEARS = 20
@@ -47,110 +46,63 @@ class CustomerProfileSettings(Noun):
         ("lists", "QuickBooks lists", "What the form of a profile offers to choose from."),
     )
 
-    enable_customer_profiles: (
-        Annotated[
-            bool,
-            rule(
-                "Enable customer profiles",
-                "Off: nobody signs in, asks for a password or signs up at a storefront.",
-                group="profiles",
-                blank=True,
-                warnings=[NOBODY_SIGNS_IN],
-            ),
-        ]
-        | None
-    ) = None
-    require_customer_profile: (
-        Annotated[
-            bool,
-            rule(
-                "Require a customer profile",
-                "No guests: who orders has a profile with that address.",
-                group="profiles",
-                warnings=[NO_GUESTS],
-            ),
-        ]
-        | None
-    ) = None
-    allow_storing_credit_cards: (
-        Annotated[
-            bool,
-            rule(
-                "Allow storing credit cards",
-                "Off: profiles take no new cards.",
-                group="profiles",
-                blank=True,
-            ),
-        ]
-        | None
-    ) = None
-    limit_checkout_address_book: (
-        Annotated[
-            int,
-            Meta(
-                ge=1,
-                le=MAXIMUM_ADDRESSES,
-                title="Limit the checkout address book",
-                description="Of each address book the default and the latest are offered, so many. Blank: all.",
-                extra_json_schema=on_form(group="profiles", unit="addresses"),
-            ),
-        ]
-        | None
-    ) = None
-    wholesale_signup: (
-        Annotated[
-            bool,
-            rule("Wholesale signup", "Storefronts may sign dealers up, into the tiers that say so.", group="wholesale"),
-        ]
-        | None
-    ) = None
-    wholesale_signup_needs_approval: (
-        Annotated[
-            bool,
-            rule(
-                "Approve wholesale signups",
-                "A dealer's tiers act once somebody has approved him.",
-                group="wholesale",
-            ),
-        ]
-        | None
-    ) = None
-    terms: (
-        Annotated[
-            list[Term],
-            Meta(
-                max_length=MAXIMUM_CHOICES,
-                title="Payment terms",
-                description="Offered as the terms of a profile, one a line.",
-                extra_json_schema=on_form(group="lists", widget="lines"),
-            ),
-        ]
-        | None
-    ) = None
-    qb_classes: (
-        Annotated[
-            list[Term],
-            Meta(
-                max_length=MAXIMUM_CHOICES,
-                title="QuickBooks classes",
-                description="Offered as the class of a profile, one a line.",
-                extra_json_schema=on_form(group="lists", widget="lines"),
-            ),
-        ]
-        | None
-    ) = None
-    sales_rep_codes: (
-        Annotated[
-            list[SalesRep],
-            Meta(
-                max_length=MAXIMUM_CHOICES,
-                title="Sales representatives",
-                description="Codes that are offered as the sales representative of a profile, one a line.",
-                extra_json_schema=on_form(group="lists", widget="lines"),
-            ),
-        ]
-        | None
-    ) = None
+    words: ClassVar[Words] = {
+        "enable_customer_profiles": (
+            "Enable customer profiles",
+            "Off: nobody signs in, asks for a password or signs up at a storefront.",
+            {"group": "profiles", "blank": True, "warnings": [NOBODY_SIGNS_IN]},
+        ),
+        "require_customer_profile": (
+            "Require a customer profile",
+            "No guests: who orders has a profile with that address.",
+            {"group": "profiles", "warnings": [NO_GUESTS]},
+        ),
+        "allow_storing_credit_cards": (
+            "Allow storing credit cards",
+            "Off: profiles take no new cards.",
+            {"group": "profiles", "blank": True},
+        ),
+        "limit_checkout_address_book": (
+            "Limit the checkout address book",
+            "Of each address book the default and the latest are offered, so many. Blank: all.",
+            {"group": "profiles", "unit": "addresses"},
+        ),
+        "wholesale_signup": (
+            "Wholesale signup",
+            "Storefronts may sign dealers up, into the tiers that say so.",
+            {"group": "wholesale"},
+        ),
+        "wholesale_signup_needs_approval": (
+            "Approve wholesale signups",
+            "A dealer's tiers act once somebody has approved him.",
+            {"group": "wholesale"},
+        ),
+        "terms": (
+            "Payment terms",
+            "Offered as the terms of a profile, one a line.",
+            {"group": "lists", "widget": "lines"},
+        ),
+        "qb_classes": (
+            "QuickBooks classes",
+            "Offered as the class of a profile, one a line.",
+            {"group": "lists", "widget": "lines"},
+        ),
+        "sales_rep_codes": (
+            "Sales representatives",
+            "Codes that are offered as the sales representative of a profile, one a line.",
+            {"group": "lists", "widget": "lines"},
+        ),
+    }
+
+    enable_customer_profiles: bool | None = None
+    require_customer_profile: bool | None = None
+    allow_storing_credit_cards: bool | None = None
+    limit_checkout_address_book: Annotated[int, Meta(ge=1, le=MAXIMUM_ADDRESSES)] | None = None
+    wholesale_signup: bool | None = None
+    wholesale_signup_needs_approval: bool | None = None
+    terms: Annotated[list[Term], Meta(max_length=MAXIMUM_CHOICES)] | None = None
+    qb_classes: Annotated[list[Term], Meta(max_length=MAXIMUM_CHOICES)] | None = None
+    sales_rep_codes: Annotated[list[SalesRep], Meta(max_length=MAXIMUM_CHOICES)] | None = None
 
     def enabled(self) -> bool:
         return self.enable_customer_profiles is not False

@@ -22,13 +22,11 @@ from chalicelib.domain.fields import (
     Text50,
     Text200,
     Text2000,
-    on_form,
-    rule,
 )
 from chalicelib.domain.ledgers import Entry, Ledger, oid_of
 from chalicelib.domain.money import EXPONENTS, ZERO
 from chalicelib.domain.orders import Order
-from chalicelib.domain.wire import Noun
+from chalicelib.domain.wire import Noun, Words
 
 # More points than anybody earns, far below what a client's int32 holds.
 MOST_POINTS = 1_000_000_000
@@ -60,39 +58,31 @@ PerDollar = Annotated[Decimal, Meta(extra={"ge": 0, "le": 1000})]
 class LoyaltyTier(Noun):
     """Who bought for so much within so many days earns by these terms instead of the programme's."""
 
-    name: Annotated[Text50, rule("Name", "Shown to the customer; unique.")]
-    default_tier: Annotated[bool, rule("Default tier", "Who has reached no other tier is in it.")] | None = None
-    qualify_purchase_amount: (
-        Annotated[
-            Amount,
-            rule("Qualify at", "Purchases that add up to this amount, or more, lead into it.", unit="currency"),
-        ]
-        | None
-    ) = None
-    qualify_within_days: (
-        Annotated[
-            int,
-            Meta(
-                ge=1,
-                le=MOST_QUALIFYING_DAYS,
-                title="Qualify within",
-                description="So many days back purchases count. Blank: all that are remembered.",
-                extra_json_schema=on_form(unit="days"),
-            ),
-        ]
-        | None
-    ) = None
-    points_per_dollar: (
-        Annotated[PerDollar, rule("Points per dollar", "Instead of the program's. Blank: as that.", unit="points")]
-        | None
-    ) = None
-    cashback_rate: (
-        Annotated[Percentage, rule("Cashback rate", "Instead of the program's. Blank: as that.", unit="%")] | None
-    ) = None
-    vesting_days: (
-        Annotated[Days, rule("Vesting", "Until what was earned can be spent. Blank: as the program's.", unit="days")]
-        | None
-    ) = None
+    words: ClassVar[Words] = {
+        "name": ("Name", "Shown to the customer; unique."),
+        "default_tier": ("Default tier", "Who has reached no other tier is in it."),
+        "qualify_purchase_amount": (
+            "Qualify at",
+            "Purchases that add up to this amount, or more, lead into it.",
+            {"unit": "currency"},
+        ),
+        "qualify_within_days": (
+            "Qualify within",
+            "So many days back purchases count. Blank: all that are remembered.",
+            {"unit": "days"},
+        ),
+        "points_per_dollar": ("Points per dollar", "Instead of the program's. Blank: as that.", {"unit": "points"}),
+        "cashback_rate": ("Cashback rate", "Instead of the program's. Blank: as that.", {"unit": "%"}),
+        "vesting_days": ("Vesting", "Until what was earned can be spent. Blank: as the program's.", {"unit": "days"}),
+    }
+
+    name: Text50
+    default_tier: bool | None = None
+    qualify_purchase_amount: Amount | None = None
+    qualify_within_days: Annotated[int, Meta(ge=1, le=MOST_QUALIFYING_DAYS)] | None = None
+    points_per_dollar: PerDollar | None = None
+    cashback_rate: Percentage | None = None
+    vesting_days: Days | None = None
 
     def oid(self) -> int:
         return int(sha256(self.name.encode()).hexdigest()[:12], 16) % LARGEST_OID + 1
@@ -106,47 +96,35 @@ class LoyaltyReward(Noun):
         ("given", "What is given", "A gift certificate of an amount, or a code for one order made off a coupon."),
     )
 
+    words: ClassVar[Words] = {
+        "loyalty_reward_id": ("Id", "Letters and digits; unique. Programs redeem by it.", {"group": "reward"}),
+        "points": ("Costs", "So many points are taken for it.", {"group": "reward", "unit": "points"}),
+        "description": ("Description", "Shown to the customer.", {"group": "reward"}),
+        "active": ("Active", "Can be redeemed.", {"group": "reward", "warnings": [NOT_REDEEMED]}),
+        "reward_type": (
+            "Type",
+            "Of what is made.",
+            {"group": "given", "choices": REWARD_TYPES, "blank": "gift certificate"},
+        ),
+        "amount": ("Amount", "Of the gift certificate.", {"group": "given", "unit": "currency"}),
+        "coupon_code": ("Coupon", "The coupon that the code for one order is made off.", {"group": "given"}),
+        "expiration_days": (
+            "Expires after",
+            "From the day of redeeming. Blank or 0: never.",
+            {"group": "given", "unit": "days"},
+        ),
+    }
+
     loyalty_reward_id: Annotated[
-        str,
-        Meta(
-            min_length=1,
-            max_length=20,
-            pattern=r"^[A-Za-z0-9._-]+$",
-            examples=["TEN-OFF"],
-            title="Id",
-            description="Letters and digits; unique. Programs redeem by it.",
-            extra_json_schema=on_form(group="reward"),
-        ),
+        str, Meta(min_length=1, max_length=20, pattern=r"^[A-Za-z0-9._-]+$", examples=["TEN-OFF"])
     ]
-    points: Annotated[
-        int,
-        Meta(
-            ge=1,
-            le=MOST_POINTS,
-            title="Costs",
-            description="So many points are taken for it.",
-            extra_json_schema=on_form(group="reward", unit="points"),
-        ),
-    ]
-    description: Annotated[Text50, rule("Description", "Shown to the customer.", group="reward")] | None = None
-    active: Annotated[bool, rule("Active", "Can be redeemed.", group="reward", warnings=[NOT_REDEEMED])] | None = None
-    reward_type: (
-        Annotated[
-            Literal["gift_certificate", "coupon"],
-            rule("Type", "Of what is made.", group="given", choices=REWARD_TYPES, blank="gift certificate"),
-        ]
-        | None
-    ) = None
-    amount: Annotated[Amount, rule("Amount", "Of the gift certificate.", group="given", unit="currency")] | None = None
-    coupon_code: (
-        Annotated[Text20, rule("Coupon", "The coupon that the code for one order is made off.", group="given")] | None
-    ) = None
-    expiration_days: (
-        Annotated[
-            Days, rule("Expires after", "From the day of redeeming. Blank or 0: never.", group="given", unit="days")
-        ]
-        | None
-    ) = None
+    points: Annotated[int, Meta(ge=1, le=MOST_POINTS)]
+    description: Text50 | None = None
+    active: bool | None = None
+    reward_type: Literal["gift_certificate", "coupon"] | None = None
+    amount: Amount | None = None
+    coupon_code: Text20 | None = None
+    expiration_days: Days | None = None
 
 
 class LoyaltyProgram(Noun):
@@ -164,125 +142,74 @@ class LoyaltyProgram(Noun):
         ("given", "Tiers and rewards", ""),
     )
 
-    active: (
-        Annotated[
-            bool,
-            rule(
-                "Active",
-                "Customers earn and redeem. Off: nothing is earned or shown; what was earned is kept.",
-                group="program",
-            ),
-        ]
-        | None
-    ) = None
-    reward_type: (
-        Annotated[
-            Literal["points", "cashback"],
-            rule(
-                "Reward type",
-                "Points, which are redeemed for the rewards below; or cashback, money for the next orders.",
-                group="program",
-                blank="points",
-                choices=["points", "cashback"],
-                warnings=[OTHER_REWARD],
-            ),
-        ]
-        | None
-    ) = None
-    allow_negative_balance: (
-        Annotated[
-            bool,
-            rule(
-                "Allow a negative balance", "Somebody of the shop may take more points than there are.", group="program"
-            ),
-        ]
-        | None
-    ) = None
-    points_per_dollar: (
-        Annotated[
-            PerDollar,
-            rule(
-                "Points per dollar",
-                "Where the reward is points, for each whole unit of the shop's currency.",
-                group="earning",
-                unit="points",
-            ),
-        ]
-        | None
-    ) = None
-    cashback_rate: (
-        Annotated[
-            Percentage,
-            rule("Cashback rate", "Where the reward is money back.", group="earning", unit="%", warnings=[GENEROUS]),
-        ]
-        | None
-    ) = None
-    signup_points: (
-        Annotated[
-            int,
-            Meta(
-                ge=0,
-                le=MOST_POINTS,
-                title="Signup points",
-                description="For each new profile.",
-                extra_json_schema=on_form(group="earning", unit="points", blank=0),
-            ),
-        ]
-        | None
-    ) = None
-    vesting_days: (
-        Annotated[
-            Days,
-            rule("Vesting", "Until what was earned can be spent. Blank or 0: at once.", group="keeping", unit="days"),
-        ]
-        | None
-    ) = None
-    expiration_days: (
-        Annotated[
-            Days,
-            rule(
-                "Expires after",
-                "From the day it is earned on. Blank or 0: never.",
-                group="keeping",
-                unit="days",
-                warnings=[SOON_GONE],
-            ),
-        ]
-        | None
-    ) = None
-    tiers: (
-        Annotated[
-            list[LoyaltyTier],
-            Meta(
-                max_length=MAXIMUM_TIERS,
-                title="Tiers",
-                description="Who buys more earns more. The highest tier that the purchases reach counts.",
-                extra_json_schema=on_form(
-                    group="given",
-                    entry="tier",
-                    summary=["name", "points_per_dollar", "cashback_rate", "qualify_purchase_amount", "default_tier"],
-                ),
-            ),
-        ]
-        | None
-    ) = None
-    rewards: (
-        Annotated[
-            list[LoyaltyReward],
-            Meta(
-                max_length=MAXIMUM_REWARDS,
-                title="Rewards",
-                description="What points are redeemed for.",
-                extra_json_schema=on_form(
-                    group="given",
-                    entry="reward",
-                    summary=["loyalty_reward_id", "points", "amount", "coupon_code", "description", "active"],
-                    ordered=True,
-                ),
-            ),
-        ]
-        | None
-    ) = None
+    words: ClassVar[Words] = {
+        "active": (
+            "Active",
+            "Customers earn and redeem. Off: nothing is earned or shown; what was earned is kept.",
+            {"group": "program"},
+        ),
+        "reward_type": (
+            "Reward type",
+            "Points, which are redeemed for the rewards below; or cashback, money for the next orders.",
+            {"group": "program", "blank": "points", "choices": ["points", "cashback"], "warnings": [OTHER_REWARD]},
+        ),
+        "allow_negative_balance": (
+            "Allow a negative balance",
+            "Somebody of the shop may take more points than there are.",
+            {"group": "program"},
+        ),
+        "points_per_dollar": (
+            "Points per dollar",
+            "Where the reward is points, for each whole unit of the shop's currency.",
+            {"group": "earning", "unit": "points"},
+        ),
+        "cashback_rate": (
+            "Cashback rate",
+            "Where the reward is money back.",
+            {"group": "earning", "unit": "%", "warnings": [GENEROUS]},
+        ),
+        "signup_points": ("Signup points", "For each new profile.", {"group": "earning", "unit": "points", "blank": 0}),
+        "vesting_days": (
+            "Vesting",
+            "Until what was earned can be spent. Blank or 0: at once.",
+            {"group": "keeping", "unit": "days"},
+        ),
+        "expiration_days": (
+            "Expires after",
+            "From the day it is earned on. Blank or 0: never.",
+            {"group": "keeping", "unit": "days", "warnings": [SOON_GONE]},
+        ),
+        "tiers": (
+            "Tiers",
+            "Who buys more earns more. The highest tier that the purchases reach counts.",
+            {
+                "group": "given",
+                "entry": "tier",
+                "summary": ["name", "points_per_dollar", "cashback_rate", "qualify_purchase_amount", "default_tier"],
+            },
+        ),
+        "rewards": (
+            "Rewards",
+            "What points are redeemed for.",
+            {
+                "group": "given",
+                "entry": "reward",
+                "summary": ["loyalty_reward_id", "points", "amount", "coupon_code", "description", "active"],
+                "ordered": True,
+            },
+        ),
+    }
+
+    active: bool | None = None
+    reward_type: Literal["points", "cashback"] | None = None
+    allow_negative_balance: bool | None = None
+    points_per_dollar: PerDollar | None = None
+    cashback_rate: Percentage | None = None
+    signup_points: Annotated[int, Meta(ge=0, le=MOST_POINTS)] | None = None
+    vesting_days: Days | None = None
+    expiration_days: Days | None = None
+    tiers: Annotated[list[LoyaltyTier], Meta(max_length=MAXIMUM_TIERS)] | None = None
+    rewards: Annotated[list[LoyaltyReward], Meta(max_length=MAXIMUM_REWARDS)] | None = None
 
     def cashback(self) -> bool:
         return self.reward_type == "cashback"

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from chalicelib.domain.customers import Customer
 from chalicelib.domain.errors import Invalid, Problem
-from chalicelib.domain.fields import Amount, Count, Oid, Percentage, Text3, Text50, Text100, Text10000, on_form, rule
+from chalicelib.domain.fields import Amount, Count, Oid, Percentage, Text3, Text50, Text100, Text10000, on_form
 from chalicelib.domain.money import ZERO
-from chalicelib.domain.wire import Noun
+from chalicelib.domain.wire import Noun, Words
 
 # A shop has a handful of tiers; all of them are read with every order of a customer with a profile.
 MAXIMUM_TIERS = 50
@@ -54,105 +54,100 @@ class PricingTier(Noun):
     )
     off_form: ClassVar[frozenset[str]] = frozenset({*UNAVAILABLE, "currency_code", "pricing_tier_oid"})
 
-    allow_3rd_party_billing: Annotated[bool, rule("Allow third-party billing", KEPT, group="kept")] | None = None
-    allow_cod: Annotated[bool, rule("Allow C.O.D.", KEPT, group="kept")] | None = None
-    allow_purchase_order: Annotated[bool, rule("Allow purchase orders", KEPT, group="kept")] | None = None
-    allow_quote_request: Annotated[bool, rule("Allow quote requests", KEPT, group="kept")] | None = None
+    words: ClassVar[Words] = {
+        "allow_3rd_party_billing": ("Allow third-party billing", KEPT, {"group": "kept"}),
+        "allow_cod": ("Allow C.O.D.", KEPT, {"group": "kept"}),
+        "allow_purchase_order": ("Allow purchase orders", KEPT, {"group": "kept"}),
+        "allow_quote_request": ("Allow quote requests", KEPT, {"group": "kept"}),
+        "auto_approve_cod": ("Approve C.O.D. by itself", KEPT, {"group": "kept"}),
+        "auto_approve_purchase_order": ("Approve purchase orders by itself", KEPT, {"group": "kept"}),
+        "default_on_wholesale_signup": (
+            "Default on wholesale signup",
+            "Who signs up for wholesale is in it.",
+            {"group": "signup"},
+        ),
+        "default_percentage_discount": (
+            "Discount",
+            "Of every line at the catalogue's price. Of several tiers the largest counts.",
+            {"group": "price", "unit": "%", "warnings": [MORE_THAN_HALF]},
+        ),
+        "default_tier": (
+            "Default tier",
+            "Every customer with a profile is in it who is in no other.",
+            {"group": "tier"},
+        ),
+        "display_on_wholesale_signup": (
+            "Display on wholesale signup",
+            "Who signs up for wholesale may choose it.",
+            {"group": "signup"},
+        ),
+        "exempt_loyalty_rewards": ("No loyalty", "Its customers earn nothing.", {"group": "price"}),
+        "exempt_shipping_handling_charge": ("Exempt from shipping and handling charges", KEPT, {"group": "kept"}),
+        "free_shipping": ("Free shipping", "From the minimum on, where there is one.", {"group": "shipping"}),
+        "free_shipping_minimum": (
+            "Free shipping from",
+            "Subtotal after discounts. Blank: always.",
+            {"group": "shipping", "unit": "currency"},
+        ),
+        "maximum_item_count": (
+            "Most items",
+            "In one order. Blank or 0: no limit.",
+            {"group": "orders", "unit": "items"},
+        ),
+        "minimum_item_count": ("Least items", "In one order. Blank: any.", {"group": "orders", "unit": "items"}),
+        "minimum_subtotal": ("Least subtotal", "Of one order. Blank: any.", {"group": "orders", "unit": "currency"}),
+        "name": ("Name", "Unique. Who signs up for wholesale reads it.", {"group": "tier"}),
+        "no_coupons": ("No coupons", "Coupons do not count.", {"group": "price"}),
+        "no_free_shipping": ("No free shipping", "Whatever coupons, items and methods say.", {"group": "shipping"}),
+        "no_realtime_charge": (
+            "No realtime charge",
+            "An order waits in Accounts Receivable until somebody charges it.",
+            {"group": "payment"},
+        ),
+        "not_valid_when_coupon_present": (
+            "Not with coupons",
+            "The discount does not go together with a coupon.",
+            {"group": "price"},
+        ),
+        "suppress_buysafe": ("Suppress buySAFE", KEPT, {"group": "kept"}),
+        "tax_exempt": ("Tax exempt", "Its customers pay no tax.", {"group": "payment"}),
+        "track_separately": ("Track separately in QuickBooks", KEPT, {"group": "kept"}),
+    }
+
+    allow_3rd_party_billing: bool | None = None
+    allow_cod: bool | None = None
+    allow_purchase_order: bool | None = None
+    allow_quote_request: bool | None = None
     approval_notification: PricingTierNotification | None = None
-    auto_approve_cod: Annotated[bool, rule("Approve C.O.D. by itself", KEPT, group="kept")] | None = None
-    auto_approve_purchase_order: (
-        Annotated[bool, rule("Approve purchase orders by itself", KEPT, group="kept")] | None
-    ) = None
+    auto_approve_cod: bool | None = None
+    auto_approve_purchase_order: bool | None = None
     currency_code: Text3 | None = None
-    default_on_wholesale_signup: (
-        Annotated[bool, rule("Default on wholesale signup", "Who signs up for wholesale is in it.", group="signup")]
-        | None
-    ) = None
-    default_percentage_discount: (
-        Annotated[
-            Percentage,
-            rule(
-                "Discount",
-                "Of every line at the catalogue's price. Of several tiers the largest counts.",
-                group="price",
-                unit="%",
-                warnings=[MORE_THAN_HALF],
-            ),
-        ]
-        | None
-    ) = None
+    default_on_wholesale_signup: bool | None = None
+    default_percentage_discount: Percentage | None = None
     default_shipping_method_oid: Oid | None = None
-    default_tier: (
-        Annotated[
-            bool, rule("Default tier", "Every customer with a profile is in it who is in no other.", group="tier")
-        ]
-        | None
-    ) = None
-    display_on_wholesale_signup: (
-        Annotated[
-            bool, rule("Display on wholesale signup", "Who signs up for wholesale may choose it.", group="signup")
-        ]
-        | None
-    ) = None
+    default_tier: bool | None = None
+    display_on_wholesale_signup: bool | None = None
     exclude_from_free_promotion: bool | None = None
-    exempt_loyalty_rewards: Annotated[bool, rule("No loyalty", "Its customers earn nothing.", group="price")] | None = (
-        None
-    )
-    exempt_shipping_handling_charge: (
-        Annotated[bool, rule("Exempt from shipping and handling charges", KEPT, group="kept")] | None
-    ) = None
-    free_shipping: (
-        Annotated[bool, rule("Free shipping", "From the minimum on, where there is one.", group="shipping")] | None
-    ) = None
-    free_shipping_minimum: (
-        Annotated[
-            Amount,
-            rule("Free shipping from", "Subtotal after discounts. Blank: always.", group="shipping", unit="currency"),
-        ]
-        | None
-    ) = None
-    maximum_item_count: (
-        Annotated[Count, rule("Most items", "In one order. Blank or 0: no limit.", group="orders", unit="items")] | None
-    ) = None
-    minimum_item_count: (
-        Annotated[Count, rule("Least items", "In one order. Blank: any.", group="orders", unit="items")] | None
-    ) = None
-    minimum_subtotal: (
-        Annotated[Amount, rule("Least subtotal", "Of one order. Blank: any.", group="orders", unit="currency")] | None
-    ) = None
-    name: (
-        Annotated[
-            Text50, Meta(min_length=1), rule("Name", "Unique. Who signs up for wholesale reads it.", group="tier")
-        ]
-        | None
-    ) = None
-    no_coupons: Annotated[bool, rule("No coupons", "Coupons do not count.", group="price")] | None = None
-    no_free_shipping: (
-        Annotated[bool, rule("No free shipping", "Whatever coupons, items and methods say.", group="shipping")] | None
-    ) = None
-    no_realtime_charge: (
-        Annotated[
-            bool,
-            rule(
-                "No realtime charge",
-                "An order waits in Accounts Receivable until somebody charges it.",
-                group="payment",
-            ),
-        ]
-        | None
-    ) = None
-    not_valid_when_coupon_present: (
-        Annotated[bool, rule("Not with coupons", "The discount does not go together with a coupon.", group="price")]
-        | None
-    ) = None
+    exempt_loyalty_rewards: bool | None = None
+    exempt_shipping_handling_charge: bool | None = None
+    free_shipping: bool | None = None
+    free_shipping_minimum: Amount | None = None
+    maximum_item_count: Count | None = None
+    minimum_item_count: Count | None = None
+    minimum_subtotal: Amount | None = None
+    name: Annotated[Text50, Meta(min_length=1)] | None = None
+    no_coupons: bool | None = None
+    no_free_shipping: bool | None = None
+    no_realtime_charge: bool | None = None
+    not_valid_when_coupon_present: bool | None = None
     pricing_tier_oid: Oid | None = None
     realtime_percentage_discount: Percentage | None = None
     restrict_to_distribution_center_oid: Oid | None = None
     signup_notification: PricingTierNotification | None = None
-    suppress_buysafe: Annotated[bool, rule("Suppress buySAFE", KEPT, group="kept")] | None = None
+    suppress_buysafe: bool | None = None
     suppress_mailing_list: bool | None = None
-    tax_exempt: Annotated[bool, rule("Tax exempt", "Its customers pay no tax.", group="payment")] | None = None
-    track_separately: Annotated[bool, rule("Track separately in QuickBooks", KEPT, group="kept")] | None = None
+    tax_exempt: bool | None = None
+    track_separately: bool | None = None
 
 
 class PricingTiers(Noun):

@@ -11,10 +11,10 @@ import msgspec
 from msgspec import Meta
 
 from chalicelib.domain.errors import Invalid, Problem
-from chalicelib.domain.fields import Amount, Text3, Text20, Text50, on_form, rule
+from chalicelib.domain.fields import Amount, Text3, Text20, Text50, on_form
 from chalicelib.domain.money import ZERO
 from chalicelib.domain.payments import CardType, StoredCard
-from chalicelib.domain.wire import Noun
+from chalicelib.domain.wire import Noun, Words
 
 # Accounts that one shop rotates over; the plan looks at each of them.
 MAXIMUM_GATEWAYS = 20
@@ -64,165 +64,106 @@ class RotatingGateway(Noun):
         ("declines", "After a decline", ""),
     )
 
-    code: Annotated[
-        Text50, rule("Account", "One of the shop's payment accounts.", group="account", choices="payment_accounts")
-    ]
-    status: Annotated[
-        Literal["active", "standby", "inactive"],
-        rule(
+    words: ClassVar[Words] = {
+        "code": ("Account", "One of the shop's payment accounts.", {"group": "account", "choices": "payment_accounts"}),
+        "status": (
             "Status",
             "Standby accounts take charges only while none is active; where all are inactive, any may.",
-            group="account",
-            choices=["active", "standby", "inactive"],
+            {"group": "account", "choices": ["active", "standby", "inactive"]},
         ),
-    ] = "active"
-    traffic_percentage: (
-        Annotated[
-            Decimal,
-            Meta(
-                extra={"ge": 0, "le": 100},
-                title="Traffic share",
-                description="Shares are weighed against each other. Blank: 100.",
-                extra_json_schema=on_form(group="account", unit="%", blank=WHOLE_SHARE, warnings=[NO_SHARE, NOT_WHOLE]),
+        "traffic_percentage": (
+            "Traffic share",
+            "Shares are weighed against each other. Blank: 100.",
+            {"group": "account", "unit": "%", "blank": WHOLE_SHARE, "warnings": [NO_SHARE, NOT_WHOLE]},
+        ),
+        "start_date": ("From", "First day that it takes charges. Blank: now.", {"group": "when"}),
+        "end_date": ("Until", "Last day that it takes charges. Blank: for ever.", {"group": "when"}),
+        "days_of_week": ("Days of the week", "None ticked: all.", {"group": "when", "choices": list(DAYS)}),
+        "credit_cards": ("Card types", "Those that the account takes. None ticked: all.", {"group": "when"}),
+        "base_currency_code": (
+            "Currency",
+            "The account's own, as in USD. It is preferred for its own.",
+            {"group": "when"},
+        ),
+        "additional_native_currency_codes": (
+            "More currencies",
+            "That it settles as they are, as in CAD, EUR.",
+            {"group": "when", "widget": "words"},
+        ),
+        "themes": (
+            "Storefronts",
+            "That it charges for, by their theme codes with commas between. Blank: all.",
+            {"group": "when", "widget": "words"},
+        ),
+        "order_total_comparison": (
+            "Order total is",
+            "How the orders that it takes compare to the amount beside it. Blank: any order.",
+            {"group": "when", "choices": [(sign, f"{words} ({sign})") for sign, words in COMPARED.items()]},
+        ),
+        "order_total": ("Amount", "Goes with the comparison.", {"group": "when", "unit": "currency"}),
+        "maximum_daily": ("Most a day", "Of all charges. Blank: no limit.", {"group": "limits", "unit": "currency"}),
+        "maximum_daily_auto_order": (
+            "Most a day of auto orders",
+            "Of rebills. Blank: no limit.",
+            {"group": "limits", "unit": "currency"},
+        ),
+        "maximum_monthly": (
+            "Most a month",
+            "Of all charges. Blank: no limit.",
+            {"group": "limits", "unit": "currency"},
+        ),
+        "deactivate_after_failures": (
+            "Rest after failures",
+            "So many declines in a row, and the account rests until a success. Blank: never.",
+            {"group": "limits", "unit": "declines", "warnings": [SOON_AT_REST]},
+        ),
+        "preferred_for_auto_orders": ("Preferred for auto orders", "Rebills go here first.", {"group": "auto_orders"}),
+        "rebill_auto_orders_against_this_rtg_code": (
+            "Rebill at",
+            "Rebills of what was bought here go to that account. Blank: wherever the rules lead.",
+            {"group": "auto_orders", "choices": OTHERS},
+        ),
+        "cascade_code": (
+            "Try next",
+            "The account that is tried next. Blank: chosen by the rules from those that are left.",
+            {"group": "declines", "choices": OTHERS},
+        ),
+        "prevent_cascade_if_response_values": (
+            "No other account on",
+            "Decline codes after which no other account is tried, with commas between.",
+            {"group": "declines", "widget": "words"},
+        ),
+        "auto_order_cancel_unless_response_values": (
+            "Retry only on",
+            (
+                "Decline codes on which an auto order is tried again another day; any other ends its "
+                "retries. Blank: the retry settings alone decide."
             ),
-        ]
-        | None
-    ) = None
-    start_date: Annotated[date, rule("From", "First day that it takes charges. Blank: now.", group="when")] | None = (
-        None
-    )
-    end_date: (
-        Annotated[date, rule("Until", "Last day that it takes charges. Blank: for ever.", group="when")] | None
-    ) = None
-    days_of_week: (
-        Annotated[list[Day], rule("Days of the week", "None ticked: all.", group="when", choices=list(DAYS))] | None
-    ) = None
-    credit_cards: (
-        Annotated[list[CardType], rule("Card types", "Those that the account takes. None ticked: all.", group="when")]
-        | None
-    ) = None
-    base_currency_code: (
-        Annotated[Text3, rule("Currency", "The account's own, as in USD. It is preferred for its own.", group="when")]
-        | None
-    ) = None
-    additional_native_currency_codes: (
-        Annotated[
-            list[Text3],
-            Meta(
-                max_length=50,
-                title="More currencies",
-                description="That it settles as they are, as in CAD, EUR.",
-                extra_json_schema=on_form(group="when", widget="words"),
-            ),
-        ]
-        | None
-    ) = None
-    themes: (
-        Annotated[
-            list[Text20],
-            Meta(
-                max_length=100,
-                title="Storefronts",
-                description="That it charges for, by their theme codes with commas between. Blank: all.",
-                extra_json_schema=on_form(group="when", widget="words"),
-            ),
-        ]
-        | None
-    ) = None
-    order_total_comparison: (
-        Annotated[
-            Literal["<", "<=", "=", ">=", ">"],
-            rule(
-                "Order total is",
-                "How the orders that it takes compare to the amount beside it. Blank: any order.",
-                group="when",
-                choices=[(sign, f"{words} ({sign})") for sign, words in COMPARED.items()],
-            ),
-        ]
-        | None
-    ) = None
-    order_total: (
-        Annotated[Amount, rule("Amount", "Goes with the comparison.", group="when", unit="currency")] | None
-    ) = None
-    maximum_daily: (
-        Annotated[Amount, rule("Most a day", "Of all charges. Blank: no limit.", group="limits", unit="currency")]
-        | None
-    ) = None
-    maximum_daily_auto_order: (
-        Annotated[
-            Amount, rule("Most a day of auto orders", "Of rebills. Blank: no limit.", group="limits", unit="currency")
-        ]
-        | None
-    ) = None
-    maximum_monthly: (
-        Annotated[Amount, rule("Most a month", "Of all charges. Blank: no limit.", group="limits", unit="currency")]
-        | None
-    ) = None
-    deactivate_after_failures: (
-        Annotated[
-            int,
-            Meta(
-                ge=1,
-                le=10_000,
-                title="Rest after failures",
-                description="So many declines in a row, and the account rests until a success. Blank: never.",
-                extra_json_schema=on_form(group="limits", unit="declines", warnings=[SOON_AT_REST]),
-            ),
-        ]
-        | None
-    ) = None
-    preferred_for_auto_orders: (
-        Annotated[bool, rule("Preferred for auto orders", "Rebills go here first.", group="auto_orders")] | None
-    ) = None
-    rebill_auto_orders_against_this_rtg_code: (
-        Annotated[
-            Text50,
-            rule(
-                "Rebill at",
-                "Rebills of what was bought here go to that account. Blank: wherever the rules lead.",
-                group="auto_orders",
-                choices=OTHERS,
-            ),
-        ]
-        | None
-    ) = None
-    cascade_code: (
-        Annotated[
-            Text50,
-            rule(
-                "Try next",
-                "The account that is tried next. Blank: chosen by the rules from those that are left.",
-                group="declines",
-                choices=OTHERS,
-            ),
-        ]
-        | None
-    ) = None
-    prevent_cascade_if_response_values: (
-        Annotated[
-            list[Text50],
-            Meta(
-                max_length=100,
-                title="No other account on",
-                description="Decline codes after which no other account is tried, with commas between.",
-                extra_json_schema=on_form(group="declines", widget="words"),
-            ),
-        ]
-        | None
-    ) = None
-    auto_order_cancel_unless_response_values: (
-        Annotated[
-            list[Text50],
-            Meta(
-                max_length=100,
-                title="Retry only on",
-                description="Decline codes on which an auto order is tried again another day; any other ends its "
-                "retries. Blank: the retry settings alone decide.",
-                extra_json_schema=on_form(group="declines", widget="words"),
-            ),
-        ]
-        | None
-    ) = None
+            {"group": "declines", "widget": "words"},
+        ),
+    }
+
+    code: Text50
+    status: Literal["active", "standby", "inactive"] = "active"
+    traffic_percentage: Annotated[Decimal, Meta(extra={"ge": 0, "le": 100})] | None = None
+    start_date: date | None = None
+    end_date: date | None = None
+    days_of_week: list[Day] | None = None
+    credit_cards: list[CardType] | None = None
+    base_currency_code: Text3 | None = None
+    additional_native_currency_codes: Annotated[list[Text3], Meta(max_length=50)] | None = None
+    themes: Annotated[list[Text20], Meta(max_length=100)] | None = None
+    order_total_comparison: Literal["<", "<=", "=", ">=", ">"] | None = None
+    order_total: Amount | None = None
+    maximum_daily: Amount | None = None
+    maximum_daily_auto_order: Amount | None = None
+    maximum_monthly: Amount | None = None
+    deactivate_after_failures: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    preferred_for_auto_orders: bool | None = None
+    rebill_auto_orders_against_this_rtg_code: Text50 | None = None
+    cascade_code: Text50 | None = None
+    prevent_cascade_if_response_values: Annotated[list[Text50], Meta(max_length=100)] | None = None
+    auto_order_cancel_unless_response_values: Annotated[list[Text50], Meta(max_length=100)] | None = None
 
 
 class RotatingGateways(Noun):

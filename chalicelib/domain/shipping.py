@@ -11,9 +11,9 @@ import msgspec
 from msgspec import Meta
 
 from chalicelib.domain.errors import Invalid, Problem
-from chalicelib.domain.fields import Amount, CountryCode, Quantity, on_form, rule
+from chalicelib.domain.fields import Amount, CountryCode, Quantity, on_form
 from chalicelib.domain.money import ZERO, quantise
-from chalicelib.domain.wire import Noun
+from chalicelib.domain.wire import Noun, Words
 
 # A shopper chooses from one list; nobody reads more. Bounds the section's document with the two below.
 MAXIMUM_METHODS = 50
@@ -53,10 +53,13 @@ class Place(Protocol):
 class WeightStep(Noun):
     """What a parcel of up to so many pounds adds to the cost. Without a weight: any; only the last step may be so."""
 
-    cost: Annotated[Amount, rule("Cost", "What such a parcel adds.", unit="currency")]
-    up_to_pounds: (
-        Annotated[Quantity, rule("Up to", "Blank: any weight; only the last step may be so.", unit="pounds")] | None
-    ) = None
+    words: ClassVar[Words] = {
+        "cost": ("Cost", "What such a parcel adds.", {"unit": "currency"}),
+        "up_to_pounds": ("Up to", "Blank: any weight; only the last step may be so.", {"unit": "pounds"}),
+    }
+
+    cost: Amount
+    up_to_pounds: Quantity | None = None
 
 
 class ShippingMethod(Noun):
@@ -72,85 +75,55 @@ class ShippingMethod(Noun):
         ("places", "Where it goes", ""),
     )
 
-    shipping_method: Annotated[
-        MethodName,
-        rule("Name", "As shoppers choose it and as orders carry it.", group="method", warnings=[RENAMED]),
-    ]
-    enabled: (
-        Annotated[
-            bool,
-            rule("Enabled", "Off: kept, but not offered.", group="method", blank=True, warnings=[NOT_OFFERED]),
-        ]
-        | None
-    ) = None
-    per_order: (
-        Annotated[Amount, rule("Per order", "Charged once an order.", group="cost", unit="currency", blank=0)] | None
-    ) = None
-    per_item: (
-        Annotated[Amount, rule("Per item", "Added for each unit that ships.", group="cost", unit="currency", blank=0)]
-        | None
-    ) = None
-    free_over_amount: (
-        Annotated[
-            Amount,
-            rule(
-                "Free over",
-                "Free where the subtotal after discounts reaches this. Blank: never.",
-                group="cost",
-                unit="currency",
-            ),
-        ]
-        | None
-    ) = None
-    qualifies_for_free_shipping: (
-        Annotated[
-            bool,
-            rule(
-                "Qualifies for free shipping",
-                "Items with free shipping go free by this method.",
-                group="cost",
-                blank=True,
-            ),
-        ]
-        | None
-    ) = None
-    weight_steps: (
-        Annotated[
-            list[WeightStep],
-            Meta(
-                max_length=MAXIMUM_STEPS,
-                title="Weight steps",
-                description="From light to heavy; heavier than the last step: not by this method. Blank: any weight.",
-                extra_json_schema=on_form(group="cost", entry="weight step", ordered=True),
-            ),
-        ]
-        | None
-    ) = None
-    countries: (
-        Annotated[
-            list[CountryCode],
-            Meta(
-                max_length=MAXIMUM_COUNTRIES,
-                title="Countries",
-                description="ISO codes with commas between, as in US, CA. Blank: everywhere.",
-                extra_json_schema=on_form(group="places", widget="words"),
-            ),
-        ]
-        | None
-    ) = None
-    states: (
-        Annotated[
-            list[StateCode],
-            Meta(
-                max_length=MAXIMUM_STATES,
-                title="States",
-                description="As in US-NY: only these states of that country, which must stand in the countries. "
-                "Blank: all.",
-                extra_json_schema=on_form(group="places", widget="words"),
-            ),
-        ]
-        | None
-    ) = None
+    words: ClassVar[Words] = {
+        "shipping_method": (
+            "Name",
+            "As shoppers choose it and as orders carry it.",
+            {"group": "method", "warnings": [RENAMED]},
+        ),
+        "enabled": (
+            "Enabled",
+            "Off: kept, but not offered.",
+            {"group": "method", "blank": True, "warnings": [NOT_OFFERED]},
+        ),
+        "per_order": ("Per order", "Charged once an order.", {"group": "cost", "unit": "currency", "blank": 0}),
+        "per_item": ("Per item", "Added for each unit that ships.", {"group": "cost", "unit": "currency", "blank": 0}),
+        "free_over_amount": (
+            "Free over",
+            "Free where the subtotal after discounts reaches this. Blank: never.",
+            {"group": "cost", "unit": "currency"},
+        ),
+        "qualifies_for_free_shipping": (
+            "Qualifies for free shipping",
+            "Items with free shipping go free by this method.",
+            {"group": "cost", "blank": True},
+        ),
+        "weight_steps": (
+            "Weight steps",
+            "From light to heavy; heavier than the last step: not by this method. Blank: any weight.",
+            {"group": "cost", "entry": "weight step", "ordered": True},
+        ),
+        "countries": (
+            "Countries",
+            "ISO codes with commas between, as in US, CA. Blank: everywhere.",
+            {"group": "places", "widget": "words"},
+        ),
+        "states": (
+            "States",
+            "As in US-NY: only these states of that country, which must stand in the countries. Blank: all.",
+            {"group": "places", "widget": "words"},
+        ),
+    }
+
+    shipping_method: MethodName
+    enabled: bool | None = None
+    per_order: Amount | None = None
+    per_item: Amount | None = None
+    free_over_amount: Amount | None = None
+    qualifies_for_free_shipping: bool | None = None
+    weight_steps: Annotated[list[WeightStep], Meta(max_length=MAXIMUM_STEPS)] | None = None
+    countries: Annotated[list[CountryCode], Meta(max_length=MAXIMUM_COUNTRIES)] | None = None
+    states: Annotated[list[StateCode], Meta(max_length=MAXIMUM_STATES)] | None = None
 
 
 class ShippingSettings(Noun):

@@ -5,9 +5,9 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from chalicelib.domain.errors import Invalid, Problem
-from chalicelib.domain.fields import CountryCode, Percentage, on_form, rule
+from chalicelib.domain.fields import CountryCode, Percentage, on_form
 from chalicelib.domain.shipping import Place
-from chalicelib.domain.wire import Noun
+from chalicelib.domain.wire import Noun, Words
 
 # All states of a federation with their larger towns; who needs every postal code needs a tax service. Bounds the
 # section's document.
@@ -20,33 +20,19 @@ UNUSUAL = {"above": 30, "message": "No sales tax is this high: is the point wher
 class TaxRate(Noun):
     """``rate`` is a percentage: 8.875. A rate of 0 says that a place within a taxed one is not taxed."""
 
-    country_code: Annotated[CountryCode, rule("Country", "Where the rate counts.", choices="countries")]
-    rate: Annotated[Percentage, rule("Rate", "As in 8.875. 0: not taxed.", unit="%", warnings=[UNUSUAL])]
-    state_region: (
-        Annotated[
-            str,
-            Meta(
-                min_length=1,
-                max_length=32,
-                title="State",
-                description="As addresses carry it, as in NY. Blank: all.",
-            ),
-        ]
-        | None
-    ) = None
-    postal_prefix: (
-        Annotated[
-            str,
-            Meta(
-                min_length=1,
-                max_length=10,
-                title="Postal prefix",
-                description="What the postal code begins with, as in 100 or SW1A. Blank: all.",
-            ),
-        ]
-        | None
-    ) = None
-    tax_shipping: Annotated[bool, rule("Tax shipping", "Shipping is taxed too.")] | None = None
+    words: ClassVar[Words] = {
+        "country_code": ("Country", "Where the rate counts.", {"choices": "countries"}),
+        "rate": ("Rate", "As in 8.875. 0: not taxed.", {"unit": "%", "warnings": [UNUSUAL]}),
+        "state_region": ("State", "As addresses carry it, as in NY. Blank: all."),
+        "postal_prefix": ("Postal prefix", "What the postal code begins with, as in 100 or SW1A. Blank: all."),
+        "tax_shipping": ("Tax shipping", "Shipping is taxed too."),
+    }
+
+    country_code: CountryCode
+    rate: Percentage
+    state_region: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
+    postal_prefix: Annotated[str, Meta(min_length=1, max_length=10)] | None = None
+    tax_shipping: bool | None = None
 
 
 class TaxSettings(Noun):
