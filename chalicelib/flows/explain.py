@@ -12,7 +12,6 @@ from chalicelib.domain.dates import Instant, later, local_date
 from chalicelib.domain.errors import Invalid
 from chalicelib.domain.merchants import Merchant
 from chalicelib.domain.payments import Approved, Attempt, FrozenPlan, Spend
-from chalicelib.domain.places import place_of
 from chalicelib.domain.rebills import Facts, Go, Hold, Look, Planned, Reason, plan
 from chalicelib.domain.settings import AutoOrderProcessing, standing
 from chalicelib.flows.facts import last_shipment, read_facts
@@ -65,6 +64,9 @@ def explained(shop: Shop, oid: int, at: Instant | None, *, next_run: bool = Fals
 
 
 def _told(reason: Reason) -> dict[str, Any]:
+    # Of the nouns of all places; whoever asks for no explanation need not wait for them.
+    from chalicelib.domain.places import place_of
+
     told: dict[str, Any] = {"code": reason.code, "params": reason.params}
     if reason.setting:
         told |= {"setting": reason.setting, "setting_of": place_of(reason)}
