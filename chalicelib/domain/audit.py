@@ -6,6 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from chalicelib.domain.dates import Instant
+from chalicelib.domain.timeline import in_words
 from chalicelib.domain.wire import Noun
 
 # Card networks ask for a year of who did what (PCI DSS 10.5.1), and a month more lets a year be looked at when it is
@@ -123,17 +124,5 @@ def _said(value: Any) -> str | None:
     """A value as a short text; None where it is not set."""
     if value is None:
         return None
-    text = _text(value)
+    text = in_words(value)
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(_text, value))
-    if isinstance(value, dict):
-        named = len(value) > 1
-        told = [(name.replace("_", " "), _text(inside)) for name, inside in value.items()]
-        return "; ".join(f"{name} {text}" if named else text for name, text in told)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)

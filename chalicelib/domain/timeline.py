@@ -214,8 +214,21 @@ def _text(value: Any, zone_name: str) -> str | None:
     elif isinstance(value, Decimal):
         text = f"{value:f}"
     else:
-        text = value if isinstance(value, str) else wire.kept(value)
+        text = value if isinstance(value, str) else in_words(msgspec.json.decode(wire.kept(value)))
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
+
+
+def in_words(value: Any) -> str:
+    """A value of JSON as people read it: the entries of a list with commas, the fields of one by their names."""
+    if isinstance(value, list):
+        return ", ".join(map(in_words, value))
+    if isinstance(value, dict):
+        named = len(value) > 1
+        told = [(name.replace("_", " "), in_words(inside)) for name, inside in value.items()]
+        return "; ".join(f"{name} {text}" if named else text for name, text in told)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
 
 
 def _card_of(order: Order) -> OrderPaymentCreditCard | None:
