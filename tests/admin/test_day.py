@@ -31,7 +31,7 @@ def test_who_signs_in_sees_how_the_shop_stands_and_comes_back_to_where_he_was(vi
     page.page.fill("#password", "not this one")
     page.page.click("button.main")
     page.page.wait_for_selector("[role=alert]")
-    assert page.page.evaluate("document.activeElement.getAttribute('role')") == "alert"
+    page.page.wait_for_selector("[role=alert]:focus")
     page.page.fill("#password", PASSWORD)
     page.page.press("#password", "Enter")
     page.page.wait_for_selector("text=Sign out")
@@ -53,7 +53,7 @@ def test_the_rehearsal_of_tonight_lists_what_the_api_says(visit: Visit, shop: Ru
 def test_a_setting_that_is_changed_is_seen_in_the_reasons_of_an_auto_order(visit: Visit, shop: Running) -> None:
     page = visit(f"{RULES}?field=delay_between_retries_days")
     field = page.page.locator("#field-delay_between_retries_days")
-    assert page.page.evaluate("document.activeElement.id") == "field-delay_between_retries_days"
+    page.page.wait_for_selector("#field-delay_between_retries_days:focus")
     field.fill("2")
     assert "At least 3 days are recommended" in page.page.inner_text("#field-delay_between_retries_days-warn")
     page.page.click("text=Put back")

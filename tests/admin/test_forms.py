@@ -111,7 +111,7 @@ def test_a_setting_that_is_added_to_the_noun_is_a_working_field_at_once(visit: V
     page.page.click(".dock button.main")
     page.page.wait_for_selector("text=Some settings are not valid")
     page.page.click("[role=alert] >> text=Shipping settings, Bags")
-    assert page.page.evaluate("document.activeElement.id") == "field-bags"
+    page.page.wait_for_selector("#field-bags:focus")
     page.page.fill("#field-bags", "2")
     page.page.locator("#field-kinds >> text=Add").click()
     page.page.fill("#field-kinds-0", "Assam")
@@ -173,10 +173,10 @@ def test_a_refusal_is_a_summary_that_leads_to_its_field(visit: Visit) -> None:
     page.page.select_option("#field-window_end", "23:00")
     page.page.click(".dock button.main")
     page.page.wait_for_selector("text=Some settings are not valid")
-    assert page.page.evaluate("document.activeElement.getAttribute('role')") == "alert"
+    page.page.wait_for_selector("[role=alert]:focus")
     page.page.keyboard.press("Tab")
     page.page.keyboard.press("Enter")
-    assert page.page.evaluate("document.activeElement.id") == "field-window_end"
+    page.page.wait_for_selector("#field-window_end:focus")
     assert page.page.get_attribute("#field-window_end", "aria-invalid") == "true"
     page.page.click(".dock >> text=Discard")
     assert page.page.locator(".dock").count() == 0

@@ -181,7 +181,7 @@ def test_no_dialog_has_anything_for_axe_to_find_and_it_gives_the_focus_back(
     assert not looked_at(page)
     page.page.keyboard.press("Escape")
     page.page.wait_for_selector("dialog", state="detached")
-    assert page.page.evaluate("document.activeElement.tagName") == "BUTTON"
+    page.page.wait_for_selector("button:focus")
 
 
 def test_the_way_in_has_nothing_for_axe_to_find(visit: Visit) -> None:
@@ -199,7 +199,7 @@ def test_a_new_screen_gets_the_focus_and_the_title_of_its_own(visit: Visit) -> N
     page = visit("/")
     page.page.click("nav >> text=Tonight's run")
     page.page.wait_for_function("() => document.title.startsWith('Tonight')")
-    assert page.page.evaluate("document.activeElement.tagName") == "H1"
+    page.page.wait_for_selector("h1:focus")
     assert page.page.locator("nav a[aria-current=page]").inner_text() == "Tonight's run"
 
 
