@@ -87,10 +87,10 @@ class Browser:
         return reply
 
     def post_form(self, path: str, fields: Mapping[str, str], **headers: str | None) -> Reply:
-        """As a form of the page's that opens a window: its page says of no address where it stands, its own neither."""
+        """As a form of the page's that opens a window."""
         sent: dict[str, str | None] = {
             "host": "127.0.0.1:8000",
-            "origin": "null",
+            "origin": "http://127.0.0.1:8000",
             "sec-fetch-site": "same-origin",
             "cookie": self.cookie,
             "content-type": "application/x-www-form-urlencoded",

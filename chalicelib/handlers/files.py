@@ -49,7 +49,8 @@ def page_policy(form_action: str, *others: str, asks: Iterable[str] = ()) -> str
 def page(ask: Ask, name: str, policy: str) -> Response:
     """A page for a browser, under its policy."""
     ask.headers_out["Content-Security-Policy"] = policy
-    ask.headers_out["Referrer-Policy"] = "no-referrer"
+    # Nobody else hears where the page stands; its own forms must say it of themselves, or they are taken for forged.
+    ask.headers_out["Referrer-Policy"] = "same-origin"
     if secure():
         ask.headers_out["Strict-Transport-Security"] = TLS_ONLY
     return served(ask, name)

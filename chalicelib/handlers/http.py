@@ -474,9 +474,6 @@ def _same_origin(ask: Ask) -> None:
     ours. Raises NotAllowed."""
     fetch, origin = ask.header("sec-fetch-site"), ask.header("origin")
     ours = {f"{'https' if secure() else 'http'}://{ask.header('host')}", _origin(wiring.house().public_url)}
-    if fetch == "same-origin":
-        # Our page tells nobody where it stands (no-referrer), and so its forms say that of themselves.
-        ours.add("null")
     if (fetch or origin) is None or fetch not in (None, "same-origin") or (origin is not None and origin not in ours):
         raise NotAllowed("This call is for the shop's own page, and comes from elsewhere.")
 

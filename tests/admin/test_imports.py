@@ -38,8 +38,8 @@ def test_an_export_is_fetched_once_it_is_made(visit: Visit) -> None:
 
 
 def test_what_a_search_found_is_exported_with_the_columns_that_were_chosen(visit: Visit, shop: Running) -> None:
-    one = shop.ask("GET", f"{ALL}?_limit=1&_expand=billing")[1]["customers"][0]
-    city = one["billing"][0]["city"]
+    everybody = shop.ask("GET", f"{ALL}?_limit=200&_expand=billing")[1]["customers"]
+    city = next(home["city"] for one in everybody for home in one.get("billing", []) if "city" in home)
     told = shop.ask("GET", f"{ALL}?billing_city={quote(city)}")[1]["customers"]
     page = visit("/customers")
     page.page.fill("[name=billing_city]", city)

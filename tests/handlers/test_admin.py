@@ -25,7 +25,7 @@ def test_no_script_runs_on_the_page_but_its_own_and_nothing_frames_it(house: Tes
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'"
     )
-    assert page.headers["Referrer-Policy"] == "no-referrer"
+    assert page.headers["Referrer-Policy"] == "same-origin"
     assert "Strict-Transport-Security" not in page.headers, "this machine has no TLS"
     house.public_url = "https://shop.example.com"
     assert house.call("GET", "/admin/").headers["Strict-Transport-Security"] == "max-age=31536000"

@@ -28,6 +28,7 @@ FORGED: dict[str, dict[str, str | None]] = {
     "nothing is said of where it stands": {"origin": None, "sec_fetch_site": None},
     "another origin": {"origin": "https://evil.example.com", "sec_fetch_site": None},
     "a page without an origin": {"origin": "null", "sec_fetch_site": None},
+    "a page without an origin that says it is ours": {"origin": "null", "sec_fetch_site": "same-origin"},
     "another port of the same host": {"origin": "http://127.0.0.1:9000", "sec_fetch_site": None},
     "another scheme": {"origin": "https://127.0.0.1:8000", "sec_fetch_site": None},
     "another site": {"origin": None, "sec_fetch_site": "cross-site"},
