@@ -2,7 +2,7 @@
 import { html, useRef, useState } from './lib.js';
 import { again, call, get, may, post, session } from './api.js';
 import { moment, words } from './format.js';
-import { Card, Copy, Dialog, Do, Empty, Loaded, Page, Summary, Table, problemsOf, toast, useLoad } from './ui.js';
+import { Card, Copy, Dialog, Do, Empty, Loaded, Page, Summary, Table, problemsOf, toast, useAdding, useLoad } from './ui.js';
 
 const KEYS = '/configuration/api_keys';
 const VERBS = { read: 'view', write: 'edit' };
@@ -17,19 +17,20 @@ const opens = (one) => (one.kind === 'browser' ? 'What a page for shoppers calls
 
 export default function ApiKeys() {
   const found = useLoad(async () => (await get(KEYS)).api_keys, []);
-  const [dialog, show] = useState(null);
-  const button = may('user_write') && html`<button class="main" onClick=${() => show({ make: true })}>Make a key…</button>`;
+  const [adding, add] = useAdding('user_write');
+  const [revoked, revoke] = useState(null);
+  const button = may('user_write') && html`<button class="main" onClick=${() => add(true)}>Make a key…</button>`;
   return html`<${Page} title="API keys" lead="One for each program that calls this shop, with no more than it needs. Who has a key needs no password." actions=${button}>
     <${Card}><${Loaded} of=${found}>${(keys) => html`<${Table} label="API keys" rows=${keys} empty=${html`<${Empty} title="No program calls this shop" action=${button}>Make a key for the first one.<//>`} columns=${[
       ['Key of', (one) => one.name],
       ['May', opens],
       ['Made', (one) => html`${moment(one.created_dts)}${one.created_by && html`<br /><span class="soft small">by ${one.created_by}</span>`}`],
       ['Last used', (one) => moment(one.last_used_dts) || html`<span class="soft">Not yet</span>`],
-      ['End it', (one) => may('user_write') && html`<button onClick=${() => show({ revoke: one })}>Revoke…<span class="hidden"> the key of ${one.name}</span></button>`],
+      ['End it', (one) => may('user_write') && html`<button onClick=${() => revoke(one)}>Revoke…<span class="hidden"> the key of ${one.name}</span></button>`],
     ]} />
     <p class="soft small">That a key was used is noted once an hour.</p>`}<//><//>
-    ${dialog?.make && html`<${Make} close=${() => show(null)} />`}
-    ${dialog?.revoke && html`<${Revoke} one=${dialog.revoke} close=${() => show(null)} />`}
+    ${adding && html`<${Make} close=${() => add(false)} />`}
+    ${revoked && html`<${Revoke} one=${revoked} close=${() => revoke(null)} />`}
   <//>`;
 }
 

@@ -5,7 +5,7 @@ import { moment } from './format.js';
 import { go, link } from './router.js';
 import { Input, put, titleOf } from './noun.js';
 import { schemas } from './schemas.js';
-import { Card, Dialog, Do, Empty, Filters, Loaded, PAGE, Page, Pager, Summary, Table, problemsOf, toast, useLoad } from './ui.js';
+import { Card, Dialog, Do, Empty, Filters, Loaded, PAGE, Page, Pager, Summary, Table, problemsOf, toast, useAdding, useLoad } from './ui.js';
 
 export const KINDS = [
   ['percent_off_subtotal', 'Percent off the order'], ['amount_off_subtotal', 'Amount off the order'],
@@ -26,7 +26,7 @@ const FIELDS = [
 export default function Coupons({ query }) {
   const { _sort, exclude_expired: gone, ...asked } = Object.fromEntries(FIELDS.map(([field]) => [field, query[field]]).filter(([, value]) => value));
   const found = useLoad(() => post(`/coupon/coupons/query${text({ _limit: PAGE, _offset: query.offset, _sort })}`, { ...asked, ...(gone ? { exclude_expired: true } : {}) }), [JSON.stringify(query)]);
-  const [adding, add] = useState(false);
+  const [adding, add] = useAdding('coupon_write');
   const button = may('coupon_write') && html`<button class="main" onClick=${() => add(true)}>Add a coupon…</button>`;
   const any = FIELDS.some(([field]) => query[field]);
   return html`<${Page} title="Coupons" lead="Codes that take something off an order." actions=${button}>

@@ -4,7 +4,7 @@ import { again, get, may, post, query as text } from './api.js';
 import { day, number } from './format.js';
 import { go, link } from './router.js';
 import { Options } from './customer_options.js';
-import { Card, Dialog, Do, Empty, Filters, Loaded, PAGE, Page, Pager, Summary, Table, problemsOf, toast, useLoad } from './ui.js';
+import { Card, Dialog, Do, Empty, Filters, Loaded, PAGE, Page, Pager, Summary, Table, problemsOf, toast, useAdding, useLoad } from './ui.js';
 import { useViews } from './views.js';
 
 export const FIELDS = [
@@ -33,7 +33,7 @@ export default function Customers({ query }) {
   const asked = Object.fromEntries(NAMES.map((field) => [field, query[field]]));
   const found = useLoad(() => get(`/customer/customers${text({ ...asked, _limit: PAGE, _offset: query.offset, _expand: 'billing,pricing_tiers,tags' })}`), [JSON.stringify(query)]);
   const views = useViews({ screen: 'customers', query, names: NAMES, columns: COLUMNS, usual: USUAL });
-  const [adding, add] = useState(false);
+  const [adding, add] = useAdding('customer_write');
   const total = found.data?.metadata.result_set.total_records;
   return html`<${Page} title="Customers" lead=${html`${total === undefined ? '' : `${number(total)} ${views.any ? 'found' : 'profiles'}. `}Use * in a search, for example <code>y*@gmail.com</code>.`}
       actions=${html`<a class="button" href=${link('/customers/exports', asked)}>Export…</a><a class="button" href=${link('/customers/imports')}>Import…</a>${views.button}${may('customer_write') && html`<button class="main" onClick=${() => add(true)}>Add a customer…</button>`}`}>

@@ -5,7 +5,7 @@ import { moment, money } from './format.js';
 import { go, link } from './router.js';
 import { Input, instant, put, titleOf } from './noun.js';
 import { schemas } from './schemas.js';
-import { Card, Dialog, Do, Empty, Filters, Loaded, PAGE, Page, Pager, Summary, Table, Tag, problemsOf, toast, useLoad } from './ui.js';
+import { Card, Dialog, Do, Empty, Filters, Loaded, PAGE, Page, Pager, Summary, Table, Tag, problemsOf, toast, useAdding, useLoad } from './ui.js';
 
 export const ALL = '/gift_certificate/gift_certificates';
 const FIELDS = [
@@ -21,7 +21,7 @@ export const state = (one) => html`<${Tag} kind=${one.activated ? 'good' : 'warn
 export default function GiftCertificates({ query }) {
   const asked = Object.fromEntries(FIELDS.filter(([field]) => query[field]).map(([field, , , type]) => [field, (TAKEN[type] || String)(query[field])]));
   const found = useLoad(() => post(`${ALL}/query${text({ _limit: PAGE, _offset: query.offset })}`, asked), [JSON.stringify(query)]);
-  const [adding, add] = useState(false);
+  const [adding, add] = useAdding('gift_certificate_write');
   const button = may('gift_certificate_write') && html`<button class="main" onClick=${() => add(true)}>Make a certificate…</button>`;
   const any = FIELDS.some(([field]) => query[field]);
   return html`<${Page} title="Gift certificates" lead="Money under a code, which whoever has the code can pay with. Store credit stands at its customer." actions=${button}>

@@ -4,7 +4,7 @@ import { get, may, post, query as text } from './api.js';
 import { count, day, money } from './format.js';
 import { go } from './router.js';
 import { toItem } from './noun.js';
-import { Card, Dialog, Do, Empty, Filters, Loaded, PAGE, Page, Pager, Summary, Table, Tag, problemsOf, toast, useLoad } from './ui.js';
+import { Card, Dialog, Do, Empty, Filters, Loaded, PAGE, Page, Pager, Summary, Table, Tag, problemsOf, toast, useAdding, useLoad } from './ui.js';
 
 const FIELDS = [
   ['merchant_item_id_or_description', 'Id or description'],
@@ -16,7 +16,7 @@ export const kind = ({ auto_order: tab }) => (tab?.auto_orderable ? `Customer se
 export default function Items({ query }) {
   const asked = Object.fromEntries(FIELDS.map(([field]) => [field, query[field]]));
   const found = useLoad(() => get(`/item/items${text({ ...asked, _limit: PAGE, _offset: query.offset, _expand: 'pricing,auto_order' })}`), [JSON.stringify(query)]);
-  const [adding, add] = useState(false);
+  const [adding, add] = useAdding('item_write');
   const button = may('item_write') && html`<button class="main" onClick=${() => add(true)}>Add an item…</button>`;
   const any = FIELDS.some(([field]) => query[field]);
   return html`<${Page} title="Items" lead="What the shop sells, once and on auto order." actions=${button}>

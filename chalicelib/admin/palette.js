@@ -1,4 +1,4 @@
-// Ctrl K: screens, settings by their titles, and whatever can be found by a name, a number or an address.
+// Ctrl K: screens, actions, settings by their titles, and whatever can be found by a name, a number or an address.
 import { html, useEffect, useMemo, useState } from './lib.js';
 import { get, may, post, query } from './api.js';
 import { name } from './format.js';
@@ -35,6 +35,13 @@ const finders = [
   { needs: 'coupon_read', fits: (text) => text.length > 1, find: async (text) => (await post(`/coupon/coupons/query?_limit=${MOST}`, { merchant_code_or_description: text })).coupons.map((one) => ({ title: `${one.merchant_code}, ${one.calculated_description}`, kind: 'Coupon', to: `/coupons/${one.coupon_oid}` })) },
   { needs: 'gift_certificate_read', fits: (text) => /^[A-Za-z2-7]{4}[A-Za-z2-7 -]{12,20}$/.test(text), find: async (text) => { const one = (await post(`/gift_certificate/gift_certificates/by_code/${encodeURIComponent(text)}`)).gift_certificate; return [{ title: one.code, kind: 'Gift certificate', to: `/gift_certificates/${one.gift_certificate_oid}` }]; } },
 ];
+
+// What can be begun from anywhere: the dialog of a list.
+const actions = [
+  ['Add a customer', 'customer_write', '/customers'], ['Add an item', 'item_write', '/items'], ['Add a coupon', 'coupon_write', '/coupons'],
+  ['Make a gift certificate', 'gift_certificate_write', '/gift_certificates'], ['Invite a user', 'user_write', '/configuration/users'],
+  ['Make an API key', 'user_write', '/configuration/api_keys'], ['Add a webhook', 'webhook_write', '/webhooks'],
+].map(([title, needs, to]) => ({ title, needs, about: title.toLowerCase(), kind: 'Action', to, query: { add: 1 } }));
 
 const auto = (one) => [{ title: `Auto order ${one.auto_order_oid}, ${name(one.original_order?.billing)}`, kind: 'Auto order', to: `/auto_orders/${one.auto_order_oid}` }];
 const customers = (found) => found.customers.map((one) => ({ title: [name(one.billing?.[0]), one.email].filter(Boolean).join(', '), kind: 'Customer', to: `/customers/${one.customer_profile_oid}` }));
@@ -77,7 +84,7 @@ export default function Palette({ close }) {
   }, [text]);
 
   const asked = text.trim().toLowerCase();
-  const options = [...screens.filter((one) => one.about.includes(asked)), ...(asked ? settings.filter((one) => one.about.includes(asked)).slice(0, 8) : []), ...found];
+  const options = [...screens.filter((one) => one.about.includes(asked)), ...(asked ? actions.filter((one) => may(one.needs) && one.about.includes(asked)) : []), ...(asked ? settings.filter((one) => one.about.includes(asked)).slice(0, 8) : []), ...found];
   const chosen = Math.min(at, options.length - 1);
   const take = (one) => { close(); go(one.to, one.query); };
   const keys = (event) => {
@@ -89,7 +96,7 @@ export default function Palette({ close }) {
   };
   return html`<${Dialog} title="Find" kind="palette" close=${close}>
     <input role="combobox" aria-expanded="true" aria-controls="found" aria-autocomplete="list" aria-label="Find"
-      aria-activedescendant=${options.length ? `found-${chosen}` : undefined} placeholder="A name, an e-mail address, a number, a setting…"
+      aria-activedescendant=${options.length ? `found-${chosen}` : undefined} placeholder="A name, an e-mail address, a number, a setting, an action…"
       value=${text} onInput=${(event) => { say(event.target.value); move(0); }} onKeyDown=${keys} autofocus autocomplete="off" />
     <ul id="found" role="listbox" aria-label="Found" tabindex="-1">
       ${options.map((one, position) => html`<li id=${`found-${position}`} role="option" aria-selected=${position === chosen ? 'true' : 'false'}

@@ -1,6 +1,6 @@
 // What screens are made of.
 import { html, useEffect, useRef, useState } from './lib.js';
-import { ApiError } from './api.js';
+import { ApiError, may } from './api.js';
 import { number } from './format.js';
 import { toast } from './parts.js';
 import { requery, route } from './router.js';
@@ -11,6 +11,9 @@ export * from './parts.js';
 
 export const PAGE = 25;
 export const offset = () => Number(route.value.query.offset || 0);
+
+// Whether the dialog is open in which something new is made: that stands in the address, so that the palette leads there.
+export const useAdding = (permission) => [Boolean(route.value.query.add) && may(permission), (opens) => requery({ add: opens ? 1 : '' })];
 
 // Pages by the server; where we are stands in the address.
 export function Pager({ set, label }) {

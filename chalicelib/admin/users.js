@@ -2,11 +2,11 @@
 import { html, useRef, useState } from './lib.js';
 import { again, get, may, post, query as text } from './api.js';
 import { go, link } from './router.js';
-import { Card, Copy, Dialog, Do, Empty, Loaded, PAGE, Page, Pager, Summary, Table, Tag, problemsOf, useLoad } from './ui.js';
+import { Card, Copy, Dialog, Do, Empty, Loaded, PAGE, Page, Pager, Summary, Table, Tag, problemsOf, useAdding, useLoad } from './ui.js';
 
 export default function Users({ query }) {
   const found = useLoad(() => get(`/user/users${text({ _limit: PAGE, _offset: query.offset })}`), [query.offset]);
-  const [adding, add] = useState(false);
+  const [adding, add] = useAdding('user_write');
   const rights = (one) => one.permissions.filter((permission) => permission.selected).map((permission) => permission.permission_Name);
   return html`<${Page} title="Users" lead="Who may sign in to this page, and what each may do."
       actions=${may('user_write') && html`<button class="main" onClick=${() => add(true)}>Invite a user…</button>`}>

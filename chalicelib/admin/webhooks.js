@@ -3,14 +3,14 @@ import { html, useRef, useState } from './lib.js';
 import { again, get, may, post } from './api.js';
 import { number, words } from './format.js';
 import { go, link } from './router.js';
-import { Card, Copy, Dialog, Do, Empty, Loaded, Page, Summary, Table, Tag, problemsOf, useLoad } from './ui.js';
+import { Card, Copy, Dialog, Do, Empty, Loaded, Page, Summary, Table, Tag, problemsOf, useAdding, useLoad } from './ui.js';
 
 export const state = (one) => (one.disabled ? html`<${Tag} kind="bad">Disabled<//>` : one.consecutive_failures ? html`<${Tag} kind="warn">${`${one.consecutive_failures} failures in a row`}<//>` : html`<${Tag} kind="good">Enabled<//>`);
 export const subscribed = (one) => (one.event_categories || []).flatMap((category) => (category.events || []).filter((event) => event.subscribed).map((event) => event.event_name));
 
 export default function Webhooks() {
   const found = useLoad(() => get('/webhook/webhooks?_limit=100'), []);
-  const [adding, add] = useState(false);
+  const [adding, add] = useAdding('webhook_write');
   const button = may('webhook_write') && html`<button class="main" onClick=${() => add(true)}>Add a webhook…</button>`;
   return html`<${Page} title="Webhooks" lead="Each event is sent to each endpoint that subscribes to it, signed, and tried again for a week." actions=${button}>
     <${Card}><${Loaded} of=${found}>${(data) => html`<${Table} label="Webhooks" rows=${data.webhooks} empty=${html`<${Empty} title="Nobody is told yet" action=${button}>Your shipping software or your mailing list may want to know.<//>`} columns=${[

@@ -164,6 +164,15 @@ def test_everything_is_found_by_ctrl_k_and_the_keyboard_alone(visit: Visit, shop
     assert page.page.inner_text("h1") == f"Auto order {oid}"
     page.page.keyboard.press("Control+k")
     page.page.wait_for_selector("[role=combobox]")
+    page.page.keyboard.type("add a customer")
+    page.page.wait_for_selector("[role=option] >> text=Add a customer")
+    page.page.keyboard.press("Enter")
+    page.page.wait_for_selector("dialog >> text=E-mail")
+    page.page.keyboard.press("Escape")
+    page.page.wait_for_selector("dialog", state="detached")
+    assert (page.page.inner_text("h1"), page.page.url.rpartition("#")[2]) == ("Customers", "/customers")
+    page.page.keyboard.press("Control+k")
+    page.page.wait_for_selector("[role=combobox]")
     page.page.keyboard.press("Escape")
     page.page.wait_for_selector("dialog", state="detached")
 
