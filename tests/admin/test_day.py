@@ -214,6 +214,7 @@ def test_a_key_is_made_with_its_scopes_shown_once_and_revoked(visit: Visit, shop
     assert shop.ask("GET", "/rest/v2/order/orders?_limit=1", key=key)[0] == 200
     assert shop.ask("GET", "/rest/v2/customer/customers?_limit=1", key=key)[0] == 403
     page.page.click("dialog >> text=I have kept it")
+    page.page.wait_for_selector("dialog", state="detached")
     page.page.reload()
     page.settle()
     row = page.page.locator("[aria-label='API keys'] tbody tr", has_text="Warehouse")
