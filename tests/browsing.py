@@ -107,6 +107,27 @@ class Page:
         return int(self.page.evaluate("document.documentElement.scrollWidth - innerWidth"))
 
 
+# How a screen is looked at: in which colours, how wide, and whether for its colours and for all the rest. In the dark
+# the colours are others, and nothing else; on a phone all but the colours.
+LIGHT = ("light", "light", WIDE, True, True)
+DARK = ("dark", "dark", WIDE, True, False)
+ON_A_PHONE = ("phone", "dark", PHONE, False, True)
+
+
+def looked_at(page: Page) -> list[str]:
+    """What is found on the screen in light, in dark and on a phone. Begun with how the last one was looked at last:
+    to draw a page anew takes longer than to look at it."""
+    found = []
+    ways = (LIGHT, DARK, ON_A_PHONE)
+    for how, scheme, size, colours, rest in ways if page.page.viewport_size == WIDE else reversed(ways):
+        page.page.emulate_media(color_scheme=scheme)
+        page.page.set_viewport_size(size)
+        found += [f"{how}: {violation}" for violation in page.violations(colours=colours, rest=rest)]
+        if size is PHONE and (wider := page.wider_than_the_screen()) > 0:
+            found.append(f"{how}: {wider} px wider than the screen")
+    return found
+
+
 @contextmanager
 def browser() -> Iterator[Any]:
     """Skips, and says so plainly, where the machine has no browser. One at a time: a process can drive no second."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from infra.demo import PROGRAMMES
-from tests.browsing import PHONE, WIDE, Page
+from tests.browsing import Page, looked_at
 from tests.running import Running, attached
 
 Visit = Callable[..., Page]
@@ -105,27 +105,6 @@ def places(shop: Running, hook: int, imported: Callable[..., str]) -> dict[str, 
         "user_id": user["user_id"],
         "customer": customer,
     }
-
-
-# How a screen is looked at: in which colours, how wide, and whether for its colours and for all the rest. In the dark
-# the colours are others, and nothing else; on a phone all but the colours.
-LIGHT = ("light", "light", WIDE, True, True)
-DARK = ("dark", "dark", WIDE, True, False)
-ON_A_PHONE = ("phone", "dark", PHONE, False, True)
-
-
-def looked_at(page: Page) -> list[str]:
-    """What is found on the screen in light, in dark and on a phone. Begun with how the last one was looked at last:
-    to draw a page anew takes longer than to look at it."""
-    found = []
-    ways = (LIGHT, DARK, ON_A_PHONE)
-    for how, scheme, size, colours, rest in ways if page.page.viewport_size == WIDE else reversed(ways):
-        page.page.emulate_media(color_scheme=scheme)
-        page.page.set_viewport_size(size)
-        found += [f"{how}: {violation}" for violation in page.violations(colours=colours, rest=rest)]
-        if size is PHONE and (wider := page.wider_than_the_screen()) > 0:
-            found.append(f"{how}: {wider} px wider than the screen")
-    return found
 
 
 @pytest.mark.parametrize("route", SCREENS.values(), ids=SCREENS)
