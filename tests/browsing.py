@@ -38,7 +38,7 @@ AT_REST = """patience => new Promise((done, failed) => {
   setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(look)));
 })"""
 # Milliseconds.
-PATIENCE = 15_000
+PATIENCE = 45_000
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 # What a page has to tell of that no page should.
