@@ -49,9 +49,9 @@ def choose(page: Page, oids: list[int]) -> None:
         page.page.keyboard.press("Space")
 
 
-def act(page: Page, button: str) -> str:
-    """Press it in the dialog, twice in one moment, and read what came of it when all is done. A second click of the
-    mouse's own may come when the dialog is gone, and hit what lies beneath."""
+def act(page: Page) -> str:
+    """Press the dialog's main button, twice in one moment, and read what came of it when all is done. A second click of
+    the mouse's own may come when the dialog is gone, and hit what lies beneath."""
     page.page.eval_on_selector("dialog button.main", "button => { button.click(); button.click(); }")
     page.page.wait_for_selector("dialog", state="detached")
     page.page.wait_for_selector("text=Put it away")
@@ -70,7 +70,7 @@ def test_three_are_paused_at_once_and_go_on_and_nothing_is_done_twice(visit: Vis
     page.page.click("text=Pause…")
     page.page.wait_for_selector("[aria-label='What it does']")
     assert "Pause 3 of 3." in page.page.inner_text("dialog")
-    assert "Pause: 3 done." in act(page, "Pause")
+    assert "Pause: 3 done." in act(page)
     assert all(item["paused"] for oid in oids for item in one(shop, oid)["items"])
     page.page.reload()
     page.page.wait_for_selector("text=Pause: 3 done.")
@@ -81,7 +81,7 @@ def test_three_are_paused_at_once_and_go_on_and_nothing_is_done_twice(visit: Vis
     choose(page, oids)
     page.page.click("text=Go on…")
     page.page.wait_for_selector("[aria-label='What it does']")
-    assert "3 done." in act(page, "Let go on")
+    assert "3 done." in act(page)
     assert not any(item.get("paused") for oid in oids for item in one(shop, oid)["items"])
 
 
@@ -97,7 +97,7 @@ def test_shipments_are_skipped_by_their_own_schedules_and_what_cannot_be_says_wh
     assert "It is disabled" in page.page.inner_text("[aria-label='What cannot be']")
     assert "Skip 2 of 3." in page.page.inner_text("dialog")
     assert not looked_at(page)
-    assert "Skip: 2 done." in act(page, "Skip")
+    assert "Skip: 2 done." in act(page)
     page.page.click("text=Each of them")
     assert page.page.locator("[aria-label='Each of them'] tbody tr >> text=is left out").count() == 2
     after = shop.ask("POST", "/rest/v2/auto_order/actions?dry_run=true", looked)[1]["batch"]["auto_orders"]

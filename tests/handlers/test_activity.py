@@ -11,22 +11,12 @@ from chalicelib.domain.settings import AutoOrderProcessing
 from chalicelib.flows.activity import MOST_WALKED, Wanted, activity
 from chalicelib.flows.configure import configure
 from chalicelib.stores import noted
-from tests.houses import ADDRESS, PASSWORD, Browser, TestHouse, a_house
+from tests.houses import ADDRESS, PASSWORD, Browser, TestHouse
 
 ACTIVITY = "/rest/v2/activity"
 RULES = "/rest/v2/configuration/auto_order_processing"
 CUSTOMERS = "/rest/v2/customer/customers"
 HOOKS = "/rest/v2/webhook/webhooks"
-
-
-@pytest.fixture
-def house() -> TestHouse:
-    return a_house()
-
-
-@pytest.fixture
-def key(house: TestHouse) -> str:
-    return house.found()
 
 
 @pytest.fixture

@@ -3,12 +3,7 @@
 import pytest
 
 from chalicelib.handlers import admin, files
-from tests.houses import TestHouse, a_house
-
-
-@pytest.fixture
-def house() -> TestHouse:
-    return a_house()
+from tests.houses import TestHouse
 
 
 def test_the_page_stands_where_its_files_are_beside_it(house: TestHouse) -> None:

@@ -2,30 +2,13 @@
 
 from typing import Any
 
-import pytest
-
 from chalicelib.domain.access import MAXIMUM_KEYS, SCOPES, USED_SECONDS, AccessKey, key_hash
 from chalicelib.domain.dates import shown
 from tests.handlers.test_users import staff
-from tests.houses import Browser, Reply, TestHouse, a_house
+from tests.houses import Browser, Reply, TestHouse
 
 KEYS = "/rest/v2/configuration/api_keys"
 ITEMS = "/rest/v2/item/items"
-
-
-@pytest.fixture
-def house() -> TestHouse:
-    return a_house()
-
-
-@pytest.fixture
-def key(house: TestHouse) -> str:
-    return house.found()
-
-
-@pytest.fixture
-def owner(house: TestHouse, key: str) -> Browser:
-    return house.owner()
 
 
 def made(browser: Browser, name: str, *scopes: str, **more: Any) -> Reply:

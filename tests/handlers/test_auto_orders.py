@@ -7,7 +7,7 @@ import pytest
 from chalicelib.domain.dates import later, parse_instant
 from chalicelib.domain.links import UPDATE_BILLING_SECONDS
 from chalicelib.handlers.http import ROUTES
-from tests.houses import Reply, TestHouse, a_house
+from tests.houses import Reply, TestHouse
 
 ALL = "/rest/v2/auto_order/auto_orders"
 GOOD, OTHER, DECLINES = "4111111111111111", "5555555555554444", "4000000000000002"
@@ -59,11 +59,6 @@ class Desk:
     def rows(self, oid: int) -> list[dict[str, Any]]:
         timeline: list[dict[str, Any]] = self.made("GET", f"{ALL}/{oid}/timeline")["timeline"]
         return timeline
-
-
-@pytest.fixture
-def house() -> TestHouse:
-    return a_house()
 
 
 @pytest.fixture

@@ -20,11 +20,6 @@ RULES = f"{BASE}/auto_order_processing"
 
 
 @pytest.fixture
-def house() -> TestHouse:
-    return a_house()
-
-
-@pytest.fixture
 def key(house: TestHouse) -> str:
     return house.found(currency_code="USD", time_zone="America/New_York")
 

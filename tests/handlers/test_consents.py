@@ -4,15 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.houses import Reply, TestHouse, a_house
+from tests.houses import Reply, TestHouse
 
 CONSENT = {"terms": "I agree to be charged every month until I cancel.", "terms_version": "2027-01"}
 AGENT = "Mozilla/5.0 (a browser)"
-
-
-@pytest.fixture
-def house() -> TestHouse:
-    return a_house()
 
 
 @pytest.fixture

@@ -5,20 +5,10 @@ from typing import Any
 import pytest
 
 from chalicelib.flows.catalogue import MAXIMUM_COUPONS
-from tests.houses import TestHouse, a_house
+from tests.houses import TestHouse
 
 COUPONS = "/rest/v2/coupon/coupons"
 TEN = {"merchant_code": "Ten", "description": "Ten off", "percent_off_subtotal": {"discount_percent": 10}}
-
-
-@pytest.fixture
-def house() -> TestHouse:
-    return a_house()
-
-
-@pytest.fixture
-def key(house: TestHouse) -> str:
-    return house.found()
 
 
 def codes(reply: Any) -> list[str]:

@@ -5,19 +5,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.houses import Reply, TestHouse, a_house
+from tests.houses import Reply, TestHouse
 
 CUSTOMERS = "/rest/v2/customer/customers"
-
-
-@pytest.fixture
-def house() -> TestHouse:
-    return a_house()
-
-
-@pytest.fixture
-def key(house: TestHouse) -> str:
-    return house.found()
 
 
 def people(house: TestHouse, key: str) -> dict[str, int]:

@@ -5,20 +5,10 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.customers import Customer
-from tests.houses import TestHouse, a_house
+from tests.houses import TestHouse
 
 CUSTOMERS = "/rest/v2/customer/customers"
 JANE = {"email": "Jane@Example.com", "billing": [{"first_name": "Jane", "country_code": "US"}]}
-
-
-@pytest.fixture
-def house() -> TestHouse:
-    return a_house()
-
-
-@pytest.fixture
-def key(house: TestHouse) -> str:
-    return house.found()
 
 
 def token(house: TestHouse, number: str = "4111111111111111") -> str:

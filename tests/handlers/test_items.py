@@ -8,21 +8,11 @@ import pytest
 
 from chalicelib.domain.errors import Refused
 from chalicelib.stores.port import Change
-from tests.houses import TestHouse, a_house
+from tests.houses import TestHouse
 
 ITEMS = "/rest/v2/item/items"
 TEA = {"merchant_item_id": "TEA", "description": "Green tea", "pricing": {"cost": 9.5}}
 MONTHLY = {"auto_orderable": True, "auto_order_schedules": ["Monthly"]}
-
-
-@pytest.fixture
-def house() -> TestHouse:
-    return a_house()
-
-
-@pytest.fixture
-def key(house: TestHouse) -> str:
-    return house.found()
 
 
 def test_an_item_is_inserted_and_read_back_by_either_name(house: TestHouse, key: str) -> None:

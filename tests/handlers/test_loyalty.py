@@ -3,16 +3,11 @@
 import pytest
 
 from chalicelib.handlers.http import ROUTES
-from tests.houses import TestHouse, a_house
+from tests.houses import TestHouse
 
 CUSTOMERS = "/rest/v2/customer/customers"
 CERTIFICATES = "/rest/v2/gift_certificate/gift_certificates"
 PROGRAM = "/rest/v2/configuration/loyalty_program"
-
-
-@pytest.fixture
-def house() -> TestHouse:
-    return a_house()
 
 
 def test_another_merchants_customers_and_certificates_are_not_there(house: TestHouse) -> None:

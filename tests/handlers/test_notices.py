@@ -6,16 +6,11 @@ import pytest
 
 from chalicelib.domain.mails import read_waiting_name
 from chalicelib.flows.notify import send_mail
-from tests.houses import TestHouse, a_house
+from tests.houses import TestHouse
 from tests.worlds import World
 
 BASE = "/rest/v2/configuration/notice_templates"
 RECEIPT = f"{BASE}/receipt"
-
-
-@pytest.fixture
-def house() -> TestHouse:
-    return a_house()
 
 
 @pytest.fixture

@@ -38,11 +38,6 @@ def document() -> dict[str, Any]:
     return found
 
 
-@pytest.fixture
-def house() -> TestHouse:
-    return a_house()
-
-
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():

@@ -8,7 +8,7 @@ from ultracart import models
 from chalicelib.flows import edit
 from chalicelib.flows.rebill import rebill
 from tests.handlers.test_cancellation import Shop
-from tests.houses import Reply, TestHouse, a_house
+from tests.houses import Reply, TestHouse
 
 CUSTOMERS = "/rest/v2/customer/customers"
 EMAIL = "jane@example.com"
@@ -118,11 +118,6 @@ def test_a_list_that_is_none_is_refused(jane: Profile, body: Any, problems: dict
 
 
 # --- delete ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def house() -> TestHouse:
-    return a_house()
 
 
 def deleted(house: TestHouse, key: str, oid: int, **more: Any) -> Reply:

@@ -7,7 +7,7 @@ import pytest
 
 from chalicelib.domain.payments import Charge, StoredCard
 from chalicelib.flows.reconcile import BY_HAND, begin, go_on
-from tests.houses import TestHouse, a_house
+from tests.houses import TestHouse
 
 PATH = "/rest/v2/configuration/reconciliation"
 CART = {
@@ -15,11 +15,6 @@ CART = {
     "billing": {"email": "ada@example.com", "country_code": "US"},
 }
 CARD = {"card_number": "4111111111111111", "card_expiration_month": 12, "card_expiration_year": 2040}
-
-
-@pytest.fixture
-def house() -> TestHouse:
-    return a_house()
 
 
 @pytest.fixture

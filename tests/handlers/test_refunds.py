@@ -3,17 +3,7 @@
 import pytest
 
 from tests.handlers.test_shipping import place_one
-from tests.houses import TestHouse, a_house
-
-
-@pytest.fixture
-def house() -> TestHouse:
-    return a_house()
-
-
-@pytest.fixture
-def key(house: TestHouse) -> str:
-    return house.found()
+from tests.houses import TestHouse
 
 
 @pytest.fixture

@@ -4,17 +4,12 @@ from typing import Any
 
 import pytest
 
-from tests.houses import TestHouse, a_house
+from tests.houses import TestHouse
 
 PAID = "Shipping Department"
 SHIPPED = "Completed Order"
 NUMBERS = {"shipping": {"tracking_numbers": ["9400 1000", "9400 1001"]}}
 EXPAND = "?_expand=shipping,current_stage_histories,summary,payment,item,billing,auto_order,checkout"
-
-
-@pytest.fixture
-def house() -> TestHouse:
-    return a_house()
 
 
 @pytest.fixture

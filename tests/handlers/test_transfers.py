@@ -7,16 +7,11 @@ import pytest
 
 from chalicelib.flows import export_customers, import_customers
 from chalicelib.handlers.http import ROUTES
-from tests.houses import Reply, TestHouse, a_house
+from tests.houses import Reply, TestHouse
 
 BASE = "/rest/v2/customer"
 FILE = b"Email,First Name,Place\r\nada@example.com,Ada,Turin\r\nnew@example.com,New,Rome\r\n,No,Oslo\r\n"
 MAPPED = {"columns": {"Place": "billing_1_city"}, "save_as": "places"}
-
-
-@pytest.fixture
-def house() -> TestHouse:
-    return a_house()
 
 
 @pytest.fixture

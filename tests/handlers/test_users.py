@@ -6,28 +6,13 @@ import pytest
 from pyotp import TOTP
 
 from chalicelib.domain.users import MAXIMUM_USERS, PERMISSIONS
-from tests.houses import PASSWORD, Browser, TestHouse, a_house
+from tests.houses import PASSWORD, Browser, TestHouse
 
 USERS = "/rest/v2/user/users"
 
 
 def ticked(*names: str) -> list[dict[str, Any]]:
     return [{"permission_Name": name, "selected": True} for name in names]
-
-
-@pytest.fixture
-def house() -> TestHouse:
-    return a_house()
-
-
-@pytest.fixture
-def key(house: TestHouse) -> str:
-    return house.found()
-
-
-@pytest.fixture
-def owner(house: TestHouse, key: str) -> Browser:
-    return house.owner()
 
 
 def staff(house: TestHouse, owner: Browser, login: str, *permissions: str) -> tuple[Browser, str]:

@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.domain.access import AccessKey, key_hash
 from chalicelib.domain.views import MOST_COLUMNS, MOST_FILTERS, MOST_VIEWS
-from tests.houses import TestHouse, a_house
+from tests.houses import TestHouse
 
 VIEWS = "/rest/v2/configuration/views"
 GMAIL = {
@@ -15,16 +15,6 @@ GMAIL = {
     "filters": [{"name": "email", "value": "*@gmail.com"}, {"name": "billing_state", "value": "GA"}],
     "sort": "-signup_dts,billing.last_name",
 }
-
-
-@pytest.fixture
-def house() -> TestHouse:
-    return a_house()
-
-
-@pytest.fixture
-def key(house: TestHouse) -> str:
-    return house.found()
 
 
 def key_of(house: TestHouse, name: str) -> str:
